@@ -1,0 +1,40 @@
+"""Region proposals: the boxes of a photograph that may hold an object.
+
+    >>> import objectness
+    >>> propose = objectness.load()
+    >>> proposals = propose("photo.jpg")
+    >>> proposals.boxes_xyxy, proposals.scores
+
+Nothing heavy is imported here: names are resolved on first use, and proposing never needs PyTorch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from objectness.errors import InputError
+    from objectness.proposals import Proposals
+    from objectness.proposer import Proposer, load
+
+__version__ = "0.1.0"
+__all__ = ["InputError", "Proposals", "Proposer", "__version__", "load"]
+
+_HOME = {
+    "InputError": "objectness.errors",
+    "Proposals": "objectness.proposals",
+    "Proposer": "objectness.proposer",
+    "load": "objectness.proposer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'objectness' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

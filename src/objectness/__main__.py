@@ -1,0 +1,5 @@
+"""``python -m objectness``: the same as the ``objectness`` script."""
+
+from objectness.cli import main
+
+main()

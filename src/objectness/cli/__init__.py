@@ -1,0 +1,77 @@
+"""The command line: ``objectness COMMAND``.
+
+Every command lives in a file of its own that is imported when it is called, so that ``objectness --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+
+class _Command(NamedTuple):
+    module: str
+    summary: str
+
+
+_COMMANDS = {
+    "propose": _Command("objectness.cli.propose", "Find the boxes of photographs that may hold an object."),
+    "train": _Command("objectness.cli.train", "Train a Region Proposal Network on your own boxes."),
+    "evaluate": _Command("objectness.cli.evaluate", "Measure the average recall of a model or of a proposals file."),
+    "check": _Command("objectness.cli.check", "Count a data set and name everything that is wrong with it."),
+    "export": _Command("objectness.cli.export", "Turn a trained checkpoint into one ONNX file that needs no PyTorch."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """A group whose commands are imported on first use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            single = typer.Typer(add_completion=False, rich_markup_mode=None)
+            single.command(name=cmd_name)(import_module(_COMMANDS[cmd_name].module).command)
+            self.commands[cmd_name] = typer.main.get_command(single)
+        return self.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in _COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    name="objectness",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Region proposals: the boxes of a photograph that may hold an object.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from objectness import __version__
+
+        typer.echo(f"objectness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Region proposals: the boxes of a photograph that may hold an object."""
+
+
+def main() -> None:
+    """Run the command line (the ``objectness`` script)."""
+    app()

@@ -1,0 +1,150 @@
+"""``objectness train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from objectness.cli.output import EXIT_INTERRUPTED, JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.errors import InputError
+
+if TYPE_CHECKING:
+    from objectness.rpn.network import LossReport, RegionProposalNetwork
+    from objectness.training.data import Batch
+    from objectness.training.loop import Step
+
+RUNS = Path("runs/train")
+
+
+@one_sentence_errors
+def command(
+    data: Annotated[
+        Path | None, typer.Argument(help="Your photographs and boxes: a COCO, Pascal VOC or YOLO folder or file.")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="paper-vgg16, paper-zf, fpn-resnet50 or small (two CPU cores are enough).")
+    ] = "small",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn by chance (loop.seed).")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run folder; the recipe's by default.")] = None,
+    project: Annotated[Path, typer.Option(help="Folder that takes run folders.")] = RUNS,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with this run folder exactly where it stopped.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse data that would need repair.")] = False,
+    show: Annotated[bool, typer.Option("--show-settings", help="Print every setting of the recipe and stop.")] = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Train a Region Proposal Network on your own boxes.
+
+    Writes a run folder with config.json, results.csv, results.png, pictures of sampled anchors, TensorBoard events
+    and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves; --resume RUN goes on.
+    """
+    output = Output(as_json, quiet)
+    _require_torch()
+    from objectness.settings import describe, override, to_dict
+    from objectness.training import recipes, run
+
+    if resume is not None:
+        if data is not None or set_ or seed is not None:
+            raise InputError("--resume goes on with the run's own data and settings: leave out DATA, --set and --seed.")
+        folder = resume
+        settings = run.from_dict(run.RunSettings, run.read_config(folder)["settings"])
+    else:
+        settings = override(recipes.recipe(recipe), set_ or ())
+        if seed is not None:
+            settings = override(settings, [f"loop.seed={seed}"])
+        if show:
+            for key, value in describe(settings):
+                output.tables.print(f"{key} = {value!r}", markup=False)
+            output.result(to_dict(settings))
+            return
+        if data is None:
+            raise InputError("Say what to train on: objectness train DATA (a COCO, Pascal VOC or YOLO folder).")
+        run.read_splits(data, settings.loop.seed, strict)  # a wrong folder must not leave an empty run behind
+        folder = run.new_folder(project, name or settings.recipe)
+    with _Live(output) as live:
+        if resume is not None:
+            outcome = run.resume(folder, watchers=[live], tell=output.note)
+        else:
+            assert data is not None
+            outcome = run.start(data, settings, folder, strict=strict, watchers=[live], tell=output.note)
+    if outcome.interrupted:
+        output.warn(f"Stopped and saved. Go on with: objectness train --resume {folder}")
+    else:
+        output.tables.print(f"Best AR@100 {max(outcome.best_ar100, 0):.4f} (validation) · {folder / 'best.safetensors'}")
+    output.result(
+        {
+            "run": str(folder),
+            "interrupted": outcome.interrupted,
+            "best AR@100": outcome.best_ar100 if outcome.best_ar100 >= 0 else None,
+            "seconds": outcome.seconds,
+            "epochs": outcome.rows,
+        }
+    )
+    if outcome.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "torchvision", "timm", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise InputError(f'Training needs {", ".join(missing)}: pip install "objectness[train]"')
+
+
+class _Live:
+    """A live line on standard error with loss parts, images/s and time left; one line stays for each epoch."""
+
+    def __init__(self, output: Output) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._console = output.progress
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[pace]:.1f} images/s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=output.quiet or not self._console.is_terminal,
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> _Live:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+        """Nothing to do."""
+
+    def on_step(self, step: Step) -> None:
+        """Move the bar."""
+        fields = {
+            "description": f"epoch {step.epoch}/{step.epochs}",
+            "loss": f"{step.objectness + step.box:.3f} = {step.objectness:.3f} + {step.box:.3f}",
+            "pace": step.images_per_second,
+        }
+        if self._task is None:
+            self._task = self._bar.add_task(total=step.steps, **fields)  # type: ignore[arg-type]
+        self._bar.update(self._task, completed=step.step, **fields)  # type: ignore[arg-type]
+
+    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        """Leave a line."""
+        recall = " ".join(f"{k} {v:.4f}" for k, v in row.items() if k in ("AR@10", "AR@100", "AR@1000") and v is not None)
+        self._console.print(
+            f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.4f} (objectness {row['loss objectness']:.4f}, "
+            f"box {row['loss box']:.4f}) {row['images/s']:.1f} images/s {recall}"
+        )

@@ -1,0 +1,307 @@
+"""COCO JSON: ``images``, ``annotations`` with ``bbox`` [x, y, width, height] in pixels, ``categories``.
+
+Kept: ``iscrowd`` and ``ignore`` become ``Record.ignore``; ``area`` (the mask's) is what size splits go by.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from objectness.datasets import rules
+from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.splits import ALL, in_order, split_of
+from objectness.errors import InputError
+
+_OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")
+
+
+@dataclass(frozen=True)
+class CocoFiles:
+    """The annotation files of one data set: split -> JSON; ``all`` where the name does not say a split."""
+
+    root: Path
+    files: Mapping[str, Path]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have a file."""
+        return in_order(self.files)
+
+
+def find(root: Path) -> CocoFiles | None:
+    """Look for COCO files: in the folder itself, in ``annotations/``, or one in each split's folder.
+
+    Raises:
+        InputError: two files claim the same split.
+    """
+    inner = (child for child in root.iterdir() if child.is_dir())
+    folders = [root, *sorted(child for child in inner if _may_hold_annotations(child))]
+    candidates = [path for folder in folders for path in sorted(folder.glob("*.json")) if path.is_file()]
+    named = [path for path in candidates if path.stem.startswith("instances") or path.stem.endswith(".coco")]
+    others = [path for path in candidates if not path.stem.startswith(_OTHER_TASKS)]
+    found: dict[str, Path] = {}
+    for path in next((some for group in (named, others, candidates) if (some := _coco_among(group))), []):
+        split = _split_of_file(path, root)
+        if split in found:
+            what = "whole data set" if split == ALL else f"split {split!r}"
+            raise InputError(
+                f"{root} has two COCO files for the {what}, {found[split]} and {path}: give one of them."
+            )
+        found[split] = path
+    if ALL in found and len(found) > 1:
+        raise InputError(
+            f"{root} has COCO files for {', '.join(in_order(found))} and another, {found[ALL]}, "
+            "whose name does not say train, val or test: give one of the files."
+        )
+    return CocoFiles(root, found) if found else None
+
+
+def read(source: CocoFiles, split: str | None) -> Dataset:
+    """Read one split, or everything."""
+    if split is not None:
+        return replace(read_file(source.files[split], split), root=source.root)
+    parts = [read_file(source.files[name], name) for name in (*source.splits, ALL) if name in source.files]
+    return _merged(source.root, parts)
+
+
+def read_file(path: Path, split: str = ALL) -> Dataset:
+    """Read one COCO JSON file.
+
+    Raises:
+        InputError: it is not JSON, or not COCO ground truth.
+    """
+    document = _parse(path)
+    images, annotations = document["images"], document["annotations"]
+    problems: list[Problem] = []
+    classes, has_names = _class_names(document.get("categories"))
+
+    entries: dict[int | str, Mapping[str, Any]] = {}
+    seen_names: dict[str, int | str] = {}
+    for number, entry in enumerate(images, start=1):
+        key, name = _key(entry.get("id") if isinstance(entry, dict) else None), _image_name(entry)
+        if key is None or name is None:
+            problems.append(_malformed(path, f"image entry {number} has no usable 'id' and 'file_name'"))
+        elif key in entries:
+            first = _image_name(entries[key])
+            detail = f"image id {key} stands for {first} and for {name}; the second is left out"
+            problems.append(Problem(rules.DUPLICATE_ID, str(path), detail))
+        else:
+            if name in seen_names:
+                detail = f"{name} is listed twice, as image {seen_names[name]} and as image {key}"
+                problems.append(Problem(rules.DUPLICATE_NAME, str(path), detail))
+            entries[key] = entry
+            seen_names[name] = key
+
+    rows: dict[int | str, list[Row]] = defaultdict(list)
+    for number, entry in enumerate(annotations, start=1):
+        label = f"annotation {number}" + (
+            f" (id {_short(entry['id'])})" if isinstance(entry, dict) and "id" in entry else ""
+        )
+        box = _box(entry)
+        if box is None:
+            problems.append(_malformed(path, f"{label} has no 'bbox' of four numbers"))
+            continue
+        image, category = _key(entry.get("image_id")), _key(entry.get("category_id"))
+        if image is None or image not in entries:
+            detail = f"{label} is for image {_short(entry.get('image_id'))}, which is not listed"
+            problems.append(Problem(rules.UNKNOWN_IMAGE, str(path), detail))
+            continue
+        if has_names and category not in classes:
+            shown = _short(entry.get("category_id", "(none)"))
+            detail = f"{label} has category_id {shown}, which 'categories' does not list"
+            problems.append(Problem(rules.UNKNOWN_CLASS, str(path), detail))
+        class_id = classes.add(category, "unknown" if category is None else f"class {category}")
+        area = _number(entry.get("area"))
+        rows[image].append(Row(box, class_id, _flag(entry, "iscrowd") or _flag(entry, "ignore"), area))
+
+    locate = _Folders(path, split)
+    records = [
+        build_record(
+            key if isinstance(key, int) else number,
+            locate(str(_image_name(entry))),
+            _declared_size(entry),
+            rows.get(key, ()),
+        )
+        for number, (key, entry) in enumerate(entries.items(), start=1)
+    ]
+    return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems))
+
+
+def _coco_among(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if _looks_like_coco(path)]
+
+
+def _may_hold_annotations(folder: Path) -> bool:
+    return folder.name.lower().startswith(("annotation", "label")) or split_of(folder.name) is not None
+
+
+def _split_of_file(path: Path, root: Path) -> str:
+    """Split by the file's own name, else by its folder's (``valid/_annotations.coco.json``)."""
+    own = split_of(path.stem)
+    return own or (split_of(path.parent.name) if path.parent != root else None) or ALL
+
+
+def _looks_like_coco(path: Path) -> bool:
+    """Whether the file is an object that mentions both keys: quicker than parsing hundreds of megabytes."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            starts_as_object = text[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+            return starts_as_object and text.find(b'"images"') >= 0 and text.find(b'"annotations"') >= 0
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return False
+
+
+def _parse(path: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a JSON file: it is not UTF-8 text.") from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path} is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg}): "
+            "was it copied or downloaded whole?"
+        ) from None
+    except (RecursionError, ValueError):
+        raise InputError(
+            f"{path} is not COCO ground truth: it is nested too deeply or holds absurd numbers."
+        ) from None
+    if isinstance(document, list):
+        raise InputError(
+            f"{path} holds a list, as COCO results (proposals) do: ground truth is an object with "
+            "'images' and 'annotations'."
+        )
+    missing = [
+        repr(key)
+        for key in ("images", "annotations")
+        if not isinstance(document, dict) or not isinstance(document.get(key), list)
+    ]
+    if missing:
+        raise InputError(f"{path} is not COCO ground truth: it has no list {' and no list '.join(missing)}.")
+    checked: Mapping[str, Any] = document
+    return checked
+
+
+def _class_names(categories: object) -> tuple[ClassNames, bool]:
+    listed = [
+        (key, str(entry.get("name", f"class {key}")))
+        for entry in (categories if isinstance(categories, list) else [])
+        if isinstance(entry, dict) and (key := _key(entry.get("id"))) is not None
+    ]
+    return ClassNames(listed), bool(listed)
+
+
+def _key(value: object) -> int | str | None:
+    """An id as written; some tools write 25.0 for 25."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int | str) else None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _image_name(entry: object) -> str | None:
+    """The file's name; LVIS gives only the address it came from."""
+    if not isinstance(entry, dict):
+        return None
+    name, address = entry.get("file_name"), entry.get("coco_url")
+    if isinstance(name, str) and name:
+        return name
+    return PurePosixPath(address).name if isinstance(address, str) and address else None
+
+
+def _declared_size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    height, width = entry.get("height"), entry.get("width")
+    return (
+        (height, width)
+        if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0
+        else None
+    )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _box(entry: object) -> tuple[float, float, float, float] | None:
+    listed = entry.get("bbox") if isinstance(entry, dict) else None
+    if not isinstance(listed, list) or len(listed) != 4:
+        return None
+    x, y, width, height = (_number(value) for value in listed)
+    if x is None or y is None or width is None or height is None:
+        return None
+    return x, y, x + width, y + height
+
+
+def _flag(entry: Mapping[str, Any], key: str) -> bool:
+    return bool(entry.get(key, 0))
+
+
+def _malformed(path: Path, detail: str) -> Problem:
+    return Problem(rules.MALFORMED, str(path), detail)
+
+
+class _Folders:
+    """Where the images of one JSON file lie: the usual folders, the last that held an image first."""
+
+    def __init__(self, annotation: Path, split: str) -> None:
+        words = dict.fromkeys(
+            [annotation.stem.rpartition("_")[2], split, "valid" if split == "val" else split]
+        )
+        own = annotation.parent
+        bases = [own, own.parent] if own.name.lower().startswith(("annotation", "label")) else [own]
+        self._folders = [
+            folder
+            for base in bases
+            for folder in (
+                *(base / word for word in words),
+                *(base / "images" / word for word in words),
+                base / "images",
+                base,
+            )
+            if folder.is_dir()
+        ]
+
+    def __call__(self, file_name: str) -> Path:
+        for name in dict.fromkeys([file_name, file_name.replace("\\", "/")]):
+            for index, folder in enumerate(self._folders):
+                path = folder / name
+                if path.is_file():
+                    self._folders.insert(0, self._folders.pop(index))
+                    return path
+        return self._folders[0] / file_name
+
+
+def _merged(root: Path, parts: Iterable[Dataset]) -> Dataset:
+    """Several files as one data set: classes by name, each image once, new ids where two files share one."""
+    names: dict[str, int] = {}
+    records: list[Record] = []
+    problems: list[Problem] = []
+    seen: set[Path] = set()
+    for part in parts:
+        position = np.array([names.setdefault(name, len(names)) for name in part.class_names], dtype=np.int64)
+        fresh = [record for record in part.records if record.path not in seen]
+        records.extend(replace(record, class_ids=position[record.class_ids]) for record in fresh)
+        seen.update(record.path for record in fresh)
+        problems.extend(part.problems)
+    if len({record.image_id for record in records}) < len(records):
+        records = [replace(record, image_id=number) for number, record in enumerate(records, start=1)]
+    return Dataset(root, "coco", ALL, tuple(names), tuple(records), tuple(problems))

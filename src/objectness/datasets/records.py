@@ -1,0 +1,86 @@
+"""Ground truth as values: one record a photograph, one data set a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a data set.
+
+    Attributes:
+        kind: One of ``objectness.datasets.rules.KINDS``.
+        file: The file it is about (image, label file or annotation file), as a path.
+        detail: What is wrong there; reads on after the file's name.
+        box: Number of the box within its image, in the annotation's order from 1; None if it is about no box.
+    """
+
+    kind: str
+    file: str
+    detail: str
+    box: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}{f', box {self.box}' if self.box is not None else ''}: {self.detail}"
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One photograph and the boxes drawn on it, exactly as its annotation says (nothing repaired).
+
+    Attributes:
+        image_id: The annotation's own number, or the running number where the format has none.
+        path: The image file (it may be missing: ``objectness check`` says so).
+        size_hw: (height, width) after EXIF orientation as the annotation declares it; None if it does not.
+        boxes_xyxy: ``float32 (N, 4)``, right and bottom exclusive, pixels of the upright photograph.
+        class_ids: ``int64 (N,)`` positions in ``Dataset.class_names``.
+        ignore: ``bool (N,)``: crowd or ignore regions: never a positive, never a missed object.
+        areas: ``float32 (N,)`` annotated areas (COCO: the mask's), which size splits go by; else the box's.
+    """
+
+    image_id: int
+    path: Path
+    size_hw: tuple[int, int] | None
+    boxes_xyxy: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    ignore: NDArray[np.bool_]
+    areas: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes_xyxy)
+        if self.boxes_xyxy.shape != (count, 4):
+            raise ValueError(f"{self.path}: boxes have shape {self.boxes_xyxy.shape}, expected (N, 4).")
+        for name in ("class_ids", "ignore", "areas"):
+            if getattr(self, name).shape != (count,):
+                raise ValueError(
+                    f"{self.path}: {name} has shape {getattr(self, name).shape}, expected ({count},)."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The records of one split.
+
+    Attributes:
+        root: The folder or file that was read.
+        layout: "coco", "voc" or "yolo".
+        split: "train", "val", "test" or "all".
+        class_names: Kept for grouping; proposals never need them.
+        records: In the annotation's order.
+        problems: What was met while reading: parts that could not be read and were left out, doubled entries.
+    """
+
+    root: Path
+    layout: str
+    split: str
+    class_names: tuple[str, ...]
+    records: tuple[Record, ...]
+    problems: tuple[Problem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records)

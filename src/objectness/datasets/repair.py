@@ -1,0 +1,105 @@
+"""Ground truth made fit for training, and what had to be done for it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from objectness import boxes
+from objectness.datasets import rules
+from objectness.datasets.headers import read_sizes
+from objectness.datasets.records import Dataset, Problem, Record
+from objectness.errors import InputError
+
+_NAMED = 3
+
+# What is said of each kind, with the number of cases before it.
+_SAID = {
+    rules.MISSING_IMAGE: "left out because the image is missing",
+    rules.UNREADABLE_IMAGE: "left out because the image cannot be read",
+    rules.UNREADABLE_ANNOTATION: "left out because the annotation file cannot be read",
+    rules.MALFORMED: "annotations left out because they are malformed",
+    rules.UNKNOWN_IMAGE: "annotations left out because their image is not listed",
+    rules.UNKNOWN_CLASS: "boxes of a class without a name, kept (proposals need no classes)",
+    rules.NON_FINITE: "boxes dropped because they are not made of finite numbers",
+    rules.DEGENERATE: f"boxes dropped because they are at most {rules.SMALLEST_SIDE_PX:g} px wide or high",
+    rules.OUTSIDE: "boxes dropped because they lie outside their image",
+    rules.STICKS_OUT: f"boxes clipped that stuck out of their image by more than {rules.TOLERANCE_PX:g} px",
+    rules.DUPLICATE_ID: "images left out because their id is taken",
+    rules.DUPLICATE_NAME: "images annotated twice, both kept",
+    rules.SIZE_DIFFERS: "images of another size than annotated: the file's size is taken, boxes stay",
+}
+
+
+def repair(dataset: Dataset, strict: bool = False) -> tuple[Dataset, tuple[str, ...]]:
+    """Make every record safe to train on.
+
+    Images that are missing or whose header cannot be read are dropped with their boxes. Boxes are clipped to
+    the image; those that are not finite, or not more than 1 px wide and high after clipping, are dropped (the
+    rules are in ``objectness.datasets.rules``). Images without boxes stay: they are valid. Sizes are real.
+
+    Args:
+        dataset: As read.
+        strict: Refuse instead: a data set that would need any repair is an error.
+
+    Returns:
+        The data set, whose every record has its size and only finite boxes within it, and one sentence for
+        each kind of repair with the number of cases and the first few names. Boxes that stick out by 1 px or
+        less (rounding) are clipped without a word.
+
+    Raises:
+        InputError: with ``strict`` anything at all was wrong; otherwise, no image is left.
+    """
+    records: list[Record] = []
+    problems = list(dataset.problems)
+    for record, size in zip(
+        dataset.records, read_sizes([record.path for record in dataset.records]), strict=True
+    ):
+        if isinstance(size, str):
+            problems.append(rules.image_problem(record.path, size))
+            continue
+        mismatch = rules.size_problem(record, size)
+        problems.extend([mismatch] if mismatch else [])
+        problems.extend(rules.box_problems(record, size))
+        records.append(_repaired(record, size))
+    if strict and problems:
+        rest = f" and {len(problems) - 1} more problems" if len(problems) > 1 else ""
+        raise InputError(
+            f"{dataset.root} is not clean: {problems[0]}{rest}; `objectness check {dataset.root}` "
+            "names them all, and unless training is strict they are repaired."
+        )
+    if dataset.records and not records:
+        raise InputError(f"{dataset.root} has no image that can be used: {problems[0]}.")
+    return replace(dataset, records=tuple(records), problems=()), _sentences(problems)
+
+
+def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
+    faults = rules.box_faults(record.boxes_xyxy, size_hw)
+    keep = ~(faults[rules.NON_FINITE] | faults[rules.DEGENERATE] | faults[rules.OUTSIDE])
+    clipped = boxes.clip(record.boxes_xyxy[keep], size_hw)
+    own, said = boxes.area(clipped), record.areas[keep]
+    # The annotated area is the mask's, which is never larger than its box: a cut box may have to cut it too.
+    whole = (clipped == record.boxes_xyxy[keep]).all(axis=1) & np.isfinite(said) & (said > 0)
+    areas = np.where(whole, said, np.fmin(own, np.where(said > 0, said, own))).astype(np.float32)
+    return Record(
+        image_id=record.image_id,
+        path=record.path,
+        size_hw=size_hw,
+        boxes_xyxy=clipped,
+        class_ids=record.class_ids[keep],
+        ignore=record.ignore[keep],
+        areas=areas,
+    )
+
+
+def _sentences(problems: Sequence[Problem]) -> tuple[str, ...]:
+    said = []
+    for kind in rules.KINDS:
+        cases = [problem for problem in problems if problem.kind == kind]
+        if cases:
+            names = list(dict.fromkeys(problem.file for problem in cases))
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            said.append(f"{len(cases)} {_SAID[kind]}: {', '.join(names[:_NAMED])}{more}.")
+    return tuple(said)

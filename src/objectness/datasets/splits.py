@@ -1,0 +1,56 @@
+"""What the parts of a data set are called, in whatever words a tool wrote them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from objectness.errors import InputError, did_you_mean
+
+SPLITS = ("train", "val", "test")
+ALL = "all"
+_WORDS = {
+    "train": "train",
+    "training": "train",
+    "trainval": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "minival": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_of(name: str) -> str | None:
+    """Read the split out of a file or folder name: "instances_val2017" is "val", "street" is None."""
+    words = re.findall(r"[a-z]+", name.lower())
+    found = {_WORDS[word] for word in words if word in _WORDS}
+    return found.pop() if len(found) == 1 else None
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """The splits among ``names``: train, val, test."""
+    present = set(names)
+    return tuple(split for split in SPLITS if split in present)
+
+
+def wanted_split(asked: str | None, present: tuple[str, ...], where: str) -> str | None:
+    """Which split to read: None means all of it.
+
+    Raises:
+        InputError: the data set at ``where`` has no such split.
+    """
+    if asked is None or asked == ALL:
+        return None
+    split = _WORDS.get(asked.lower())
+    if split in present:
+        return split
+    if not present:
+        raise InputError(
+            f"{where} has no splits, so there is no {asked!r} in it: leave the split out to read it all."
+        )
+    hint = did_you_mean(asked, present)
+    there = "" if hint.startswith("known") else f" it has {', '.join(present)};"
+    raise InputError(f"{where} has no split {asked!r};{there} {hint}")

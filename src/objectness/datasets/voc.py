@@ -1,0 +1,226 @@
+"""Pascal VOC: one XML file an image, splits in ``ImageSets/Main``.
+
+VOC counts pixels from 1 and the last one in: x1 = xmin - 1, y1 = ymin - 1, x2 = xmax, y2 = ymax. Tools that
+write 0-based corners yield boxes that stick out by one pixel, which ``rules.TOLERANCE_PX`` forgives.
+
+Objects marked ``difficult`` are kept as ordinary boxes: proposals ought to find them, and the recall figures
+published for proposals on VOC 2007 count them (14,976 boxes in the test set).
+"""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from objectness.datasets import rules
+from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets.headers import is_image
+from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.splits import ALL, in_order, split_of
+from objectness.errors import InputError
+from objectness.images import PHOTO_SUFFIXES
+
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class VocFiles:
+    """Every annotation of one data set, and which of them each split holds.
+
+    Attributes:
+        root: The folder.
+        annotations: XML files, sorted; their running number (from 1) is the image's id in every split.
+        members: split -> the XML files it lists, whether they exist or not.
+        image_folders: Where images may lie.
+    """
+
+    root: Path
+    annotations: tuple[Path, ...]
+    members: Mapping[str, tuple[Path, ...]]
+    image_folders: tuple[Path, ...]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are listed."""
+        return in_order(self.members)
+
+
+def find(root: Path) -> VocFiles | None:
+    """Look for XML files: in ``Annotations/``, beside the images, or beside them in each split's folder."""
+    for folder in (root / "Annotations", root / "annotations", root):
+        annotations = _xml_files(folder)
+        if annotations and (folder != root or _looks_like_voc(annotations)):
+            images = [root / name for name in ("JPEGImages", "images", "Images")]
+            members = _image_sets(root / "ImageSets" / "Main", folder)
+            listed = {xml for names in members.values() for xml in names}
+            everything = tuple(sorted({*annotations, *listed}))
+            return VocFiles(root, everything, members, _folders(*images, folder, root))
+    by_split = {
+        split: xml
+        for folder in sorted(child for child in root.iterdir() if child.is_dir())
+        if (split := split_of(folder.name)) and (xml := _xml_files(folder)) and _looks_like_voc(xml)
+    }
+    if not by_split:
+        return None
+    everything = tuple(sorted(xml for files in by_split.values() for xml in files))
+    return VocFiles(root, everything, by_split, _folders(*{xml.parent for xml in everything}))
+
+
+def read(source: VocFiles, split: str | None) -> Dataset:
+    """Read one split, or everything."""
+    chosen = source.annotations if split is None else tuple(dict.fromkeys(source.members[split]))
+    number = {xml: position for position, xml in enumerate(source.annotations, start=1)}
+    parsed: list[tuple[Path, _Annotation]] = []
+    problems: list[Problem] = []
+    for xml in chosen:
+        try:
+            annotation = _parse(xml)
+        except _UnusableError as error:
+            problems.append(Problem(rules.UNREADABLE_ANNOTATION, str(xml), str(error)))
+            continue
+        parsed.append((xml, annotation))
+        problems.extend(Problem(rules.MALFORMED, str(xml), detail) for detail in annotation.faults)
+
+    names = sorted({name for _, annotation in parsed for name, _ in annotation.objects})
+    classes = ClassNames((name, name) for name in names)
+    records: list[Record] = []
+    first_user: dict[Path, Path] = {}
+    for xml, annotation in parsed:
+        image = _image_of(xml, annotation.file_name, source.image_folders)
+        if image in first_user:
+            detail = f"{first_user[image].name} and {xml.name} both annotate it"
+            problems.append(Problem(rules.DUPLICATE_NAME, str(image), detail))
+        first_user.setdefault(image, xml)
+        rows = [Row(box, classes.add(name, name)) for name, box in annotation.objects]
+        records.append(build_record(number[xml], image, annotation.size_hw, rows))
+    return Dataset(source.root, "voc", split or ALL, classes.names, tuple(records), tuple(problems))
+
+
+@dataclass(frozen=True)
+class _Annotation:
+    file_name: str | None
+    size_hw: tuple[int, int] | None
+    objects: tuple[tuple[str, tuple[float, float, float, float]], ...]
+    faults: tuple[str, ...]
+
+
+class _UnusableError(Exception):
+    """An XML file that says nothing usable: the reason reads on after the file's name."""
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    """Refuses document types: their entities can unfold into gigabytes, and no VOC file needs one."""
+
+    def doctype(self, name: str, pubid: str, system: str) -> None:
+        raise _UnusableError(
+            "has a DOCTYPE, which is refused because it may unfold without bound: delete that line"
+        )
+
+
+def _parse(path: Path) -> _Annotation:
+    try:
+        root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))
+    except FileNotFoundError:
+        raise _UnusableError("is listed in ImageSets but missing") from None
+    except OSError as error:
+        raise _UnusableError(f"cannot be read ({error.strerror})") from None
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encodings
+        raise _UnusableError(f"is not well-formed XML ({error})") from None
+    if root.tag != "annotation":
+        raise _UnusableError(
+            f"is not a VOC annotation: its outer element is <{root.tag[:40]}>, not <annotation>"
+        )
+    objects: list[tuple[str, tuple[float, float, float, float]]] = []
+    faults: list[str] = []
+    for number, element in enumerate(root.findall("object"), start=1):
+        box = _box(element.find("bndbox"))
+        if box is None:
+            faults.append(f"object {number} has no <bndbox> with {', '.join(_CORNERS)} as numbers")
+        else:
+            objects.append(((element.findtext("name") or "").strip() or "unnamed", box))
+    file_name = (root.findtext("filename") or "").strip() or None
+    return _Annotation(file_name, _size(root.find("size")), tuple(objects), tuple(faults))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+def _box(element: ElementTree.Element | None) -> tuple[float, float, float, float] | None:
+    if element is None:
+        return None
+    x1, y1, x2, y2 = (_number(element.findtext(corner)) for corner in _CORNERS)
+    if x1 is None or y1 is None or x2 is None or y2 is None:
+        return None
+    return x1 - 1, y1 - 1, x2, y2
+
+
+def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
+    """(height, width); many tools write 0 where they do not know."""
+    if element is None:
+        return None
+    height, width = (_number(element.findtext(side)) or 0.0 for side in ("height", "width"))
+    return (int(height), int(width)) if 1 <= height < math.inf and 1 <= width < math.inf else None
+
+
+def _image_of(xml: Path, file_name: str | None, folders: Sequence[Path]) -> Path:
+    """The image that ``<filename>`` names where there is one, else one called as the XML."""
+    names = [PureWindowsPath(PurePosixPath(file_name).name).name] if file_name else []
+    suffixes = [".jpg", *sorted(PHOTO_SUFFIXES - {".jpg"})]
+    for name in (*names, *(xml.stem + variant for end in suffixes for variant in (end, end.upper()))):
+        for folder in folders:
+            if (folder / name).is_file() and is_image(folder / name):
+                return folder / name
+    return folders[0] / (names[0] if names else f"{xml.stem}.jpg")
+
+
+def _xml_files(folder: Path) -> tuple[Path, ...]:
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(path for path in folder.glob("*.xml") if not path.name.startswith(".")))
+
+
+def _looks_like_voc(files: Sequence[Path]) -> bool:
+    """Whether XML files that lie about are annotations: one of the first few says so near its start."""
+    for path in files[:5]:
+        with path.open("rb") as file:
+            if b"<annotation" in file.read(4096):
+                return True
+    return False
+
+
+def _folders(*folders: Path) -> tuple[Path, ...]:
+    return tuple(folder for folder in folders if folder.is_dir())
+
+
+def _image_sets(folder: Path, annotations: Path) -> dict[str, tuple[Path, ...]]:
+    """Splits from train.txt, val.txt, test.txt; trainval.txt is the training part only without train.txt.
+
+    Files for one class ("cat_train.txt") are no splits.
+    """
+    members: dict[str, tuple[Path, ...]] = {}
+    for stem in ("train", "trainval", "val", "valid", "validation", "test"):
+        split = split_of(stem)
+        path = folder / f"{stem}.txt"
+        if split is not None and split not in members and path.is_file():
+            members[split] = tuple(annotations / f"{_stem(line)}.xml" for line in _lines(path))
+    return members
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"{path} cannot be read as a list of names, one a line.") from None
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
+
+
+def _stem(name: str) -> str:
+    suffix = PurePosixPath(name).suffix.lower()
+    return name[: -len(suffix)] if suffix in PHOTO_SUFFIXES or suffix == ".xml" else name

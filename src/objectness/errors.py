@@ -1,0 +1,21 @@
+"""What a user did that cannot work, said in one sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Input that cannot be used: the message says what was wrong, where, and what to do.
+
+    The command line prints the message alone (exit code 2); anything else that is raised is a defect of ours
+    and keeps its traceback.
+    """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Name the nearest known word, or list them all: the tail of a sentence about an unknown ``name``."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}."

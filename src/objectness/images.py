@@ -1,0 +1,250 @@
+"""Any photograph as upright RGB pixels, with a sentence for each one that cannot be read.
+
+Images are ``uint8 (H, W, 3)`` RGB after EXIF orientation; sizes are (height, width).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from objectness.errors import InputError
+
+Source = str | os.PathLike[str] | Image.Image | NDArray[Any]
+
+# Twice the size at which Pillow begins to warn: what its own guard calls a decompression bomb.
+DEFAULT_MAX_PIXELS = 178_000_000
+
+PHOTO_SUFFIXES = frozenset(
+    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"}
+    | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
+)
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What Pillow's decoders raise on damaged bytes: they are many, and few are its own.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read a photograph as RGB, turned as its EXIF orientation says.
+
+    Transparent pixels are laid on white. 16-bit grey is scaled from 0..65535. Other grey of more than 8 bits
+    ("I", "F") is scaled from the smallest of the ranges 0..1 (floats only), 0..255, 0..65535 that holds it,
+    else from its own minimum to its own maximum. Of an animation the first frame counts.
+
+    Args:
+        source: A file, a PIL image (as it stands, its EXIF orientation applied), or a ``uint8`` array
+            ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, which is taken to be upright.
+        max_pixels: Refuse larger files and PIL images before they are decoded; None for no limit.
+
+    Returns:
+        ``uint8 (H, W, 3)``; an RGB array that is passed in is not copied.
+
+    Raises:
+        InputError: The source cannot be read: missing, empty, damaged, too large, not an image, or an array
+            of another shape or type.
+    """
+    if isinstance(source, np.ndarray):
+        return _array_as_rgb(source)
+    if isinstance(source, Image.Image):
+        return _decode(source, describe(source), max_pixels)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        _check_file(path)
+        try:
+            with path.open("rb") as file:
+                return _decode(_read_header(file, path), str(path), max_pixels)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be opened ({error.strerror or error}).") from None
+    raise InputError(
+        f"A photograph is a path, a PIL image or a NumPy array, but a {type(source).__name__} came; "
+        "convert it first."
+    )
+
+
+def describe(source: Source) -> str:
+    """What to call a photograph in a message: its file where there is one."""
+    if isinstance(source, np.ndarray):
+        return f"the array of shape {source.shape}"
+    if isinstance(source, Image.Image):
+        return str(getattr(source, "filename", "") or "the PIL image")
+    return str(source)
+
+
+def fit_size_hw(size_hw: tuple[int, int], short_side: int, long_side: int) -> tuple[int, int]:
+    """The (height, width) at which the network sees an image (paper, section 3.3, and the cap of its code).
+
+    The short side becomes ``short_side`` unless the long side would then pass ``long_side``; each side is
+    rounded to the nearest pixel and at least 1.
+    """
+    height, width = size_hw
+    scale = min(short_side / min(height, width), long_side / max(height, width))
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+def resize(image: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize ``(H, W, 3)`` to (height, width), bilinear, antialiased when shrinking; no copy if it fits."""
+    height, width = size_hw
+    if image.shape[:2] == (height, width):
+        return image
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode, size = path.stat().st_mode, path.stat().st_size
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; check the path.") from None
+    except (OSError, ValueError) as error:  # a folder above it is closed to us; a zero byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(path)[:200]!r}: cannot be opened ({reason}).") from None
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is a folder, where a photograph was expected; name the files in it.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: is not an ordinary file; save the photograph to one first.")
+    if size == 0:
+        raise InputError(f"{path}: the file is empty; copy or download it again.")
+
+
+def _read_header(file: IO[bytes], path: Path) -> Image.Image:
+    """Find the format and the size, decoding nothing.
+
+    ``Image.open`` does this too, but it checks the size against ``Image.MAX_IMAGE_PIXELS``, a global of the
+    whole process: raising our own limit would mean changing it under the feet of other threads.
+    """
+    prefix = file.read(16)
+    tried: set[str] = set()
+    for load_plugins in (Image.preinit, Image.init):
+        load_plugins()
+        for name in Image.ID:
+            # Encapsulated PostScript is a program, and reading it would start Ghostscript.
+            if name in tried or name == "EPS":
+                continue
+            tried.add(name)
+            factory, accept = Image.OPEN[name]
+            try:
+                known = accept is None or accept(prefix)
+                if known and not isinstance(known, str):  # a string: this build of Pillow cannot read it
+                    file.seek(0)
+                    return factory(file, str(path))
+            except _DAMAGED:
+                continue  # another format may know it
+    raise InputError(f"{path}: is not an image, or is damaged in its first bytes; save it as JPEG or PNG.")
+
+
+def _decode(image: Image.Image, name: str, max_pixels: int | None) -> NDArray[np.uint8]:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise InputError(f"{name}: has no pixels (width {width}, height {height}).")
+    if max_pixels is not None and width * height > max_pixels:
+        raise InputError(
+            f"{name}: has {width} x {height} = {width * height} pixels, more than the limit of {max_pixels}; "
+            "raise max_pixels (--max-pixels) if you trust it."
+        )
+    try:
+        image.load()
+        orientation = _orientation(image)
+        rgb = _as_rgb(image)
+    except MemoryError:
+        raise InputError(
+            f"{name}: its {width} x {height} pixels do not fit into memory; make it smaller."
+        ) from None
+    except _DAMAGED as error:
+        raise InputError(
+            f"{name}: the image is damaged or cut short ({_reason(error)}); copy it again."
+        ) from None
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    return np.array(rgb)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation left after decoding (the decoder of a TIFF turns it itself and drops the tag)."""
+    try:
+        return image.getexif().get(_ORIENTATION_TAG)
+    except _DAMAGED:
+        return None  # a photograph with broken metadata is still a photograph
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey_as_8_bit(image).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey_as_8_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.float32)
+    # Pillow reads 16-bit PGM as "I", stretched to 0..65535 by the file's own maximum.
+    sixteen_bit = image.mode.startswith("I;16") or image.format == "PPM"
+    low, high = (0.0, 65535.0) if sixteen_bit else _value_range(values, is_float=image.mode == "F")
+    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
+    values -= low
+    values *= 255 / (high - low) if high > low else 0
+    values += 0.5
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def _value_range(values: NDArray[np.float32], *, is_float: bool) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    usual = (1.0, 255.0, 65535.0) if is_float else (255.0, 65535.0)
+    full = next((limit for limit in usual if high <= limit), None)
+    return (0.0, full) if low >= 0 and full is not None else (low, high)
+
+
+def _array_as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
+    shape = array.shape
+    if (
+        array.dtype != np.uint8
+        or array.size == 0
+        or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
+    ):
+        raise InputError(
+            f"The array has shape {shape} and type {array.dtype}; expected uint8 of shape (height, width), "
+            "(height, width, 1), (height, width, 3) RGB or (height, width, 4) RGBA, with at least one pixel."
+        )
+    if len(shape) == 2:
+        return np.repeat(array[:, :, None], 3, axis=2)
+    if shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    if shape[2] == 4:
+        return np.array(_as_rgb(Image.fromarray(np.ascontiguousarray(array))))
+    return np.ascontiguousarray(array)

@@ -1,0 +1,293 @@
+"""From a photograph to its proposals: load a model, resize, run, select, return to the original pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from objectness import boxes
+from objectness.engines import Candidates, Engine, ModelDescription, OnnxEngine
+from objectness.errors import InputError
+from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, fit_size_hw, open_upright, resize
+from objectness.proposals import Proposals
+
+__all__ = ["Candidates", "Engine", "ModelDescription", "Outcome", "Proposer", "load", "select"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one photograph of a stream.
+
+    Attributes:
+        source: As it was given.
+        proposals: None where it failed.
+        error: Why it failed, in one sentence; None where it did not.
+        seconds: Reading, resizing, network and selection.
+        image: The upright RGB pixels ``uint8 (H, W, 3)``, where they were asked for.
+    """
+
+    source: Source
+    proposals: Proposals | None
+    error: InputError | None
+    seconds: float
+    image: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A photograph that was read and resized, or the reason why not."""
+
+    source: Source
+    size_hw: tuple[int, int]
+    pixels: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None
+    error: InputError | None
+    seconds: float
+
+
+class Proposer:
+    """A model that is ready to propose.
+
+    Args:
+        engine: The loaded network.
+        top: Give at most this many proposals; None for the model's own number.
+        score: Leave out proposals below this score.
+        nms: Drop the worse of two boxes of a level whose IoU is above this; None for the model's own.
+        max_pixels: Refuse larger files; None for no limit.
+
+    Raises:
+        InputError: A number outside its range.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        top: int | None = None,
+        score: float = 0.0,
+        nms: float | None = None,
+        max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.description = engine.description
+        self._engine = engine
+        self._top = self.description.top if top is None else top
+        self._score = score
+        self._nms = self.description.nms_iou if nms is None else nms
+        self._max_pixels = max_pixels
+        if self._top < 1:
+            raise InputError(f"top is {top}, but at least 1 proposal must be asked for.")
+        for name, value in (("score", self._score), ("nms", self._nms)):
+            if not 0 <= value <= 1:
+                raise InputError(f"{name} is {value}, but must lie between 0 and 1.")
+
+    @overload
+    def __call__(self, source: Source) -> Proposals: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, source: list[Any] | tuple[Any, ...]) -> list[Proposals]: ...
+    @overload
+    def __call__(self, source: Iterable[Source]) -> Iterator[Proposals]: ...
+
+    def __call__(
+        self, source: Source | Iterable[Source]
+    ) -> Proposals | list[Proposals] | Iterator[Proposals]:
+        """Propose boxes.
+
+        Args:
+            source: A path, a PIL image or a ``uint8`` array (see :func:`objectness.images.open_upright`) for
+                one ``Proposals``; a list or tuple of them for a list; any other iterable for a lazy iterator,
+                which reads the next photograph while the network looks at this one and holds only these two.
+
+        Raises:
+            InputError: A photograph that cannot be used; with several, the first such one ends the call,
+                where :meth:`stream` would go on.
+        """
+        one = isinstance(source, str | bytes | os.PathLike | Image.Image | np.ndarray)
+        if one or not isinstance(source, Iterable):  # what is neither is told what was expected
+            return _or_raise(self._finish(self._prepare(cast("Source", source), keep_image=False)))
+        lazy = (_or_raise(outcome) for outcome in self.stream(source))
+        return list(lazy) if isinstance(source, list | tuple) else lazy
+
+    def stream(self, sources: Iterable[Source], *, keep_images: bool = False) -> Iterator[Outcome]:
+        """Propose for one photograph after another, in order; one that fails takes no other with it.
+
+        Args:
+            sources: Taken one ahead of the outcome that is given.
+            keep_images: Hand the photograph's pixels on with each outcome.
+        """
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="objectness-read") as reader:
+            waiting = None
+            for source in sources:
+                following = reader.submit(self._prepare, source, keep_image=keep_images)
+                if waiting is not None:
+                    yield self._finish(waiting.result())
+                waiting = following
+            if waiting is not None:
+                yield self._finish(waiting.result())
+
+    def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
+        start = perf_counter()
+        try:
+            image = open_upright(source, max_pixels=self._max_pixels)
+        except InputError as error:
+            return _Prepared(source, (0, 0), None, None, error, perf_counter() - start)
+        size_hw = (image.shape[0], image.shape[1])
+        fitted_hw = fit_size_hw(size_hw, self.description.short_side, self.description.long_side)
+        pixels = resize(image, fitted_hw)
+        return _Prepared(source, size_hw, pixels, image if keep_image else None, None, perf_counter() - start)
+
+    def _finish(self, prepared: _Prepared) -> Outcome:
+        if prepared.pixels is None:
+            return Outcome(prepared.source, None, prepared.error, prepared.seconds)
+        start = perf_counter()
+        source = prepared.source
+        try:
+            candidates = self._engine.candidates(prepared.pixels)
+        except InputError as error:
+            seconds = prepared.seconds + perf_counter() - start
+            return Outcome(source, None, InputError(f"{describe(source)}: {error}"), seconds)
+        proposals = select(
+            candidates,
+            resized_hw=(prepared.pixels.shape[0], prepared.pixels.shape[1]),
+            size_hw=prepared.size_hw,
+            top=self._top,
+            score=self._score,
+            nms=self._nms,
+            source=os.fspath(source) if isinstance(source, str | os.PathLike) else None,
+        )
+        return Outcome(source, proposals, None, prepared.seconds + perf_counter() - start, prepared.image)
+
+
+def select(
+    candidates: Candidates,
+    *,
+    resized_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+    top: int,
+    score: float,
+    nms: float,
+    source: str | None = None,
+) -> Proposals:
+    """From candidates on the resized image to proposals on the photograph (paper, section 3.3).
+
+    Candidates that are not finite or have no area inside the image go first, so that they cost no place. Each
+    level is suppressed on its own; equal scores keep the order of the candidates.
+
+    Args:
+        candidates: As the network gave them.
+        resized_hw: (height, width) of what the network saw.
+        size_hw: (height, width) of the upright photograph.
+        top: Keep at most this many.
+        score: Keep scores of at least this.
+        nms: Drop the worse of two boxes of a level whose IoU is above this.
+        source: The photograph's file, to be carried along.
+
+    Returns:
+        Boxes in pixels of the photograph, best first.
+    """
+    ratio_y, ratio_x = size_hw[0] / resized_hw[0], size_hw[1] / resized_hw[1]
+    ratios = np.array([ratio_x, ratio_y, ratio_x, ratio_y])  # float64: one rounding, at the end
+    finite = np.isfinite(candidates.boxes_xyxy).all(axis=1) & np.isfinite(candidates.scores)
+    seen_xyxy = boxes.clip(np.where(finite[:, None], candidates.boxes_xyxy, 0), resized_hw)
+    scaled_xyxy = boxes.clip((seen_xyxy * ratios).astype(np.float32), size_hw)
+    usable = np.flatnonzero(finite & (candidates.scores >= score) & (boxes.area(scaled_xyxy) > 0))
+    levels = candidates.levels[usable]
+    kept = [
+        of_level[boxes.nms(seen_xyxy[of_level], candidates.scores[of_level], nms, limit=top)]
+        for of_level in (usable[levels == level] for level in np.unique(levels))
+    ]
+    merged = np.sort(np.concatenate([*kept, np.empty(0, dtype=np.int64)]))
+    best = merged[np.argsort(-candidates.scores[merged], kind="stable")[:top]]
+    return Proposals(scaled_xyxy[best], candidates.scores[best], size_hw, source)
+
+
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    top: int | None = None,
+    score: float = 0.0,
+    nms: float | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+) -> Proposer:
+    """Load a model.
+
+    Args:
+        model: An exported ``.onnx`` file; a ``.safetensors`` checkpoint or a training's run folder (they need
+            PyTorch); None or "default" for the model that comes with the package.
+        top: Give at most this many proposals; None for the model's own number (usually 300).
+        score: Leave out proposals below this score.
+        nms: Drop the worse of two boxes whose IoU is above this; None for the model's own (usually 0.7).
+        threads: Processor threads for the network; None for every core this process may use.
+        device: "cpu" or "cuda".
+        max_pixels: Refuse larger photographs; None for no limit.
+
+    Raises:
+        InputError: The model is missing, damaged or of an unknown kind, or a number is outside its range.
+    """
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}, but must be at least 1.")
+    engine = _open_engine(model, threads, device)
+    return Proposer(engine, top=top, score=score, nms=nms, max_pixels=max_pixels)
+
+
+def _open_engine(model: str | os.PathLike[str] | None, threads: int | None, device: str) -> Engine:
+    if model is None or model == "default":
+        embedded = resources.files("objectness.models") / "default.onnx"
+        if not embedded.is_file():
+            raise InputError(
+                "objectness was installed without a model; name one: --model PATH or load(PATH)."
+            )
+        return OnnxEngine(embedded.read_bytes(), "the default model", threads=threads, device=device)
+    path = _model_file(Path(model))
+    if path.suffix.lower() == ".onnx":
+        return OnnxEngine(path, str(path), threads=threads, device=device)
+    try:
+        from objectness.rpn.engine import load_engine
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "objectness":
+            raise
+        raise InputError(
+            f"{path}: a checkpoint needs PyTorch ({error.name} is not installed); "
+            'pip install "objectness[train]", or use the .onnx file that `objectness export` makes of it.'
+        ) from None
+    loaded: Engine = load_engine(path, device=device)
+    return loaded
+
+
+def _model_file(path: Path) -> Path:
+    if path.is_dir():
+        checkpoints = [path / "best.safetensors", path / "last.safetensors"]
+        found = next((file for file in checkpoints if file.is_file()), None)
+        if found is None:
+            raise InputError(
+                f"{path}: is a folder without best.safetensors or last.safetensors; "
+                "name a run folder or a model file."
+            )
+        return found
+    if path.suffix.lower() not in (".onnx", ".safetensors"):
+        raise InputError(
+            f"{path}: a model is an .onnx file, a .safetensors checkpoint or a run folder; name one."
+        )
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such model file; check the path.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the model file is empty; export or download it again.")
+    return path
+
+
+def _or_raise(outcome: Outcome) -> Proposals:
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.proposals is not None
+    return outcome.proposals

@@ -1,0 +1,155 @@
+"""Backbones: pixels to feature maps at declared strides.
+
+Each one is an ``nn.Module`` that states ``strides`` and ``channels`` (one per map, finest first) and ``stages``: the
+modules of each stage in order, which is what freezing goes by. B images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import timm
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from objectness.errors import InputError, did_you_mean
+from objectness.rpn.settings import BackboneSettings
+from objectness.rpn.weights import initialise
+
+Stages = Sequence[Sequence[nn.Module]]
+
+
+class SequentialBackbone(nn.Module):
+    """One map at the end of a chain of stages: the paper's VGG-16 and ZF."""
+
+    def __init__(self, stages: Sequence[nn.Sequential], stride: int, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(stages)
+        self.strides = (stride,)
+        self.channels = (channels,)
+
+    @property
+    def stages(self) -> Stages:
+        """One module a stage."""
+        return [[stage] for stage in self.layers]
+
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
+        """The last stage's map, as a list of one."""
+        for stage in self.layers:
+            pixels = stage(pixels)
+        return [pixels]
+
+
+class TimmBackbone(nn.Module):
+    """Any timm model, as the maps at the wanted strides."""
+
+    def __init__(self, name: str, strides: Sequence[int]) -> None:
+        super().__init__()
+        self.body, available = _timm_features(name)
+        missing = [stride for stride in strides if stride not in available]
+        if missing:
+            raise InputError(
+                f"Backbone {name} has no map of stride {missing[0]}: set rpn.backbone.strides to some of "
+                f"{', '.join(map(str, sorted(set(available))))}."
+            )
+        # The deepest map of each stride: a transformer has several of the same.
+        self._picked = [len(available) - 1 - available[::-1].index(stride) for stride in strides]
+        self.strides = tuple(strides)
+        self.channels = tuple(self.body.feature_info.channels()[index] for index in self._picked)
+
+    @property
+    def stages(self) -> Stages:
+        """Leaf modules up to and including each feature map's."""
+        names = [name.replace(".", "_") for name in self.body.feature_info.module_name()]
+        stages: list[list[nn.Module]] = [[] for _ in names]
+        reached, inside = 0, False
+        for name, module in self.body.named_modules():
+            if any(True for _ in module.children()):
+                continue
+            belongs = (name.replace(".", "_") + "_").startswith(names[reached] + "_")
+            if inside and not belongs and reached + 1 < len(names):
+                reached += 1
+                belongs = (name.replace(".", "_") + "_").startswith(names[reached] + "_")
+            inside = belongs
+            stages[reached].append(module)
+        return stages
+
+    def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
+        """The maps at ``strides``."""
+        maps = self.body(pixels)
+        return [maps[index] for index in self._picked]
+
+
+def vgg16() -> SequentialBackbone:
+    """VGG-16 up to conv5_3: five stages, 13 convolutions, stride 16, 512 channels (paper, section 3.1)."""
+    stages, before = [], 3
+    for index, (width, depth) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))):
+        layers: list[nn.Module] = [nn.MaxPool2d(kernel_size=2, stride=2)] if index else []
+        for _ in range(depth):
+            layers += [nn.Conv2d(before, width, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
+            before = width
+        stages.append(nn.Sequential(*layers))
+    return SequentialBackbone(stages, stride=16, channels=512)
+
+
+def zf() -> SequentialBackbone:
+    """The Zeiler and Fergus model up to conv5: five convolutions, stride 16, 256 channels (paper, section 3.1)."""
+    pool = {"kernel_size": 3, "stride": 2, "padding": 1}
+    stages = [
+        nn.Sequential(nn.Conv2d(3, 96, 7, stride=2, padding=3), nn.ReLU(inplace=True), nn.LocalResponseNorm(3, 5e-5)),
+        nn.Sequential(
+            nn.MaxPool2d(**pool),
+            nn.Conv2d(96, 256, 5, stride=2, padding=2),
+            nn.ReLU(inplace=True),
+            nn.LocalResponseNorm(3, 5e-5),
+        ),
+        nn.Sequential(nn.MaxPool2d(**pool), nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.Conv2d(384, 384, 3, padding=1), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True)),
+    ]
+    return SequentialBackbone(stages, stride=16, channels=256)
+
+
+def build_backbone(
+    settings: BackboneSettings, *, load_weights: bool = True
+) -> tuple[SequentialBackbone | TimmBackbone, BackboneSettings, str]:
+    """The backbone that the settings name, the settings as they came out, and one sentence on what it starts from.
+
+    With loaded weights the first ``frozen_stages`` stages stay fixed; without any there is nothing to keep, so
+    nothing is frozen and the returned settings say 0.
+
+    Args:
+        settings: Name, strides and starting point.
+        load_weights: False where a checkpoint follows, whose settings already say what is frozen.
+
+    Raises:
+        InputError: an unknown name, a stride that the backbone does not have, a weights file that does not fit.
+    """
+    if settings.name in ("vgg16", "zf"):
+        backbone: SequentialBackbone | TimmBackbone = vgg16() if settings.name == "vgg16" else zf()
+        if settings.strides != backbone.strides:
+            raise InputError(f"Backbone {settings.name} has the one stride 16; rpn.backbone.strides is {settings.strides}.")
+    else:
+        backbone = TimmBackbone(settings.name, settings.strides)
+    loaded, sentence = initialise(backbone, settings) if load_weights else (True, "")
+    if loaded:
+        for stage in backbone.stages[: settings.frozen_stages]:
+            for module in stage:
+                module.requires_grad_(False)
+    elif settings.frozen_stages:
+        settings = replace(settings, frozen_stages=0)
+        sentence += " Its first stages are trained too: without loaded weights there is nothing to keep."
+    return backbone, settings, sentence
+
+
+def _timm_features(name: str) -> tuple[nn.Module, list[int]]:
+    if name.split(".")[0] not in timm.list_models():
+        raise InputError(
+            f"Unknown backbone {name!r}: {did_you_mean(name, ['vgg16', 'zf', *timm.list_models()])[:300]}"
+        )
+    try:  # a vision transformer takes any image size only when asked to
+        body = timm.create_model(name, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
+    except TypeError:
+        body = timm.create_model(name, features_only=True)
+    return body, [int(stride) for stride in body.feature_info.reduction()]

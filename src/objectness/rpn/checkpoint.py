@@ -1,0 +1,80 @@
+"""A network as one safetensors file that says what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from objectness.errors import InputError
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.settings import RPNSettings
+from objectness.settings import from_dict, to_dict
+
+_KEY = "objectness"
+_FORMAT = 1
+
+
+def save_network(
+    path: Path,
+    network: RegionProposalNetwork,
+    details: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write the weights with settings and details inside; the file appears whole or not at all.
+
+    Args:
+        path: Ends in .safetensors.
+        network: Its settings describe the file.
+        details: What else the file says of itself: name, recipe, data, AR, ... (plain data).
+        weights: Written in place of the network's own (a moving average, say).
+    """
+    described = {"format": _FORMAT, "settings": to_dict(network.settings), "details": dict(details)}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in (weights or network.state_dict()).items()}
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata={_KEY: json.dumps(described)})
+    os.replace(temporary, path)
+
+
+def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[RegionProposalNetwork, dict[str, Any]]:
+    """The network in ``path``, in evaluation mode on ``device``, and its details.
+
+    Raises:
+        InputError: missing, broken, or not a file of ours.
+    """
+    described = read_description(path)
+    network = RegionProposalNetwork(from_dict(RPNSettings, described["settings"]), load_weights=False)
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise InputError(f"{path}: the weights do not fit the network that the file describes ({error}).") from None
+    return network.to(device).eval(), described["details"]
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """``{"format", "settings", "details"}`` of a checkpoint, without reading its weights.
+
+    Raises:
+        InputError: missing, broken, or not a file of ours.
+    """
+    if not path.is_file():
+        raise InputError(f"No checkpoint {path}: give a .safetensors file that `objectness train` wrote.")
+    try:
+        with safe_open(path, framework="pt") as opened:  # type: ignore[no-untyped-call]
+            metadata = opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error}).") from None
+    if _KEY not in metadata:
+        raise InputError(f"{path} is a safetensors file, but not a checkpoint that `objectness train` wrote.")
+    described: dict[str, Any] = json.loads(metadata[_KEY])
+    if described.get("format") != _FORMAT:
+        raise InputError(
+            f"{path} has checkpoint format {described.get('format')}, this version reads {_FORMAT}: update objectness."
+        )
+    return described

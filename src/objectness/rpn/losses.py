@@ -1,0 +1,92 @@
+"""The two-part loss (paper, equation 1), finite for any image.
+
+S sampled anchors, P positives among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from objectness.rpn.settings import LossSettings
+
+
+@dataclass(frozen=True, eq=False)
+class RPNLoss:
+    """Scalars: ``objectness`` and ``box`` as weighted in the total, with their gradients."""
+
+    objectness: Float[Tensor, ""]
+    box: Float[Tensor, ""]
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """L of equation 1."""
+        return self.objectness + self.box
+
+
+def objectness_margin(logits: Float[Tensor, "S K"]) -> Float[Tensor, "S"]:
+    """One number an anchor whose sigmoid is the probability of an object.
+
+    K = 2: background and object logits under a softmax, whose object probability is the sigmoid of their
+    difference; K = 1: the logit itself.
+    """
+    return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
+
+
+def objectness_losses(logits: Float[Tensor, "S K"], labels: Int[Tensor, "S"]) -> Float[Tensor, "S"]:
+    """L_cls of each anchor: the log loss over object and background (labels 1 and 0)."""
+    margin = objectness_margin(logits).float()
+    return F.binary_cross_entropy_with_logits(margin, labels.to(margin.dtype), reduction="none")
+
+
+def smooth_l1(
+    deltas: Float[Tensor, "P 4"], targets: Float[Tensor, "P 4"], beta: float = 1.0
+) -> Float[Tensor, "P"]:
+    """L_reg of each anchor: the robust loss of Fast R-CNN, summed over the four coordinates.
+
+    Square below ``beta``, linear above; beta = 0 is plain L1. (sigma of the released code: beta = 1 / sigma ** 2.)
+    """
+    return F.smooth_l1_loss(deltas.float(), targets, reduction="none", beta=beta).sum(dim=1)
+
+
+def image_loss(
+    logits: Float[Tensor, "S K"],
+    labels: Int[Tensor, "S"],
+    deltas: Float[Tensor, "P 4"],
+    targets: Float[Tensor, "P 4"],
+    *,
+    batch_size: int,
+    locations: int,
+    settings: LossSettings,
+) -> RPNLoss:
+    """The loss of one image's mini-batch.
+
+    Args:
+        logits: Of the sampled anchors.
+        labels: 1 or 0.
+        deltas: Predicted for the positives.
+        targets: Encoded boxes of the positives.
+        batch_size: N_cls, the size of a mini-batch (256), however many could be drawn.
+        locations: N_reg, the number of anchor locations of the image (about 2,400).
+        settings: Normalisation, lambda, beta.
+
+    Returns:
+        Both parts; without positives the box part is exactly 0.
+    """
+    objectness = objectness_losses(logits, labels).sum()
+    box = smooth_l1(deltas, targets, settings.smooth_l1_beta).sum()
+    if settings.normalise == "paper":
+        return RPNLoss(objectness / batch_size, settings.box_weight * box / locations)
+    count = max(1, len(labels))
+    return RPNLoss(objectness / count, settings.box_weight * box / count)
+
+
+def mean_loss(losses: list[RPNLoss]) -> RPNLoss:
+    """The mean over the images of a batch."""
+    return RPNLoss(
+        torch.stack([loss.objectness for loss in losses]).mean(), torch.stack([loss.box for loss in losses]).mean()
+    )

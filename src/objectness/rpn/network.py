@@ -1,0 +1,234 @@
+"""The Region Proposal Network: four verbs in four places (paper, section 3.1).
+
+``forward`` computes, ``anchors`` is geometry, ``loss`` makes targets and compares, ``propose`` decodes and selects.
+B images, L levels, N anchors of a level, M anchors of all levels, K logits an anchor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork
+
+from objectness.errors import InputError
+from objectness.rpn.anchors import anchors_per_cell, inside_image, level_anchors
+from objectness.rpn.backbones import build_backbone
+from objectness.rpn.deltas import encode
+from objectness.rpn.heads import RPNHead
+from objectness.rpn.losses import RPNLoss, image_loss, mean_loss, objectness_losses
+from objectness.rpn.matching import Matches, match
+from objectness.rpn.sampling import Evidence, Sample, sampler_of, window_rank
+from objectness.rpn.selection import Selection, candidates, suppress
+from objectness.rpn.settings import RPNSettings, SelectSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What the network says of a batch, level by level.
+
+    Attributes:
+        logits: ``(B, N, K)`` each.
+        deltas: ``(B, N, 4)`` each.
+        features: ``(B, C, H, W)`` each: what the head saw.
+    """
+
+    logits: list[Float[Tensor, "B _ K"]]
+    deltas: list[Float[Tensor, "B _ 4"]]
+    features: list[Float[Tensor, "B C _ _"]]
+
+    @property
+    def maps_hw(self) -> list[tuple[int, int]]:
+        """(H, W) of each level's map."""
+        return [(int(level.shape[2]), int(level.shape[3])) for level in self.features]
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The truth about one image, in the pixels that the network sees.
+
+    Attributes:
+        boxes_xyxy: ``float32 (G, 4)`` objects; none is valid.
+        ignore_xyxy: ``float32 (R, 4)`` crowd and ignore regions.
+        size_hw: (height, width) of the image without the batch's padding.
+    """
+
+    boxes_xyxy: Float[Tensor, "G 4"]
+    ignore_xyxy: Float[Tensor, "R 4"]
+    size_hw: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class LossReport:
+    """The loss of a batch, and how it came about, for drawing.
+
+    Attributes:
+        loss: Mean over the images.
+        anchors_xyxy: ``(M, 4)`` anchors of all levels.
+        samples: The mini-batch of each image, as indices of anchors.
+        matches: What the anchors stood for in each image.
+    """
+
+    loss: RPNLoss
+    anchors_xyxy: Float[Tensor, "M 4"]
+    samples: list[Sample]
+    matches: list[Matches]
+
+
+class RegionProposalNetwork(nn.Module):
+    """Backbone, optional feature pyramid, and one head shared over the levels.
+
+    Args:
+        settings: Every number.
+        load_weights: Start the backbone as the settings say; False where a checkpoint follows.
+
+    Attributes:
+        settings: As given, except that nothing is frozen where nothing was loaded.
+        strides: Pixels between cells of each level, finest first, as declared.
+        start: One sentence on what the backbone starts from.
+
+    Raises:
+        InputError: settings that do not fit together.
+    """
+
+    def __init__(self, settings: RPNSettings, *, load_weights: bool = True) -> None:
+        super().__init__()
+        self.backbone, backbone_settings, self.start = build_backbone(settings.backbone, load_weights=load_weights)
+        self.settings = settings = replace(settings, backbone=backbone_settings)
+        strides, channels = list(self.backbone.strides), list(self.backbone.channels)
+        width = settings.backbone.pyramid_channels
+        if width:
+            self.pyramid: nn.Module | None = FeaturePyramidNetwork(channels, width)
+            strides += [strides[-1] * 2 ** (i + 1) for i in range(settings.backbone.extra_levels)]
+            channels = [width] * len(strides)
+        elif settings.backbone.extra_levels or len(set(channels)) > 1:
+            raise InputError(
+                f"One head is shared over the levels, which have {channels} channels here: set "
+                "rpn.backbone.pyramid_channels (e.g. 256) to join them by a feature pyramid."
+            )
+        else:
+            self.pyramid = None
+        self.strides = tuple(strides)
+        self.head = RPNHead(channels[0], anchors_per_cell(settings.anchors, len(strides)), settings.head)
+        shape = (1, 3, 1, 1)
+        self.register_buffer("mean", 255 * torch.tensor(settings.images.mean_rgb).view(shape), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(settings.images.std_rgb).view(shape), persistent=False)
+
+    def train(self, mode: bool = True) -> RegionProposalNetwork:
+        """Training mode for all but what is frozen: a frozen batch norm keeps its statistics."""
+        super().train(mode)
+        if mode:
+            for module in self.backbone.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    frozen = self.settings.backbone.frozen_norm or not any(p.requires_grad for p in module.parameters())
+                    module.train(not frozen)
+        return self
+
+    def forward(self, pixels: Tensor) -> Outputs:
+        """RGB pixels ``(B, 3, H, W)`` in [0, 255] (uint8 or float) to logits and deltas of each level."""
+        maps = self.backbone((pixels.float() - self.mean) / self.std)
+        if self.pyramid is not None:
+            named = self.pyramid({str(level): feature_map for level, feature_map in enumerate(maps)})
+            maps = list(named.values())
+            for _ in range(self.settings.backbone.extra_levels):
+                maps.append(F.max_pool2d(maps[-1], kernel_size=1, stride=2))
+        logits, deltas = self.head(maps)
+        return Outputs(logits, deltas, maps)
+
+    def anchors(
+        self, maps_hw: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
+    ) -> list[Float[Tensor, "_ 4"]]:
+        """The anchors of each level for maps of these sizes: only geometry."""
+        return level_anchors(self.settings.anchors, maps_hw, self.strides, device)
+
+    def loss(self, outputs: Outputs, targets: Sequence[Target], generator: torch.Generator) -> LossReport:
+        """Match, sample and compare, image by image; ``generator`` (CPU) decides what is drawn by chance."""
+        levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
+        anchors = torch.cat(levels)
+        logits, deltas = torch.cat(outputs.logits, dim=1), torch.cat(outputs.deltas, dim=1)
+        losses, samples, all_matches = [], [], []
+        for index, target in enumerate(targets):
+            kept = self._taking_part(anchors, target.size_hw)
+            matches = match(anchors, target.boxes_xyxy, target.ignore_xyxy, self.settings.match, kept)
+            evidence = Evidence(matches, self._negative_losses(logits[index]), self._window_ranks(outputs, index))
+            sample = sampler_of(self.settings.sample)(evidence, self.settings.sample, generator)
+            chosen = torch.cat([sample.positives, sample.negatives])
+            labels = torch.cat([torch.ones_like(sample.positives), torch.zeros_like(sample.negatives)])
+            # Indexing an empty ground truth would fail although nothing is asked of it.
+            wanted = (
+                target.boxes_xyxy[matches.box_index[sample.positives]]
+                if len(sample.positives)
+                else anchors[sample.positives]
+            )
+            losses.append(
+                image_loss(
+                    logits[index, chosen],
+                    labels,
+                    deltas[index, sample.positives],
+                    encode(wanted, anchors[sample.positives]),
+                    batch_size=self.settings.sample.size,
+                    locations=self._locations(target.size_hw),
+                    settings=self.settings.loss,
+                )
+            )
+            samples.append(sample)
+            all_matches.append(matches)
+        return LossReport(mean_loss(losses), anchors, samples, all_matches)
+
+    def propose(
+        self, outputs: Outputs, sizes_hw: Sequence[tuple[int, int]], settings: SelectSettings | None = None
+    ) -> list[Selection]:
+        """The proposals of each image, clipped to its (height, width), best first.
+
+        Pass ``settings.select_train`` for the larger set that a classifier is trained on. Proposals are cut from
+        the graph: approximate joint training ignores the gradient of their coordinates (paper, section 3.2).
+        """
+        settings = settings or self.settings.select
+        levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
+        with torch.no_grad():
+            return [
+                suppress(self.candidates(outputs, levels, index, size_hw, settings), settings)
+                for index, size_hw in enumerate(sizes_hw)
+            ]
+
+    def candidates(
+        self,
+        outputs: Outputs,
+        levels: Sequence[Float[Tensor, "_ 4"]],
+        index: int,
+        size_hw: tuple[int, int],
+        settings: SelectSettings,
+    ) -> Selection:
+        """What enters suppression for image ``index`` of the batch."""
+        return candidates(
+            [level[index] for level in outputs.logits],
+            [level[index] for level in outputs.deltas],
+            levels,
+            size_hw,
+            settings,
+            self.settings.head.delta_clamp,
+        )
+
+    def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, "M"]:
+        """Anchors that training looks at: inside the image, or at least centred in it (the rest is padding)."""
+        if self.settings.match.drop_cross_boundary:
+            return inside_image(anchors, size_hw, self.settings.match.allowed_border)
+        centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+        return (centres < torch.tensor(size_hw[::-1], device=anchors.device)).all(dim=1)
+
+    def _locations(self, size_hw: tuple[int, int]) -> int:
+        """N_reg: the anchor locations of an image of this size, over all levels."""
+        return sum(-(-size_hw[0] // stride) * -(-size_hw[1] // stride) for stride in self.strides)
+
+    def _negative_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
+        labels = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+        return objectness_losses(logits.detach(), labels)
+
+    def _window_ranks(self, outputs: Outputs, index: int) -> Float[Tensor, "M"]:
+        if self.settings.sample.sampler != "hard-window":  # the others never look
+            return torch.zeros(sum(level.shape[1] for level in outputs.logits), device=outputs.logits[0].device)
+        return torch.cat([window_rank(level[index], self.head.anchors_per_cell) for level in outputs.features])

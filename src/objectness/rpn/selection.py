@@ -1,0 +1,70 @@
+"""From scores and deltas to proposals (paper, section 3.3).
+
+L levels, N anchors of a level, M boxes. Each level is selected and suppressed on its own, then all are ranked together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torchvision.ops import nms
+
+from objectness.rpn.deltas import DELTA_CLAMP, clip, decode
+from objectness.rpn.losses import objectness_margin
+from objectness.rpn.settings import SelectSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Boxes of one image in the pixels that the network saw.
+
+    Attributes:
+        boxes_xyxy: ``float32 (M, 4)``.
+        scores: ``float32 (M,)`` probabilities.
+        levels: ``int64 (M,)`` the level each came from, 0 the finest.
+    """
+
+    boxes_xyxy: Float[Tensor, "M 4"]
+    scores: Float[Tensor, "M"]
+    levels: Int[Tensor, "M"]
+
+
+def candidates(
+    logits: Sequence[Float[Tensor, "_ K"]],
+    deltas: Sequence[Float[Tensor, "_ 4"]],
+    anchors_xyxy: Sequence[Float[Tensor, "_ 4"]],
+    size_hw: tuple[int, int],
+    settings: SelectSettings,
+    delta_clamp: float = DELTA_CLAMP,
+) -> Selection:
+    """Decode, clip, drop tiny boxes and those without a finite score, keep the best ``before_nms`` of each level.
+
+    Boxes of a level come best first; levels follow one another, finest first.
+    """
+    boxes_parts, scores_parts, levels_parts = [], [], []
+    for level, (level_logits, level_deltas, anchors) in enumerate(zip(logits, deltas, anchors_xyxy, strict=True)):
+        scores = torch.sigmoid(objectness_margin(level_logits).float())
+        boxes = clip(decode(level_deltas.float(), anchors, delta_clamp), size_hw)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        usable = (sides >= settings.min_size).all(dim=1) & torch.isfinite(boxes).all(dim=1) & torch.isfinite(scores)
+        boxes, scores = boxes[usable], scores[usable]
+        scores, order = scores.topk(min(settings.before_nms, len(scores)))
+        boxes_parts.append(boxes[order])
+        scores_parts.append(scores)
+        levels_parts.append(torch.full_like(order, level))
+    return Selection(torch.cat(boxes_parts), torch.cat(scores_parts), torch.cat(levels_parts))
+
+
+def suppress(found: Selection, settings: SelectSettings) -> Selection:
+    """Non-maximum suppression within each level, then the best ``after_nms`` of all, ranked by score."""
+    kept = []
+    for level in found.levels.unique().tolist():
+        of_level = torch.nonzero(found.levels == level).flatten()
+        kept.append(of_level[nms(found.boxes_xyxy[of_level], found.scores[of_level], settings.nms_iou)])
+    keep = torch.cat(kept) if kept else found.levels
+    keep = keep[torch.argsort(found.scores[keep], descending=True, stable=True)][: settings.after_nms]
+    return Selection(found.boxes_xyxy[keep], found.scores[keep], found.levels[keep])

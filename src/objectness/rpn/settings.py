@@ -1,0 +1,193 @@
+"""Every number of the Region Proposal Network, by name. The defaults are the paper's.
+
+Free of PyTorch, so that a model's description can be read anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from objectness.errors import InputError
+
+
+@dataclass(frozen=True)
+class AnchorSettings:
+    """The reference boxes (paper, section 3.1.1).
+
+    Attributes:
+        sizes: Square roots of the areas, in pixels of the resized image. With several levels they are dealt out
+            in order, ``len(sizes) / levels`` to each level, finest first.
+        ratios_height_over_width: Shapes at each size; the area stays.
+        offset: Where in its cell an anchor is centred, as a fraction of the stride: 0.5 is the middle (right for
+            VGG's even pooling), 0 the top left corner, as torchvision and detectron2 place them.
+        style: "paper" places exact floats; "py-faster-rcnn" reproduces the released code's rounded nine.
+    """
+
+    sizes: tuple[float, ...] = (128.0, 256.0, 512.0)
+    ratios_height_over_width: tuple[float, ...] = (0.5, 1.0, 2.0)
+    offset: float = 0.5
+    style: Literal["paper", "py-faster-rcnn"] = "paper"
+
+    def sizes_per_level(self, levels: int) -> tuple[tuple[float, ...], ...]:
+        """Deal the sizes out to the levels, finest first.
+
+        Raises:
+            InputError: the sizes do not divide evenly.
+        """
+        if not self.sizes or len(self.sizes) % levels:
+            raise InputError(
+                f"rpn.anchors.sizes holds {len(self.sizes)} sizes, which cannot be dealt evenly to {levels} feature "
+                f"levels: give {levels} sizes, or a multiple of it."
+            )
+        share = len(self.sizes) // levels
+        return tuple(self.sizes[i * share : (i + 1) * share] for i in range(levels))
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """The convolutional layers below the head.
+
+    Attributes:
+        name: "vgg16" and "zf" are the paper's; any other name is a timm model.
+        strides: Strides of the maps used, from the backbone's own; each one is a level.
+        pyramid_channels: Join the levels by a feature pyramid of this width; 0 leaves them alone.
+        extra_levels: Coarser levels on top of the pyramid, each half the one below.
+        pretrained: Start from ImageNet weights through timm, where the machine can reach them.
+        weights: A safetensors file to start from instead.
+        frozen_stages: The first stages of the backbone that stay as they were loaded (paper, section 3.1.3: VGG-16
+            tunes conv3_1 and up, so 2). Without loaded weights nothing is frozen: there is nothing to keep.
+        frozen_norm: Keep the batch norms' loaded statistics (small batches on big backbones).
+    """
+
+    name: str = "vgg16"
+    strides: tuple[int, ...] = (16,)
+    pyramid_channels: int = 0
+    extra_levels: int = 0
+    pretrained: bool = True
+    weights: str | None = None
+    frozen_stages: int = 2
+    frozen_norm: bool = False
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """The small network slid over the feature map (paper, section 3.1), shared over levels.
+
+    Attributes:
+        channels: Width of the intermediate layer: 512 for VGG-16, 256 for ZF.
+        convolutions: How many 3 x 3 convolutions before the two siblings.
+        two_class: Two logits an anchor and a softmax, as in the paper; else one logit and a sigmoid (its footnote).
+        initial_std: New layers are drawn from N(0, initial_std).
+        delta_clamp: tw and th are decoded up to this: exp of it is the most that a box outgrows its anchor.
+    """
+
+    channels: int = 512
+    convolutions: int = 1
+    two_class: bool = True
+    initial_std: float = 0.01
+    delta_clamp: float = 4.135166556742356  # log(1000 / 16), the habit of detectors since
+
+
+@dataclass(frozen=True)
+class MatchSettings:
+    """Which anchors are positive and which negative (paper, section 3.1.2).
+
+    Attributes:
+        positive_iou: Positive above this (or, below it, the best anchor for some box).
+        negative_iou: Negative below this for all boxes.
+        drop_cross_boundary: Ignore anchors that leave the image, before matching (paper, section 3.1.3).
+        allowed_border: How many pixels they may leave it by.
+        ignore_iof: An anchor with more than this fraction of itself in an ignore region is never a negative.
+    """
+
+    positive_iou: float = 0.7
+    negative_iou: float = 0.3
+    drop_cross_boundary: bool = True
+    allowed_border: float = 0.0
+    ignore_iof: float = 0.5
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """The mini-batch of one image (paper, section 3.1.3).
+
+    Attributes:
+        sampler: "random" (the paper), "hard-loss" (the negatives with the highest loss) or "hard-window"
+            (negatives that touch an object a little or whose feature window varies, never flat background).
+        size: Anchors in a mini-batch.
+        positive_fraction: Positives at most; missing ones are padded with negatives.
+        random_share: "hard-loss": this share of the negatives is drawn at random all the same.
+        window_quantile: "hard-window": a window varies when its standard deviation is above this quantile of its level.
+    """
+
+    sampler: Literal["random", "hard-loss", "hard-window"] = "random"
+    size: int = 256
+    positive_fraction: float = 0.5
+    random_share: float = 0.25
+    window_quantile: float = 0.5
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """L = 1/N_cls sum L_cls + lambda 1/N_reg sum p* smoothL1 (paper, equation 1).
+
+    Attributes:
+        normalise: "paper" divides by N_cls = the mini-batch size and N_reg = the number of anchor locations;
+            "samples" divides both by the number of samples, as the released code does (then box_weight is 1 there).
+        box_weight: lambda.
+        smooth_l1_beta: Where the smooth L1 loss turns from square to linear (released code: 1/9).
+    """
+
+    normalise: Literal["paper", "samples"] = "paper"
+    box_weight: float = 10.0
+    smooth_l1_beta: float = 1.0
+
+
+@dataclass(frozen=True)
+class SelectSettings:
+    """From scores and boxes to proposals (paper, section 3.3; counts as in the released code).
+
+    Attributes:
+        before_nms: The best boxes of each level that enter suppression.
+        nms_iou: Suppress above this IoU.
+        after_nms: Proposals kept of an image.
+        min_size: Boxes with a side below this (pixels of the resized image) are dropped.
+    """
+
+    before_nms: int = 6000
+    nms_iou: float = 0.7
+    after_nms: int = 300
+    min_size: float = 1.0
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """What the network sees (paper, section 3.3).
+
+    Attributes:
+        short_side: The image is scaled so that its short side has this many pixels ...
+        long_side: ... unless its long side would pass this one.
+        mean_rgb: Subtracted from pixels in [0, 1].
+        std_rgb: Divided by.
+    """
+
+    short_side: int = 600
+    long_side: int = 1000
+    mean_rgb: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std_rgb: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class RPNSettings:
+    """One Region Proposal Network."""
+
+    images: ImageSettings = field(default_factory=ImageSettings)
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
+    anchors: AnchorSettings = field(default_factory=AnchorSettings)
+    match: MatchSettings = field(default_factory=MatchSettings)
+    sample: SampleSettings = field(default_factory=SampleSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    select: SelectSettings = field(default_factory=SelectSettings)
+    select_train: SelectSettings = field(default_factory=lambda: SelectSettings(before_nms=12000, after_nms=2000))

@@ -1,0 +1,134 @@
+"""What a backbone starts from: ImageNet weights through timm, a file, or chance."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import timm
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from objectness.errors import InputError
+from objectness.rpn.settings import BackboneSettings
+
+
+def initialise(backbone: nn.Module, settings: BackboneSettings) -> tuple[bool, str]:
+    """Fill ``backbone`` from where the settings say.
+
+    Returns:
+        Whether weights were loaded, and one sentence that says what the backbone starts from.
+
+    Raises:
+        InputError: a weights file that is missing, broken or of another network.
+    """
+    if settings.weights is not None:
+        load_weights_file(backbone, Path(settings.weights))
+        return True, f"The backbone {settings.name} starts from {settings.weights}."
+    initialise_from_scratch(backbone)
+    if not settings.pretrained:
+        return False, f"The backbone {settings.name} starts from scratch."
+    if settings.name == "zf":
+        return False, "The backbone zf starts from scratch: nobody offers its ImageNet weights (rpn.backbone.weights=FILE)."
+    try:
+        path = _imagenet_file(settings.name)
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        return False, (
+            f"The backbone {settings.name} starts from scratch: its ImageNet weights could not be reached ({reason}); "
+            "give a file by rpn.backbone.weights=FILE to start from one."
+        )
+    load_weights_file(backbone, path)
+    return True, f"The backbone {settings.name} starts from ImageNet weights ({path.parent.parent.parent.name})."
+
+
+def initialise_from_scratch(backbone: nn.Module) -> None:
+    """He initialisation of the plain chains, which have no batch norm to forgive a bad scale; timm's own elsewhere."""
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in backbone.modules()):
+        return
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == 1 and module.bias is not None:
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+
+
+def load_weights_file(backbone: nn.Module, path: Path) -> None:
+    """Load a safetensors file into ``backbone``: by name where the names agree, else in order.
+
+    The same network has other key names in torchvision and in timm, but its tensors come in the same order and
+    with the same shapes; classifier layers that follow in the file are left over.
+
+    Raises:
+        InputError: no such file, not safetensors, or tensors of another network.
+    """
+    if not path.is_file():
+        raise InputError(f"No weights file {path}: give the path of a .safetensors file.")
+    try:
+        given = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error}).") from None
+    own = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    by_name = {_flat(key): tensor for key, tensor in given.items()}
+    if all(_flat(key) in by_name for key in own):
+        paired = {key: by_name[_flat(key)] for key in own}
+    else:
+        paired = dict(zip(own, _in_layer_order(given), strict=False))
+    for key, tensor in own.items():
+        if key not in paired or paired[key].shape != tensor.shape:
+            found = tuple(paired[key].shape) if key in paired else "nothing"
+            raise InputError(
+                f"{path} holds the weights of another network: {key} has shape {tuple(tensor.shape)}, the file {found} "
+                "in its place."
+            )
+    backbone.load_state_dict({k: v.to(own[k].dtype) for k, v in paired.items()}, strict=False)
+
+
+def _flat(key: str) -> str:
+    """A key without what wrapping adds: timm flattens ``stages.0`` to ``stages_0`` when it gives features only."""
+    return key.removeprefix("body.").removeprefix("model.").replace(".", "_")
+
+
+def _in_layer_order(given: dict[str, Tensor]) -> list[Tensor]:
+    """The tensors as the network registered them: numbered keys in numeric order, a layer's in the usual order."""
+    kinds = ["weight", "bias", "running_mean", "running_var"]
+
+    def place(key: str) -> tuple[tuple[int, int, str], ...]:
+        *path, kind = key.split(".")
+        return (
+            *((0, int(part), "") if part.isdigit() else (1, 0, part) for part in path),
+            (2, kinds.index(kind) if kind in kinds else len(kinds), kind),
+        )
+
+    convolutional = [
+        key
+        for key in given
+        if not key.startswith(("classifier", "head", "fc", "pre_logits")) and not key.endswith("num_batches_tracked")
+    ]
+    return [given[key] for key in sorted(convolutional, key=place)]
+
+
+def _imagenet_file(name: str) -> Path:
+    """Download (or find in the cache) the safetensors file of a timm model; nothing downloaded is unpickled.
+
+    Raises:
+        OSError: it cannot be reached, or the model has no such file.
+    """
+    from huggingface_hub import constants, hf_hub_download
+
+    described = timm.get_pretrained_cfg(name)
+    if described is None or not described.hf_hub_id:
+        raise OSError("timm offers none")
+    repository = described.hf_hub_id
+    if repository.endswith("/"):
+        repository += f"{described.architecture}.{described.tag}" if described.tag else described.architecture
+    offline = constants.HF_HUB_OFFLINE
+    try:  # a quick look-up first: the hub's client would retry a missing network for a minute
+        socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        return Path(hf_hub_download(repository, "model.safetensors"))
+    finally:
+        constants.HF_HUB_OFFLINE = offline

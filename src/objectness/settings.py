@@ -1,0 +1,160 @@
+"""Settings as frozen dataclasses: to a plain dict and back, and ``key=value`` overrides.
+
+The dataclasses hold the only defaults. What is saved with a model and what ``--set`` takes are generated from
+their fields; an unknown key or a value of the wrong type is an error that says so.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from objectness.errors import InputError, did_you_mean
+
+S = TypeVar("S")
+
+
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Nested plain data (dicts, lists, numbers, strings) of a settings dataclass."""
+    return {f.name: _plain(getattr(settings, f.name)) for f in fields(settings)}
+
+
+def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "") -> S:
+    """Build a settings dataclass from plain data.
+
+    Args:
+        kind: The dataclass.
+        data: Nested plain data; a key that is absent takes its default.
+        where: Dotted place of ``data``, for messages.
+
+    Raises:
+        InputError: an unknown key, or a value that does not fit its field.
+    """
+    hints = get_type_hints(kind)
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in names:
+            raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, names)}")
+        hint = hints[key]
+        if is_dataclass(hint) and isinstance(value, Mapping):
+            values[key] = from_dict(hint, value, f"{where}{key}.")  # type: ignore[arg-type]
+        else:
+            values[key] = _checked(hint, value, f"{where}{key}")
+    return kind(**values)
+
+
+def override(settings: S, assignments: Sequence[str]) -> S:
+    """Apply ``key=value`` assignments, e.g. ``loss.box_weight=5`` or ``anchors.sizes=32,64``.
+
+    Nothing is changed in place.
+
+    Raises:
+        InputError: not of that form, an unknown key, or a value that does not fit.
+    """
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set takes key=value, e.g. --set optimiser.lr=0.01; got {assignment!r}.")
+        key = key.strip()
+        try:
+            settings = _assign(settings, key.split("."), text.strip(), key)
+        except _Unknown:
+            raise InputError(f"Unknown setting {key!r}: {_suggestion(settings, key)}") from None
+    return settings
+
+
+def describe(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Every dotted key with its value: the whole list of knobs."""
+    rows: list[tuple[str, Any]] = []
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        if is_dataclass(value):
+            rows += describe(value, f"{prefix}{f.name}.")
+        else:
+            rows.append((f"{prefix}{f.name}", value))
+    return rows
+
+
+def _assign(settings: S, path: list[str], text: str, whole: str) -> S:
+    hints = get_type_hints(type(settings))
+    head, rest = path[0], path[1:]
+    if head not in hints:
+        raise _Unknown
+    current = getattr(settings, head)
+    if is_dataclass(current):
+        if not rest:
+            inner = ", ".join(f"{whole}.{f.name}" for f in fields(current))
+            raise InputError(f"Setting {whole!r} is a group: set one of {inner}.")
+        return replace(settings, **{head: _assign(current, rest, text, whole)})  # type: ignore[type-var]
+    if rest:
+        raise _Unknown
+    return replace(settings, **{head: _parsed(hints[head], text, whole)})  # type: ignore[type-var]
+
+
+class _Unknown(Exception):
+    """A dotted key that leads nowhere."""
+
+
+def _suggestion(settings: Any, key: str) -> str:
+    """The end of a sentence about an unknown key: a known one with the same end, else one spelt alike."""
+    known = [name for name, _ in describe(settings)]
+    same_end = [name for name in known if name == key or name.endswith(f".{key}")]
+    return f"did you mean {same_end[0]!r}?" if same_end else did_you_mean(key, known)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return to_dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _parsed(hint: Any, text: str, key: str) -> Any:
+    """``text`` from a command line as a value of type ``hint``."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if type(None) in options and text.lower() in ("none", "null", ""):
+        return None
+    hint = next(option for option in options if option is not type(None))
+    origin = get_origin(hint)
+    if origin is tuple:
+        inner = get_args(hint)[0]
+        parts = [part for part in text.strip("()[]").split(",") if part.strip()]
+        return tuple(_parsed(inner, part.strip(), key) for part in parts)
+    if hint is bool:
+        if text.lower() in ("true", "yes", "on", "1"):
+            return True
+        if text.lower() in ("false", "no", "off", "0"):
+            return False
+        raise InputError(f"Setting {key} takes true or false; got {text!r}.")
+    if hint is int or hint is float:
+        try:
+            return hint(text)
+        except ValueError:
+            kind = "a whole number" if hint is int else "a number"
+            raise InputError(f"Setting {key} takes {kind}; got {text!r}.") from None
+    return _checked(hint, text, key)
+
+
+def _checked(hint: Any, value: Any, key: str) -> Any:
+    """``value`` from plain data as a value of type ``hint``."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        options = get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        return _checked(next(option for option in options if option is not type(None)), value, key)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise InputError(f"Setting {key} got {value!r}: {did_you_mean(str(value), map(str, get_args(hint)))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"Setting {key} takes a list; got {value!r}.")
+        return tuple(_checked(get_args(hint)[0], part, key) for part in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise InputError(f"Setting {key} takes {hint.__name__}; got {value!r}.")
+    return value

@@ -1,0 +1,1 @@
+"""Training a Region Proposal Network: recipes, the loop, checkpoints. Needs PyTorch."""

@@ -1,0 +1,94 @@
+"""Variations of a training photograph: pure functions of a photograph, its boxes and a random generator.
+
+N boxes. Pixels are RGB ``uint8 (H, W, 3)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from objectness.boxes import area, clip
+from objectness.images import fit_size_hw, resize
+from objectness.rpn.settings import ImageSettings
+from objectness.training.settings import AugmentSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A photograph as the network will see it.
+
+    Attributes:
+        pixels: ``uint8 (H, W, 3)``.
+        boxes_xyxy: ``float32 (N, 4)`` in its pixels.
+        ignore: ``bool (N,)``.
+    """
+
+    pixels: NDArray[np.uint8]
+    boxes_xyxy: NDArray[np.float32]
+    ignore: NDArray[np.bool_]
+
+
+def fit(example: Example, images: ImageSettings, scale: float = 1.0) -> Example:
+    """Resize to the network's image size (times ``scale``); the boxes go along."""
+    height, width = example.pixels.shape[:2]
+    target_hw = fit_size_hw((height, width), round(images.short_side * scale), round(images.long_side * scale))
+    ratio = np.array([target_hw[1] / width, target_hw[0] / height] * 2, dtype=np.float32)
+    return Example(resize(example.pixels, target_hw), example.boxes_xyxy * ratio, example.ignore)
+
+
+def augment(
+    example: Example, images: ImageSettings, settings: AugmentSettings, generator: np.random.Generator
+) -> Example:
+    """One random variation, resized to what the network sees."""
+    low, high = settings.scale
+    scale = float(np.exp(generator.uniform(np.log(low), np.log(high))))
+    example = fit(example, images, scale)
+    if settings.crop:
+        example = crop(example, settings.crop, settings.keep_visible, generator)
+    if generator.random() < settings.flip:
+        example = mirror(example)
+    if generator.random() < settings.flip_vertical:
+        example = mirror(example, vertical=True)
+    if settings.colour:
+        example = recolour(example, settings.colour, generator)
+    return example
+
+
+def mirror(example: Example, vertical: bool = False) -> Example:
+    """The mirror image: left and right change places (or top and bottom)."""
+    axis = 0 if vertical else 1
+    low, high = (1, 3) if vertical else (0, 2)
+    length = example.pixels.shape[axis]
+    boxes = example.boxes_xyxy.copy()
+    boxes[:, low], boxes[:, high] = length - example.boxes_xyxy[:, high], length - example.boxes_xyxy[:, low]
+    return Example(np.ascontiguousarray(np.flip(example.pixels, axis)), boxes, example.ignore)
+
+
+def crop(example: Example, side: int, keep_visible: float, generator: np.random.Generator) -> Example:
+    """A random window of at most ``side`` x ``side``; a smaller photograph stays smaller, and the batch pads it.
+
+    Boxes are cut at the window; those cut away altogether are dropped, and those of which less than
+    ``keep_visible`` is left become ignore regions: neither object nor background.
+    """
+    height, width = example.pixels.shape[:2]
+    top = int(generator.integers(0, max(0, height - side) + 1))
+    left = int(generator.integers(0, max(0, width - side) + 1))
+    pixels = example.pixels[top : top + side, left : left + side]
+    shift = np.array([left, top, left, top], dtype=np.float32)
+    boxes = clip(example.boxes_xyxy - shift, pixels.shape[:2])  # type: ignore[arg-type]
+    left_over = area(boxes) / np.maximum(area(example.boxes_xyxy), 1e-6)
+    seen = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+    ignore = example.ignore | (left_over < keep_visible)
+    return Example(pixels, boxes[seen].astype(np.float32), ignore[seen])
+
+
+def recolour(example: Example, strength: float, generator: np.random.Generator) -> Example:
+    """Brightness, contrast and saturation times a factor of up to 1 +- ``strength`` each."""
+    picture = Image.fromarray(example.pixels)
+    for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        picture = enhancer(picture).enhance(float(generator.uniform(1 - strength, 1 + strength)))
+    return Example(np.asarray(picture), example.boxes_xyxy, example.ignore)

@@ -1,0 +1,114 @@
+"""Photographs into batches. Everything random is a function of (seed, epoch, photograph), so a run can be resumed.
+
+B photographs of a batch, padded right and below to a common size.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from objectness.datasets.records import Record
+from objectness.images import open_upright
+from objectness.rpn.network import Target
+from objectness.training.augment import Example, augment
+from objectness.training.settings import RunSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one forward pass takes.
+
+    Attributes:
+        pixels: ``uint8 (B, 3, H, W)``.
+        targets: One for each photograph, with its size before padding.
+        names: File names, for messages and pictures.
+    """
+
+    pixels: Tensor
+    targets: list[Target]
+    names: list[str]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``."""
+        targets = [
+            Target(target.boxes_xyxy.to(device), target.ignore_xyxy.to(device), target.size_hw)
+            for target in self.targets
+        ]
+        return Batch(self.pixels.to(device, non_blocking=True), targets, self.names)
+
+
+class TrainingPhotographs(Dataset[tuple[Example, str]]):
+    """Augmented photographs by (epoch, index)."""
+
+    def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
+        self._records = records
+        self._settings = settings
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Example, str]:  # type: ignore[override]
+        epoch, index = key
+        record = self._records[index]
+        generator = np.random.default_rng((self._settings.loop.seed, epoch, index))
+        example = Example(open_upright(record.path), record.boxes_xyxy, record.ignore)
+        return augment(example, self._settings.rpn.images, self._settings.augment, generator), str(record.path)
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
+    """The order of ``count`` photographs in an epoch."""
+    return np.random.default_rng((seed, epoch)).permutation(count).tolist()  # type: ignore[no-any-return]
+
+
+def batch_chance(seed: int, epoch: int, batch: int) -> torch.Generator:
+    """The generator that draws the anchors of one batch."""
+    drawn = np.random.SeedSequence((seed, epoch, batch)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(drawn >> np.uint64(1)))
+
+
+def batches_an_epoch(count: int, batch_size: int) -> int:
+    """How many batches an epoch has; the last one may be smaller."""
+    return -(-count // batch_size)
+
+
+def epoch_batches(
+    records: Sequence[Record], settings: RunSettings, epoch: int, first_batch: int = 0
+) -> Iterator[Batch]:
+    """The batches of an epoch from ``first_batch`` on, read ahead by worker processes."""
+    size = settings.loop.batch_size
+    order = epoch_order(len(records), settings.loop.seed, epoch)
+    plan = [[(epoch, index) for index in order[at : at + size]] for at in range(first_batch * size, len(order), size)]
+    loader = DataLoader(
+        TrainingPhotographs(records, settings),
+        batch_sampler=plan,
+        num_workers=min(settings.loop.workers, len(plan)),
+        collate_fn=collate,
+        worker_init_fn=_leave_interrupts_to_the_loop,
+        prefetch_factor=4 if settings.loop.workers and plan else None,
+    )
+    yield from loader
+
+
+def collate(examples: Sequence[tuple[Example, str]]) -> Batch:
+    """Pad to the largest height and width, with the grey that crops are padded with."""
+    height = max(example.pixels.shape[0] for example, _ in examples)
+    width = max(example.pixels.shape[1] for example, _ in examples)
+    pixels = torch.full((len(examples), 3, height, width), 114, dtype=torch.uint8)
+    targets, names = [], []
+    for index, (example, name) in enumerate(examples):
+        own_height, own_width = example.pixels.shape[:2]
+        pixels[index, :, :own_height, :own_width] = torch.from_numpy(example.pixels.copy()).permute(2, 0, 1)
+        boxes = torch.from_numpy(example.boxes_xyxy)
+        ignore = torch.from_numpy(example.ignore)
+        targets.append(Target(boxes[~ignore], boxes[ignore], (own_height, own_width)))
+        names.append(name)
+    return Batch(pixels, targets, names)
+
+
+def _leave_interrupts_to_the_loop(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)

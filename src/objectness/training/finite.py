@@ -1,0 +1,40 @@
+"""A loss that is not a number stops the run with the photographs and the level that caused it."""
+
+from __future__ import annotations
+
+import torch
+
+from objectness.errors import InputError
+from objectness.rpn.losses import RPNLoss
+from objectness.rpn.network import Outputs
+
+
+class NonFiniteLossError(InputError):
+    """Training cannot go on: the message says at which step, on which photographs and at which level."""
+
+
+def require_finite(loss: RPNLoss, outputs: Outputs, names: list[str], step: int, lr: float) -> None:
+    """Pass silently while the loss is finite.
+
+    Raises:
+        NonFiniteLossError: it is not.
+    """
+    if bool(torch.isfinite(loss.total)):
+        return
+    raise NonFiniteLossError(
+        f"The loss is {float(loss.total.detach())} at step {step + 1} (learning rate {lr:.2g}): {_culprits(outputs, names)}. "
+        "Look at these photographs with `objectness check`, or lower optimiser.lr; weights from before are in last.safetensors."
+    )
+
+
+def _culprits(outputs: Outputs, names: list[str]) -> str:
+    found = []
+    for index, name in enumerate(names):
+        for kind, levels in (("features", outputs.features), ("scores", outputs.logits), ("deltas", outputs.deltas)):
+            broken = [str(at) for at, level in enumerate(levels) if not bool(torch.isfinite(level[index]).all())]
+            if broken:
+                found.append(f"{name} (non-finite {kind} at level {', '.join(broken)})")
+                break
+    if found:
+        return "first seen on " + "; ".join(found)
+    return "the network's outputs are finite on " + ", ".join(names) + ", so a target or the loss itself overflowed"

@@ -1,0 +1,237 @@
+"""The training loop, top to bottom."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+
+from objectness.datasets.records import Record
+from objectness.rpn.checkpoint import save_network
+from objectness.rpn.network import LossReport, RegionProposalNetwork
+from objectness.training.data import Batch, batch_chance, batches_an_epoch, epoch_batches
+from objectness.training.finite import require_finite
+from objectness.training.optimise import build_optimiser, rate_factor, update_average
+from objectness.training.settings import RunSettings
+from objectness.training.state import Progress, load_state, save_state
+from objectness.training.validate import validate
+
+STATE_FILE = "last.state.safetensors"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is told after each update: position, losses, pace."""
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    lr: float
+    objectness: float
+    box: float
+    images_per_second: float
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None: ...
+    def on_step(self, step: Step) -> None: ...
+    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: the best and the last validation, and whether Ctrl-C cut it short."""
+
+    best_ar100: float
+    rows: list[dict[str, Any]]
+    interrupted: bool
+    seconds: float
+
+
+def train(
+    settings: RunSettings,
+    network: RegionProposalNetwork,
+    training: Sequence[Record],
+    validation: Sequence[Record],
+    folder: Path,
+    details: dict[str, Any],
+    watchers: Sequence[Watcher] = (),
+    resume: bool = False,
+) -> Outcome:
+    """Train ``network`` on ``training``, validate on ``validation`` and write checkpoints into ``folder``.
+
+    The run is a function of settings and data: order, augmentation and samples come from (seed, epoch, step,
+    photograph), so one that was stopped and resumed ends with the same weights as one that was not. Ctrl-C
+    finishes the running update, saves, and returns.
+
+    Args:
+        settings: The whole run.
+        network: Fresh, or any of the same settings where ``resume`` overwrites it.
+        training: Repaired records; those without boxes are fine.
+        validation: Repaired records; empty means no validation.
+        folder: Takes best.safetensors, last.safetensors and the resumable state.
+        details: Goes into the checkpoints.
+        watchers: Told after each batch, update and epoch.
+        resume: Go on from ``folder``'s state.
+
+    Raises:
+        NonFiniteLossError: naming step, photographs and level.
+        InputError: nothing to resume from.
+    """
+    loop = settings.loop
+    device = pick_device(loop.device)
+    layout = torch.channels_last if loop.channels_last else torch.contiguous_format
+    network = network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
+    average = {key: value.detach().clone() for key, value in network.state_dict().items()} if loop.ema else {}
+    optimiser = build_optimiser(network, settings.optimiser)
+    progress = load_state(folder / STATE_FILE, network, average, optimiser) if resume else Progress()
+
+    batches = batches_an_epoch(len(training), loop.batch_size)
+    updates = -(-batches // loop.accumulate)
+    steps = loop.steps or loop.epochs * updates
+    epochs = -(-steps // updates)
+    averaged = RegionProposalNetwork(network.settings, load_weights=False).to(device, memory_format=layout)  # type: ignore[call-overload]
+
+    def save_last() -> None:
+        save_state(folder / STATE_FILE, network, average, optimiser, progress)
+        save_network(folder / "last.safetensors", network, details | {"epoch": progress.epoch}, average or None)
+
+    with _Interrupt() as interrupt:
+        saved_at = time.monotonic()
+        while progress.step < steps and not interrupt.wanted:
+            batch_source = epoch_batches(training, settings, progress.epoch, progress.batch)
+            started = time.monotonic()
+            summed: list[LossReport] = []
+            for batch in batch_source:
+                batch = batch.to(device)
+                lr = settings.optimiser.lr * rate_factor(settings.schedule, progress.step, steps)
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=loop.amp):
+                    outputs = network(batch.pixels.to(memory_format=layout))
+                chance = batch_chance(loop.seed, progress.epoch, progress.batch)
+                report = network.loss(outputs, batch.targets, chance)
+                require_finite(report.loss, outputs, batch.names, progress.step, lr)
+                for watcher in watchers:
+                    watcher.on_batch(progress.step, network, batch, report)
+                (report.loss.total / loop.accumulate).backward()
+                summed.append(report)
+                progress.batch += 1
+                _add(progress.tally, images=len(batch.names))
+                if len(summed) < loop.accumulate and progress.batch < batches:
+                    continue
+
+                for group in optimiser.param_groups:
+                    group["lr"] = group["base_lr"] * rate_factor(settings.schedule, progress.step, steps)
+                if settings.optimiser.clip_norm:
+                    torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimiser.clip_norm)
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+                if loop.ema:
+                    update_average(average, network, loop.ema, progress.step)
+                progress.step += 1
+
+                objectness = sum(float(r.loss.objectness.detach()) for r in summed) / len(summed)
+                box = sum(float(r.loss.box.detach()) for r in summed) / len(summed)
+                summed = []
+                now = time.monotonic()
+                _add(progress.tally, objectness=objectness, box=box, updates=1, seconds=now - started)
+                progress.seconds += now - started
+                started = now
+                pace = progress.tally["images"] / max(1e-9, progress.tally["seconds"])
+                told = Step(progress.step, steps, progress.epoch + 1, epochs, lr, objectness, box, pace)
+                for watcher in watchers:
+                    watcher.on_step(told)
+                if interrupt.wanted or progress.step >= steps:
+                    break
+                if now - saved_at > 60 * loop.save_minutes:
+                    save_last()
+                    saved_at = now
+            if interrupt.wanted and progress.batch < batches and progress.step < steps:
+                break
+
+            progress.epoch, progress.batch = progress.epoch + 1, 0
+            row = _epoch_row(progress, lr)
+            progress.tally = {}
+            last = progress.step >= steps
+            if validation and (last or (loop.validate_every and progress.epoch % loop.validate_every == 0)):
+                averaged.load_state_dict(average or network.state_dict())
+                recall = validate(averaged, validation, device, loop.amp)
+                row |= {f"AR@{k}": value for k, value in recall.ar.items()}
+                row |= {f"AR@100 {size}": by_k[100] for size, by_k in recall.ar_by_size.items() if size != "all"}
+                reached = recall.ar[100] or 0.0
+                progress.stale += 1
+                if reached > progress.best:
+                    progress.best, progress.stale = reached, 0
+                    measured = details | {"epoch": progress.epoch, "validation": recall.to_json()}
+                    save_network(folder / "best.safetensors", averaged, measured)
+            progress.rows.append(row)
+            save_last()
+            saved_at = time.monotonic()
+            for watcher in watchers:
+                watcher.on_epoch(row, progress.rows)
+            if loop.patience and progress.stale >= loop.patience:
+                break
+        save_last()
+    if not (folder / "best.safetensors").exists():
+        save_network(folder / "best.safetensors", network, details | {"epoch": progress.epoch}, average or None)
+    return Outcome(progress.best, progress.rows, interrupt.wanted and progress.step < steps, progress.seconds)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that the settings name; "auto" takes a GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def _epoch_row(progress: Progress, lr: float) -> dict[str, Any]:
+    tally = progress.tally
+    updates = max(1.0, tally.get("updates", 0.0))
+    return {
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "lr": lr,
+        "loss": (tally.get("objectness", 0.0) + tally.get("box", 0.0)) / updates,
+        "loss objectness": tally.get("objectness", 0.0) / updates,
+        "loss box": tally.get("box", 0.0) / updates,
+        "images/s": tally.get("images", 0.0) / max(1e-9, tally.get("seconds", 0.0)),
+        "seconds": progress.seconds,
+    }
+
+
+def _add(tally: dict[str, float], **values: float) -> None:
+    for name, value in values.items():
+        tally[name] = tally.get(name, 0.0) + value
+
+
+class _Interrupt:
+    """Ctrl-C (or a polite kill) asks the loop to stop after the running update; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._before[number] = signal.signal(number, self._ask)
+            except ValueError:  # not the main thread: whoever runs us handles signals
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = True

@@ -1,0 +1,62 @@
+"""Optimiser, learning rate and moving average."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.training.settings import OptimiserSettings, ScheduleSettings
+
+
+def build_optimiser(network: RegionProposalNetwork, settings: OptimiserSettings) -> torch.optim.Optimizer:
+    """The optimiser over all that is not frozen; the backbone at its own rate.
+
+    Each group carries ``base_lr``, which the schedule multiplies. Decay spares biases and norms with adamw only:
+    the paper's Caffe solver decays all weights alike.
+    """
+    backbone = {id(parameter) for parameter in network.backbone.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            spared = settings.kind == "adamw" and parameter.ndim < 2
+            groups.setdefault((id(parameter) in backbone, spared), []).append(parameter)
+    parameters = [
+        {
+            "params": members,
+            "base_lr": settings.lr * (settings.backbone_lr_factor if in_backbone else 1.0),
+            "weight_decay": 0.0 if spared else settings.weight_decay,
+        }
+        for (in_backbone, spared), members in groups.items()
+    ]
+    match settings.kind:
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=settings.lr, momentum=settings.momentum)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=settings.lr)
+
+
+def rate_factor(settings: ScheduleSettings, step: int, steps: int) -> float:
+    """The learning rate of update ``step`` (from 0) of ``steps``, as a multiple of the highest."""
+    warmup = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    match settings.kind:
+        case "step":
+            passed = sum(step >= fraction * steps for fraction in settings.step_at)
+            return warmup * settings.step_factor**passed
+        case "cosine":
+            share = min(1.0, step / max(1, steps))
+            cosine = (1 + math.cos(math.pi * share)) / 2
+            return warmup * (settings.final_factor + (1 - settings.final_factor) * cosine)
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], network: nn.Module, decay: float, step: int) -> None:
+    """Move the average towards the network's weights; early on it follows quickly."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for key, value in network.state_dict().items():
+        if value.is_floating_point():
+            average[key].lerp_(value, 1 - decay)
+        else:
+            average[key].copy_(value)

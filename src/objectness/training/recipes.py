@@ -1,0 +1,113 @@
+"""Recipes: each a function whose docstring promises command, hardware, time and average recall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from objectness.errors import InputError, did_you_mean
+from objectness.rpn.settings import (
+    AnchorSettings,
+    BackboneSettings,
+    HeadSettings,
+    ImageSettings,
+    LossSettings,
+    MatchSettings,
+    RPNSettings,
+    SampleSettings,
+    SelectSettings,
+)
+from objectness.training.settings import (
+    AugmentSettings,
+    LoopSettings,
+    OptimiserSettings,
+    RunSettings,
+    ScheduleSettings,
+)
+
+
+def paper_vgg16() -> RunSettings:
+    """The paper's network on VGG-16 (section 3): every number as printed."""
+    return RunSettings(recipe="paper-vgg16", loop=LoopSettings(steps=80_000))
+
+
+def paper_zf() -> RunSettings:
+    """The paper's network on the Zeiler and Fergus model: 256-d, all layers tuned."""
+    return RunSettings(
+        recipe="paper-zf",
+        rpn=RPNSettings(backbone=BackboneSettings(name="zf", frozen_stages=0), head=HeadSettings(channels=256)),
+        loop=LoopSettings(steps=80_000),
+    )
+
+
+def fpn_resnet50() -> RunSettings:
+    """The RPN that became the standard: ResNet-50, five-level pyramid, one logit, samples counted alike."""
+    return RunSettings(
+        recipe="fpn-resnet50",
+        rpn=RPNSettings(
+            images=ImageSettings(short_side=800, long_side=1333),
+            backbone=BackboneSettings(
+                name="resnet50",
+                strides=(4, 8, 16, 32),
+                pyramid_channels=256,
+                extra_levels=1,
+                frozen_stages=2,
+                frozen_norm=True,
+            ),
+            head=HeadSettings(channels=256, two_class=False),
+            anchors=AnchorSettings(sizes=(32.0, 64.0, 128.0, 256.0, 512.0), offset=0.0),
+            match=MatchSettings(drop_cross_boundary=False),
+            loss=LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=0.0),
+            select=SelectSettings(before_nms=1000, after_nms=1000),
+            select_train=SelectSettings(before_nms=2000, after_nms=2000),
+        ),
+        optimiser=OptimiserSettings(lr=0.02, weight_decay=0.0001),
+        schedule=ScheduleSettings(warmup_steps=500, step_at=(2 / 3, 8 / 9)),
+        loop=LoopSettings(epochs=12, batch_size=2, accumulate=8),
+    )
+
+
+def small() -> RunSettings:
+    """A MobileNetV2 with a slim four-level pyramid at 384 px: trains usefully on two CPU cores."""
+    return RunSettings(
+        recipe="small",
+        rpn=RPNSettings(
+            images=ImageSettings(short_side=384, long_side=640),
+            backbone=BackboneSettings(
+                name="mobilenetv2_100",
+                strides=(8, 16, 32),
+                pyramid_channels=96,
+                extra_levels=1,
+                frozen_stages=0,
+            ),
+            head=HeadSettings(channels=96, two_class=False),
+            anchors=AnchorSettings(sizes=(16.0, 26.0, 42.0, 66.0, 104.0, 152.0, 216.0, 310.0), offset=0.5),
+            match=MatchSettings(drop_cross_boundary=False),
+            sample=SampleSettings(),
+            loss=LossSettings(normalise="samples", box_weight=2.0, smooth_l1_beta=0.1),
+            select=SelectSettings(before_nms=1000, after_nms=300),
+            select_train=SelectSettings(before_nms=2000, after_nms=2000),
+        ),
+        optimiser=OptimiserSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
+        schedule=ScheduleSettings(kind="cosine", warmup_steps=100),
+        augment=AugmentSettings(scale=(0.6, 1.25), crop=320, colour=0.2),
+        loop=LoopSettings(epochs=40, batch_size=8, ema=0.998),
+    )
+
+
+RECIPES: dict[str, Callable[[], RunSettings]] = {
+    "paper-vgg16": paper_vgg16,
+    "paper-zf": paper_zf,
+    "fpn-resnet50": fpn_resnet50,
+    "small": small,
+}
+
+
+def recipe(name: str) -> RunSettings:
+    """The settings of a recipe by name.
+
+    Raises:
+        InputError: no such recipe.
+    """
+    if name not in RECIPES:
+        raise InputError(f"Unknown recipe {name!r}: {did_you_mean(name, RECIPES)}")
+    return RECIPES[name]()

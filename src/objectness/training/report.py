@@ -1,0 +1,137 @@
+"""What a run leaves behind for a person to read: results.csv, results.png, TensorBoard, sample pictures."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from objectness.drawing import contact_sheet, draw_samples
+from objectness.rpn.network import LossReport, RegionProposalNetwork
+from objectness.training.data import Batch
+from objectness.training.loop import Step
+
+_PICTURED_BATCHES = 3
+_PICTURED_PHOTOGRAPHS = 4
+
+
+class Tables:
+    """Rewrites results.csv and results.png after each epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+        """Nothing to do."""
+
+    def on_step(self, step: Step) -> None:
+        """Nothing to do."""
+
+    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        """Write both files anew from all rows, so that a resumed run's are whole."""
+        write_csv(self._folder / "results.csv", rows)
+        draw_curves(self._folder / "results.png", rows)
+
+
+class Board:
+    """TensorBoard event files in the run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+        """Nothing to do."""
+
+    def on_step(self, step: Step) -> None:
+        """Losses, learning rate, pace."""
+        for name, value in (
+            ("loss/objectness", step.objectness),
+            ("loss/box", step.box),
+            ("lr", step.lr),
+            ("images per second", step.images_per_second),
+        ):
+            self._writer.add_scalar(name, value, step.step)  # type: ignore[no-untyped-call]
+
+    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        """Average recall."""
+        for name, value in row.items():
+            if name.startswith("AR@") and value is not None:
+                self._writer.add_scalar(f"validation/{name}", value, row["step"])  # type: ignore[no-untyped-call]
+        self._writer.flush()  # type: ignore[no-untyped-call]
+
+
+class Pictures:
+    """Draws the first batches with boxes and with the anchors that were sampled as positive and negative."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._drawn = 0
+
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+        """One contact sheet for each of the first batches."""
+        if self._drawn >= _PICTURED_BATCHES:
+            return
+        pictures = []
+        for index in range(min(_PICTURED_PHOTOGRAPHS, len(batch.names))):
+            target, sample = batch.targets[index], report.samples[index]
+            height, width = target.size_hw
+            pixels = batch.pixels[index, :, :height, :width].permute(1, 2, 0).cpu().numpy()
+            chosen = torch.cat([sample.positives, sample.negatives])
+            labels = torch.cat([torch.ones_like(sample.positives), torch.zeros_like(sample.negatives)])
+            pictures.append(
+                draw_samples(
+                    pixels,
+                    report.anchors_xyxy[chosen].cpu().numpy(),
+                    labels.cpu().numpy(),
+                    target.boxes_xyxy.cpu().numpy(),
+                )
+            )
+        contact_sheet(pictures, columns=2).save(self._folder / f"train_batch{self._drawn}.jpg", quality=88)
+        self._drawn += 1
+
+    def on_step(self, step: Step) -> None:
+        """Nothing to do."""
+
+    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        """Nothing to do."""
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """All rows under the union of their columns; the file appears whole or not at all."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, columns)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    os.replace(temporary, path)
+
+
+def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Loss parts and average recall over epochs, side by side."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+    for name in ("loss", "loss objectness", "loss box"):
+        left.plot(epochs, [row[name] for row in rows], marker=".", label=name)
+    left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    measured = [row for row in rows if row.get("AR@100") is not None]
+    for name in ("AR@10", "AR@100", "AR@300", "AR@1000"):
+        right.plot([row["epoch"] for row in measured], [row[name] for row in measured], marker=".", label=name)
+    right.set(xlabel="epoch", ylabel="average recall (validation)", ylim=(0, 1))
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=100)

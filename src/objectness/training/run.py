@@ -1,0 +1,156 @@
+"""A run from a data set to a folder: what ``objectness train`` does, for Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import objectness
+from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
+from objectness.errors import InputError
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.settings import from_dict, to_dict
+from objectness.training.loop import Outcome, Watcher, train
+from objectness.training.report import Board, Pictures, Tables
+from objectness.training.settings import RunSettings
+from objectness.training.validate import validation_records
+
+CONFIG_FILE = "config.json"
+_HELD_OUT = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What a run trains and validates on, repaired, with sentences on how it came about."""
+
+    training: Dataset
+    validation: Dataset
+    notes: tuple[str, ...]
+
+
+def read_splits(data: Path, seed: int, strict: bool = False) -> Splits:
+    """Training and validation records of a data set; a tenth is held out where it has no split for validation.
+
+    Raises:
+        InputError: no data set, no photograph to train on, or with ``strict`` anything to repair.
+    """
+    names = available_splits(data)
+    notes: list[str] = []
+    if "train" in names and ("val" in names or "test" not in names) and len(names) > 1:
+        training, validation = load_dataset(data, "train"), load_dataset(data, "val")
+    else:
+        whole = load_dataset(data, "train" if "train" in names else None)
+        training, validation = hold_out(whole, _HELD_OUT, seed)
+        notes.append(f"{data} has no validation split: {len(validation)} of {len(whole)} photographs are held out.")
+    repaired = []
+    for dataset in (training, validation):
+        mended, said = repair(dataset, strict)
+        notes += [f"{dataset.split}: {sentence}" for sentence in said]
+        repaired.append(mended)
+    if not repaired[0].records:
+        raise InputError(f"{data} has no usable photograph to train on: see `objectness check {data}`.")
+    return Splits(repaired[0], repaired[1], tuple(notes))
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """``parent/name``, or ``parent/name2``, ``name3`` ... where that exists: nothing is overwritten."""
+    folder, number = parent / name, 2
+    while folder.exists():
+        folder, number = parent / f"{name}{number}", number + 1
+    folder.mkdir(parents=True)
+    return folder
+
+
+def start(
+    data: Path,
+    settings: RunSettings,
+    folder: Path,
+    *,
+    strict: bool = False,
+    watchers: Sequence[Watcher] = (),
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Outcome:
+    """Train on ``data`` into the fresh ``folder``. Raises as ``read_splits`` and ``train`` do."""
+    config = {
+        "objectness": objectness.__version__,
+        "data": str(data.resolve()),
+        "strict": strict,
+        "settings": to_dict(settings),
+    }
+    splits = read_splits(data, settings.loop.seed, strict)
+    torch.manual_seed(settings.loop.seed)
+    network = RegionProposalNetwork(settings.rpn)
+    tell(network.start)
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+    return _train(settings, network, splits, folder, watchers, tell, resume=False)
+
+
+def resume(
+    folder: Path, *, watchers: Sequence[Watcher] = (), tell: Callable[[str], None] = lambda sentence: None
+) -> Outcome:
+    """Go on with the run in ``folder`` exactly where it stopped.
+
+    Raises:
+        InputError: not a run folder, or its data are gone.
+    """
+    config = read_config(folder)
+    settings = from_dict(RunSettings, config["settings"])
+    splits = read_splits(Path(config["data"]), settings.loop.seed, bool(config["strict"]))
+    from objectness.rpn.checkpoint import load_network
+
+    network, _ = load_network(folder / "last.safetensors")
+    return _train(settings, network, splits, folder, watchers, tell, resume=True)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a run folder.
+
+    Raises:
+        InputError: there is none, or it is broken.
+    """
+    try:
+        config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
+        return {key: config[key] for key in ("data", "strict", "settings")}
+    except FileNotFoundError:
+        raise InputError(f"{folder} is not a run folder: it has no {CONFIG_FILE}.") from None
+    except (json.JSONDecodeError, KeyError) as error:
+        raise InputError(f"{folder / CONFIG_FILE} is broken ({error}).") from None
+
+
+def _train(
+    settings: RunSettings,
+    network: RegionProposalNetwork,
+    splits: Splits,
+    folder: Path,
+    watchers: Sequence[Watcher],
+    tell: Callable[[str], None],
+    resume: bool,
+) -> Outcome:
+    for sentence in splits.notes:
+        tell(sentence)
+    validation = validation_records(splits.validation.records, settings.loop)
+    if len(validation) < len(splits.validation):
+        tell(f"Validation uses {len(validation)} of {len(splits.validation)} photographs (loop.validate_images).")
+    objects = sum(len(record.boxes_xyxy) for record in splits.training.records)
+    tell(f"Training on {len(splits.training)} photographs with {objects} boxes, validating on {len(validation)}.")
+    details = {
+        "name": f"{settings.recipe} on {splits.training.root.name}",
+        "recipe": settings.recipe,
+        "objectness": objectness.__version__,
+        "training": {"photographs": len(splits.training), "boxes": objects, "data": splits.training.root.name},
+    }
+    return train(
+        settings,
+        network,
+        splits.training.records,
+        validation,
+        folder,
+        details,
+        (Tables(folder), Board(folder), Pictures(folder), *watchers),
+        resume,
+    )

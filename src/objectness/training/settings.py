@@ -1,0 +1,118 @@
+"""Every number of a training run, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from objectness.rpn.settings import RPNSettings
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """How weights are updated; the defaults are the paper's (section 3.1.3).
+
+    Attributes:
+        kind: "sgd" with momentum, or "adamw".
+        lr: Learning rate at its highest.
+        momentum: Of SGD.
+        weight_decay: Not applied to biases and norms with adamw.
+        backbone_lr_factor: The backbone learns at this multiple of ``lr``.
+        clip_norm: Gradients longer than this are scaled down; 0 switches it off.
+    """
+
+    kind: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 0.0005
+    backbone_lr_factor: float = 1.0
+    clip_norm: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """How the learning rate moves; the defaults are the paper's 60k mini-batches, then a tenth for 20k.
+
+    Attributes:
+        kind: "step" or "cosine".
+        warmup_steps: The rate rises linearly over these first.
+        step_at: "step": fractions of all steps after which the rate is multiplied by ``step_factor``.
+        step_factor: See there.
+        final_factor: "cosine": the last rate as a fraction of the highest.
+    """
+
+    kind: Literal["step", "cosine"] = "step"
+    warmup_steps: int = 0
+    step_at: tuple[float, ...] = (0.75,)
+    step_factor: float = 0.1
+    final_factor: float = 0.01
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """How training photographs vary; the paper only flips.
+
+    Attributes:
+        flip: Probability of a mirror image.
+        flip_vertical: Probability of an upside-down image (microscopes, aerial photographs).
+        scale: Smallest and largest multiple of the network's image size, drawn log-uniformly.
+        crop: Cut a square of at most this many pixels a side out of the scaled image; 0 keeps it whole.
+        keep_visible: A box of which a crop leaves less than this share becomes an ignore region.
+        colour: Strength of brightness, contrast and saturation changes.
+    """
+
+    flip: float = 0.5
+    flip_vertical: float = 0.0
+    scale: tuple[float, ...] = (1.0, 1.0)
+    crop: int = 0
+    keep_visible: float = 0.4
+    colour: float = 0.0
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """The loop itself.
+
+    Attributes:
+        epochs: Passes over the training photographs.
+        steps: Updates in all; 0 leaves it to ``epochs``.
+        batch_size: Photographs at a time (the paper: one).
+        accumulate: Batches whose gradients are summed up for one update.
+        amp: bfloat16 where it is safe (losses and boxes stay float32).
+        channels_last: Memory layout that CPUs and tensor cores prefer.
+        ema: Decay of the moving average of the weights, which is what is validated and saved; 0 switches it off.
+        seed: Decides initial weights, order, augmentation and samples.
+        workers: Processes that read photographs.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        validate_every: Epochs between validations (0: only at the end).
+        validate_images: At most this many validation photographs, drawn by the seed; 0 means all.
+        save_minutes: A resumable checkpoint at least this often, and after every epoch.
+        patience: Stop after this many validations without a better AR@100; 0 never.
+    """
+
+    epochs: int = 12
+    steps: int = 0
+    batch_size: int = 1
+    accumulate: int = 1
+    amp: bool = True
+    channels_last: bool = True
+    ema: float = 0.0
+    seed: int = 0
+    workers: int = 2
+    device: str = "auto"
+    validate_every: int = 1
+    validate_images: int = 0
+    save_minutes: float = 5.0
+    patience: int = 0
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """One training run: what ``--set`` changes and ``config.json`` holds."""
+
+    recipe: str = "paper-vgg16"
+    rpn: RPNSettings = field(default_factory=RPNSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)

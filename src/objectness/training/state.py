@@ -1,0 +1,91 @@
+"""What a run needs to go on exactly where it stopped: raw weights, moving average, optimiser, position, tallies."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from objectness.errors import InputError
+
+_KEY = "state"
+
+
+@dataclass
+class Progress:
+    """Where a run is. Chance needs no entry: it is a function of (seed, epoch, step, photograph).
+
+    Attributes:
+        epoch: Epochs finished.
+        batch: Batches of the running epoch done.
+        step: Updates done.
+        seconds: Time spent.
+        best: Best validation AR@100 so far; -1 before the first.
+        stale: Validations since.
+        tally: Sums over the running epoch: losses by name, photographs, seconds.
+        rows: The rows of results.csv so far.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    stale: int = 0
+    tally: dict[str, float] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_state(
+    path: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write everything as one safetensors file, which appears whole or not at all."""
+    tensors = {f"network/{key}": value for key, value in network.state_dict().items()}
+    tensors |= {f"average/{key}": value for key, value in average.items()}
+    saved = optimiser.state_dict()
+    for index, slots in saved["state"].items():
+        for slot, value in slots.items():
+            if value is not None:
+                tensors[f"optimiser/{index}/{slot}"] = torch.as_tensor(value)
+    metadata = {_KEY: json.dumps({"progress": asdict(progress), "groups": saved["param_groups"]})}
+    temporary = path.with_suffix(".tmp")
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, metadata=metadata)
+    os.replace(temporary, path)
+
+
+def load_state(
+    path: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
+) -> Progress:
+    """Fill network, average and optimiser from ``path`` in place.
+
+    Raises:
+        InputError: missing or broken.
+    """
+    try:
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as opened:  # type: ignore[no-untyped-call]
+            state = json.loads(opened.metadata()[_KEY])
+    except FileNotFoundError:
+        raise InputError(f"No {path}: that run saved nothing to resume from.") from None
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be resumed from ({error}).") from None
+
+    def part(name: str) -> dict[str, Tensor]:
+        return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+
+    network.load_state_dict(part("network"))
+    for key, value in part("average").items():
+        average[key].copy_(value)
+    slots: dict[int, dict[str, Tensor]] = {}
+    for key, value in part("optimiser").items():
+        index, slot = key.split("/")
+        slots.setdefault(int(index), {})[slot] = value
+    optimiser.load_state_dict({"state": slots, "param_groups": state["groups"]})
+    return Progress(**state["progress"])

@@ -1,0 +1,51 @@
+"""Average recall of a network on validation photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from objectness.datasets.records import Record
+from objectness.evaluation import RecallReport, average_recall
+from objectness.images import fit_size_hw, open_upright, resize
+from objectness.proposals import Proposals
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.training.settings import LoopSettings
+
+VALIDATED_AT = (10, 100, 300, 1000)
+
+
+def validation_records(records: Sequence[Record], settings: LoopSettings) -> Sequence[Record]:
+    """All of them, or as many as the settings allow, drawn by the seed."""
+    if not settings.validate_images or settings.validate_images >= len(records):
+        return records
+    chosen = np.random.default_rng(settings.seed).permutation(len(records))[: settings.validate_images]
+    return [records[index] for index in sorted(chosen)]
+
+
+@torch.no_grad()
+def validate(
+    network: RegionProposalNetwork, records: Sequence[Record], device: torch.device, amp: bool
+) -> RecallReport:
+    """AR at 10, 100, 300 and 1000, photograph by photograph and without padding."""
+    network.eval()
+    select = replace(network.settings.select, after_nms=max(VALIDATED_AT))
+    images = network.settings.images
+    found: dict[int, Proposals] = {}
+    for record in records:
+        photo = open_upright(record.path)
+        size_hw = (photo.shape[0], photo.shape[1])
+        seen_hw = fit_size_hw(size_hw, images.short_side, images.long_side)
+        pixels = torch.from_numpy(resize(photo, seen_hw)).permute(2, 0, 1)[None].to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
+            outputs = network(pixels.to(memory_format=torch.channels_last))
+        selection = network.propose(outputs, [seen_hw], select)[0]
+        scale = np.array([size_hw[1] / seen_hw[1], size_hw[0] / seen_hw[0]] * 2, dtype=np.float32)
+        found[record.image_id] = Proposals(
+            selection.boxes_xyxy.cpu().numpy() * scale, selection.scores.cpu().numpy(), size_hw
+        )
+    network.train()
+    return average_recall(found, records, VALIDATED_AT)

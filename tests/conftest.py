@@ -1,0 +1,71 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+from objectness.datasets.records import Record
+from objectness.proposals import Proposals
+
+# A busy machine is no defect; a failure must come again, so the same examples are drawn every time.
+hypothesis.settings.register_profile("objectness", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("objectness")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real photographs with boxes; a test that needs it is skipped where it is absent."""
+    folder = Path(os.environ.get("OBJECTNESS_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"needs the data in {folder} (or wherever OBJECTNESS_DATA says)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_record() -> Callable[..., Record]:
+    """Ground truth of one image in one line; areas are the boxes' unless they are given."""
+
+    def make(
+        image_id: int,
+        boxes_xyxy: Sequence[Sequence[float]] = (),
+        *,
+        ignore: Sequence[bool] | None = None,
+        areas: Sequence[float] | None = None,
+        class_ids: Sequence[int] | None = None,
+        name: str | None = None,
+    ) -> Record:
+        boxes = np.array(boxes_xyxy, dtype=np.float32).reshape(-1, 4)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        return Record(
+            image_id=image_id,
+            path=Path(name or f"{image_id}.jpg"),
+            size_hw=(480, 640),
+            boxes_xyxy=boxes,
+            class_ids=np.array(class_ids if class_ids is not None else [0] * len(boxes), dtype=np.int64),
+            ignore=np.array(ignore if ignore is not None else [False] * len(boxes), dtype=bool),
+            areas=np.array(areas, dtype=np.float32) if areas is not None else sides[:, 0] * sides[:, 1],
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_proposals() -> Callable[..., Proposals]:
+    """Proposals of one image in one line; scores fall in steps unless they are given."""
+
+    def make(
+        boxes_xyxy: Sequence[Sequence[float]] = (),
+        scores: Sequence[float] | None = None,
+        source: str | None = None,
+    ) -> Proposals:
+        falling = [1 - index / 1000 for index in range(len(boxes_xyxy))]
+        given = np.array(falling if scores is None else scores, dtype=np.float32)
+        return Proposals(np.array(boxes_xyxy, dtype=np.float32), given, (480, 640), source)
+
+    return make

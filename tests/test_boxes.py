@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from objectness import boxes
+
+EMPTY = np.empty((0, 4), dtype=np.float32)
+NO_SCORES = np.empty(0, dtype=np.float32)
+
+
+def f32(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, dtype=np.float32).reshape(-1, 4)
+
+
+@st.composite
+def grid_boxes(draw: st.DrawFn, largest: int = 12) -> np.ndarray:
+    """Boxes on a small grid, so that equal, touching, nested and empty ones are common."""
+    count = draw(st.integers(0, largest))
+    corner = draw(hnp.arrays(np.float32, (count, 2), elements=st.integers(0, 6)))
+    sides = draw(hnp.arrays(np.float32, (count, 2), elements=st.integers(0, 6)))
+    return np.concatenate([corner, corner + sides], axis=1)
+
+
+class TestArea:
+    def test_empty(self) -> None:
+        assert boxes.area(EMPTY).tolist() == []
+
+    def test_by_hand(self) -> None:
+        assert boxes.area(f32([0, 0, 4, 5], [1, 2, 1, 9], [-3, -2, 3, 2])).tolist() == [20, 0, 24]
+
+    def test_swapped_sides_have_no_area(self) -> None:
+        # Both sides swapped: without care (-4) * (-5) would be 20.
+        assert boxes.area(f32([4, 5, 0, 0], [4, 0, 0, 5])).tolist() == [0, 0]
+
+    @pytest.mark.parametrize("dtype", [np.float16, np.int16, np.uint8, np.int64])
+    def test_narrow_types_do_not_overflow(self, dtype: type) -> None:
+        # 240 * 240 = 57600 is more than int16 and uint8 can hold.
+        assert boxes.area(np.array([[5, 5, 245, 245]], dtype=dtype)).tolist() == [57600]
+
+    def test_half_precision_beyond_its_range(self) -> None:
+        assert boxes.area(np.array([[0, 0, 1024, 512]], dtype=np.float16)).tolist() == [524288]
+
+
+class TestOverlaps:
+    @pytest.mark.parametrize("function", [boxes.intersection, boxes.iou, boxes.iof])
+    def test_empty(self, function) -> None:
+        some = f32([0, 0, 1, 1], [0, 0, 2, 2])
+        assert function(EMPTY, EMPTY).shape == (0, 0)
+        assert function(some, EMPTY).shape == (2, 0)
+        assert function(EMPTY, some).shape == (0, 2)
+
+    def test_intersection_by_hand(self) -> None:
+        left = f32([0, 0, 4, 4], [10, 10, 12, 12])
+        right = f32([2, 1, 6, 3], [4, 0, 8, 4], [11, 9, 20, 11])
+        # 2 x 2 common; touching edges share nothing; the corner pixel [11, 10, 12, 11].
+        assert boxes.intersection(left, right).tolist() == [[4, 0, 0], [0, 0, 1]]
+
+    def test_iou_by_hand(self) -> None:
+        got = boxes.iou(f32([0, 0, 4, 4]), f32([0, 0, 4, 4], [0, 0, 4, 2], [2, 2, 6, 6], [4, 4, 5, 5]))
+        np.testing.assert_allclose(got, [[1, 0.5, 4 / 28, 0]], rtol=1e-6)
+
+    def test_iof_is_the_share_of_the_first_box(self) -> None:
+        got = boxes.iof(f32([0, 0, 2, 2], [0, 0, 8, 8]), f32([0, 0, 4, 4]))
+        np.testing.assert_allclose(got, [[1], [0.25]], rtol=1e-6)
+
+    def test_boxes_without_area_overlap_nothing(self) -> None:
+        flat = f32([3, 3, 3, 3], [0, 2, 9, 2], [5, 5, 1, 1])
+        with np.errstate(all="raise"):
+            assert boxes.iou(flat, flat).tolist() == np.zeros((3, 3)).tolist()
+            assert boxes.iof(flat, f32([0, 0, 9, 9])).tolist() == [[0], [0], [0]]
+
+    def test_integers(self) -> None:
+        assert boxes.iou(np.array([[0, 0, 4, 4]]), np.array([[0, 0, 4, 2]])).tolist() == [[0.5]]
+
+    def test_half_precision_beyond_its_range(self) -> None:
+        large = np.array([[0, 0, 1024, 512]], dtype=np.float16)
+        assert boxes.iou(large, large).tolist() == [[1]]
+
+    @given(grid_boxes(), grid_boxes())
+    def test_iou_against_counted_pixels(self, left: np.ndarray, right: np.ndarray) -> None:
+        def pixels(box: np.ndarray) -> set[tuple[int, int]]:
+            x1, y1, x2, y2 = box.astype(int)
+            return {(x, y) for x in range(x1, x2) for y in range(y1, y2)}
+
+        got = boxes.iou(left, right)
+        for row, a in enumerate(left):
+            for column, b in enumerate(right):
+                union = len(pixels(a) | pixels(b))
+                want = len(pixels(a) & pixels(b)) / union if union else 0
+                assert got[row, column] == pytest.approx(want, abs=1e-6)
+
+    @given(grid_boxes())
+    def test_iou_is_symmetric_and_one_with_itself(self, some: np.ndarray) -> None:
+        got = boxes.iou(some, some)
+        assert (got == got.T).all()
+        assert np.diagonal(got).tolist() == (boxes.area(some) > 0).astype(float).tolist()
+
+
+class TestClip:
+    def test_empty(self) -> None:
+        assert boxes.clip(EMPTY, (10, 20)).shape == (0, 4)
+
+    def test_height_bounds_y_and_width_bounds_x(self) -> None:
+        got = boxes.clip(f32([-5, -5, 50, 50], [25, 12, 30, 15], [1, 2, 3, 4]), (10, 20))
+        assert got.tolist() == [[0, 0, 20, 10], [20, 10, 20, 10], [1, 2, 3, 4]]
+
+    def test_makes_a_new_array(self) -> None:
+        given_boxes = f32([-1, -1, 99, 99])
+        boxes.clip(given_boxes, (10, 20))
+        assert given_boxes.tolist() == [[-1, -1, 99, 99]]
+
+
+class TestConvert:
+    def test_empty(self) -> None:
+        assert boxes.xyxy_to_xywh(EMPTY).shape == (0, 4)
+        assert boxes.xywh_to_xyxy(EMPTY).shape == (0, 4)
+
+    def test_by_hand(self) -> None:
+        assert boxes.xyxy_to_xywh(f32([1, 2, 4, 8])).tolist() == [[1, 2, 3, 6]]
+        assert boxes.xywh_to_xyxy(f32([1, 2, 3, 6])).tolist() == [[1, 2, 4, 8]]
+
+    @given(grid_boxes())
+    def test_round_trip(self, some: np.ndarray) -> None:
+        assert (boxes.xywh_to_xyxy(boxes.xyxy_to_xywh(some)) == some).all()
+
+
+# chainercv's boxes, written there as y1, x1, y2, x2 and here as x1, y1, x2, y2, in order of falling score.
+FOUR = f32([0, 0, 4, 4], [1, 1, 5, 5], [1, 2, 5, 6], [0, 4, 4, 8])
+FALLING = np.array([0.9, 0.8, 0.7, 0.6], dtype=np.float32)
+
+# torchvision's half-precision case.
+HALF = np.array(
+    [
+        [285.3538, 185.5758, 1193.5110, 851.4551],
+        [285.1472, 188.7374, 1192.4984, 851.0669],
+        [279.2440, 197.9812, 1189.4746, 849.2019],
+    ]
+)
+HALF_SCORES = np.array([0.6370, 0.7569, 0.3966])
+
+
+class TestNms:
+    def test_empty(self) -> None:
+        got = boxes.nms(EMPTY, NO_SCORES, 0.7)
+        assert got.tolist() == []
+        assert got.dtype == np.int64
+
+    @pytest.mark.parametrize(
+        ("threshold", "kept"),
+        [(1, [0, 1, 2, 3]), (0.5, [0, 1, 3]), (0.3, [0, 2, 3]), (0.2, [0, 3]), (0, [0, 3])],
+    )
+    def test_chainercv_cases(self, threshold: float, kept: list[int]) -> None:
+        # The last row is [0] there, where equality suppresses: boxes 0 and 3 touch, and 0 is not above 0.
+        assert boxes.nms(FOUR, FALLING, threshold).tolist() == kept
+
+    def test_an_iou_equal_to_the_threshold_is_kept(self) -> None:
+        pair = f32([0, 0, 4, 4], [0, 0, 4, 2])  # IoU exactly 0.5
+        scores = np.array([0.9, 0.8], dtype=np.float32)
+        assert boxes.nms(pair, scores, 0.5).tolist() == [0, 1]
+        assert boxes.nms(pair, scores, 0.4999).tolist() == [0]
+
+    def test_best_first_and_ties_by_lower_index(self) -> None:
+        apart = f32([0, 0, 1, 1], [10, 0, 11, 1], [20, 0, 21, 1], [30, 0, 31, 1])
+        scores = np.array([0.5, 0.9, 0.5, 0.9], dtype=np.float32)
+        assert boxes.nms(apart, scores, 0.5).tolist() == [1, 3, 0, 2]
+        assert boxes.nms(np.repeat(apart[:1], 4, axis=0), np.ones(4, np.float32), 0.5).tolist() == [0]
+
+    def test_a_suppressed_box_suppresses_nothing(self) -> None:
+        chain = f32(
+            [0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]
+        )  # neighbours overlap by 6/14, the ends by 2/18
+        assert boxes.nms(chain, np.array([0.9, 0.8, 0.7], np.float32), 0.4).tolist() == [0, 2]
+
+    def test_limit(self) -> None:
+        assert boxes.nms(FOUR, FALLING, 1, limit=2).tolist() == [0, 1]
+        assert boxes.nms(FOUR, FALLING, 1, limit=0).tolist() == []
+        assert boxes.nms(FOUR, FALLING, 1, limit=99).tolist() == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_half_precision_case_of_torchvision(self, dtype: type) -> None:
+        # The areas are about 600,000, beyond the largest half-precision number.
+        assert boxes.nms(HALF.astype(dtype), HALF_SCORES.astype(dtype), 0.2).tolist() == [1]
+
+    def test_unsigned_scores_and_integer_boxes(self) -> None:
+        pair = np.array([[0, 0, 4, 4], [9, 9, 12, 12]])
+        assert boxes.nms(pair, np.array([1, 200], dtype=np.uint8), 0.5).tolist() == [1, 0]
+
+    def test_nan_scores_never_win(self) -> None:
+        scores = np.array([np.nan, 0.8, 0.7, np.nan], dtype=np.float32)
+        assert boxes.nms(FOUR, scores, 0.5).tolist() == [1]
+        assert boxes.nms(FOUR, np.full(4, np.nan, np.float32), 0.5).tolist() == []
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_boxes_that_are_not_finite_are_never_kept(self, value: float) -> None:
+        broken = FOUR.copy()
+        broken[0, 2] = value
+        with np.errstate(all="raise"):
+            assert boxes.nms(broken, FALLING, 0.5).tolist() == [1, 3]
+
+    def test_infinite_scores_are_scores(self) -> None:
+        scores = np.array([-np.inf, np.inf, 0, 1], dtype=np.float32)
+        assert boxes.nms(FOUR, scores, 1).tolist() == [1, 3, 2, 0]
+
+    def test_boxes_without_area_stay(self) -> None:
+        flat = f32([3, 3, 3, 3], [3, 3, 3, 3], [0, 0, 9, 9])
+        assert boxes.nms(flat, np.array([0.9, 0.8, 0.7], np.float32), 0).tolist() == [0, 1, 2]
+
+    @pytest.mark.parametrize("shape", [(3, 5), (4,), (2, 2, 4), (2, 4)])
+    def test_shapes_that_do_not_belong_together(self, shape: tuple[int, ...]) -> None:
+        with pytest.raises(ValueError, match="NMS needs boxes"):
+            boxes.nms(np.zeros(shape, np.float32), np.zeros(3, np.float32), 0.5)
+
+    @given(
+        grid_boxes(),
+        st.randoms(use_true_random=False),
+        st.sampled_from([0, 0.1, 0.2, 0.3, 1 / 3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
+        st.sampled_from([np.float32, np.float64]),
+    )
+    def test_the_list_of_torchvision(self, some: np.ndarray, random, threshold: float, dtype: type) -> None:
+        torch = pytest.importorskip("torch")
+        nms = pytest.importorskip("torchvision.ops").nms
+        some = some.astype(dtype)
+        scores = np.array([random.randint(0, 5) / 5 for _ in some], dtype=dtype)
+        want = nms(torch.from_numpy(some), torch.from_numpy(scores), threshold)
+        assert boxes.nms(some, scores, threshold).tolist() == want.tolist()
+
+    def test_one_fifth_is_above_a_fifth_in_single_precision(self) -> None:
+        # IoU 4/20: the nearest float32 lies above 0.2, and torchvision compares it with the double 0.2.
+        pair = f32([0, 0, 12, 1], [8, 0, 20, 1])
+        scores = np.array([0.9, 0.8])
+        assert boxes.nms(pair, scores, 0.2).tolist() == [0]
+        assert boxes.nms(pair.astype(np.float64), scores, 0.2).tolist() == [0, 1]
+
+    @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+    @pytest.mark.parametrize("seed", [0, 1, 2])
+    def test_greedy_rule_written_out(self, threshold: float, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        corner = rng.uniform(0, 100, (200, 2))
+        some = np.concatenate([corner, corner + rng.uniform(1, 60, (200, 2))], axis=1).astype(np.float32)
+        scores = rng.random(200).astype(np.float32)
+        overlaps = boxes.iou(some, some)
+        kept: list[int] = []
+        for index in np.argsort(-scores):
+            if all(overlaps[index, other] <= threshold for other in kept):
+                kept.append(int(index))
+        assert boxes.nms(some, scores, threshold).tolist() == kept
