@@ -45,7 +45,10 @@ def _png_header(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0"))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -180,7 +183,11 @@ def test_an_unsuitable_array_is_told_what_is_expected(array: np.ndarray, words: 
 
 def test_every_unusable_file_is_named_in_one_sentence(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    cases = {"empty.jpg": (b"", "empty"), "text.jpg": (b"hi", "not an image"), "note.png": (b"x" * 500, "not an")}
+    cases = {
+        "empty.jpg": (b"", "empty"),
+        "text.jpg": (b"hi", "not an image"),
+        "note.png": (b"x" * 500, "not an"),
+    }
     for suffix in ("jpg", "png", "bmp", "gif", "webp", "tif"):
         whole = tmp_path / f"whole.{suffix}"
         Image.fromarray(noise).save(whole)
@@ -233,7 +240,9 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(_png_header(20_000, 10_000))
-    with pytest.raises(InputError, match=r"20000 x 10000 = 200000000 pixels, more than the limit of 178000000"):
+    with pytest.raises(
+        InputError, match=r"20000 x 10000 = 200000000 pixels, more than the limit of 178000000"
+    ):
         open_upright(path)
     assert DEFAULT_MAX_PIXELS == 178_000_000
     with pytest.raises(InputError, match="limit of 11"):
@@ -241,7 +250,9 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     assert open_upright(Image.new("RGB", (4, 3)), max_pixels=12).shape == (3, 4, 3)
 
 
-def test_the_limit_can_be_raised_and_pillow_keeps_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_can_be_raised_and_pillow_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "photo.png"
     Image.fromarray(STORED).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)  # Pillow alone would refuse six pixels

@@ -120,6 +120,7 @@ def test_doubled_ids_and_names(making: Any, tmp_path: Path) -> None:
         ("boxes.json", "images/deep/a.png", "deep/a.png"),
         ("boxes.json", "images/deep/a.png", "deep\\a.png"),
         ("boxes.json", "a.png", "a.png"),
+        ("labels.json", "data/a.png", "a.png"),
     ],
 )
 def test_images_are_found_in_the_usual_places(
@@ -148,11 +149,13 @@ def test_splits_of_a_folder_and_everything_together(making: Any, tmp_path: Path)
     assert [record.image_id for record in whole.records] == [1, 2, 3], "ids clash, so they are given anew"
 
 
-def test_an_image_in_two_files_is_read_once(tmp_path: Path, coco_json: Callable[..., Path]) -> None:
-    coco_json([[], []])
-    coco_json([[], []], name="instances_val.json")
-    assert len(load_dataset(tmp_path, "train")) == 2
-    assert [record.image_id for record in load_dataset(tmp_path).records] == [10, 11, 10, 11][:2]
+def test_an_image_in_two_files_is_read_once(making: Any, tmp_path: Path) -> None:
+    for number, split in enumerate(("train", "val")):
+        making.image(tmp_path / "images" / f"{split}.png", seed=number)
+        images = [{"id": 1, "file_name": "train.png"}, {"id": 2, "file_name": "val.png"}]
+        making.write(tmp_path / f"instances_{split}.json", {"images": images, "annotations": []})
+    assert len(load_dataset(tmp_path, "train")) == len(load_dataset(tmp_path, "val")) == 2
+    assert [record.image_id for record in load_dataset(tmp_path).records] == [1, 2]
 
 
 def test_files_of_other_tasks_and_results_are_passed_over(

@@ -168,8 +168,8 @@ def test_random_scenes(scene: tuple[list[Record], dict[int, Proposals]], ks: tup
 
 
 def test_equal_overlaps_go_by_class(make_record, make_proposals) -> None:
-    # The first proposal overlaps both objects by 8/12. The reference goes through the objects class by class and takes
-    # the last, which is the object that the second proposal would have found.
+    # The first proposal overlaps both by 8/12. The reference goes through the objects class by class and
+    # takes the last, which is the object that the second proposal would have found.
     record = make_record(1, [[0, 0, 10, 10], [4, 0, 14, 10]], class_ids=[1, 0])
     proposals = {1: make_proposals([[2, 0, 12, 10], [0, 0, 10, 10]])}
     report = average_recall(proposals, [record], (1, 2))

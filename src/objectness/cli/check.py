@@ -61,6 +61,7 @@ def command(
 
 def _print_counts(report: CheckReport, console: Console) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     layout = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO"}[report.layout]
     part = "whole data set" if report.split == "all" else f"split {report.split}"
@@ -90,7 +91,7 @@ def _print_counts(report: CheckReport, console: Console) -> None:
 
     classes = Table("class", "boxes", title=_count(len(report.classes), "class", "classes"))
     for name, count in list(report.classes.items())[:_LISTED]:
-        classes.add_row(_printable(name), f"{count:,}")
+        classes.add_row(Text(_printable(name)), f"{count:,}")
     if len(report.classes) > _LISTED:
         classes.add_row(f"and {len(report.classes) - _LISTED} more: use --json", "")
     console.print(classes)

@@ -17,6 +17,7 @@ import numpy as np
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets.headers import is_file
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
@@ -275,6 +276,7 @@ class _Folders:
                 *(base / word for word in words),
                 *(base / "images" / word for word in words),
                 base / "images",
+                base / "data",
                 base,
             )
             if folder.is_dir()
@@ -284,7 +286,7 @@ class _Folders:
         for name in dict.fromkeys([file_name, file_name.replace("\\", "/")]):
             for index, folder in enumerate(self._folders):
                 path = folder / name
-                if path.is_file():
+                if is_file(path):
                     self._folders.insert(0, self._folders.pop(index))
                     return path
         return self._folders[0] / file_name

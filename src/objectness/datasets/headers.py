@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from objectness.images import PHOTO_SUFFIXES
 
@@ -31,7 +32,7 @@ BROKEN_IMAGE = (
 )
 MISSING = "is missing"
 
-_EXIF_ORIENTATION = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT, _EXIF_ORIENTATION = 0x0100, 0x0101, 0x0112
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})
 
 T = TypeVar("T")
@@ -43,6 +44,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file can have (too long, a zero byte) is none, and no error."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def images_below(folder: Path) -> list[Path]:
     """Every image file in ``folder`` and its subfolders, sorted."""
     found = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
@@ -51,7 +57,9 @@ def images_below(folder: Path) -> list[Path]:
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) of an opened image after its EXIF orientation, without decoding it."""
-    width, height = image.size
+    # Some versions of Pillow give a TIFF's size as stored, others upright: its tags are as stored.
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    width, height = tags.get(_TIFF_WIDTH, image.width), tags.get(_TIFF_HEIGHT, image.height)
     # Asking a PNG for EXIF that is not in its header makes Pillow decode the whole file.
     if image.format == "PNG" and "exif" not in image.info:
         return height, width

@@ -148,7 +148,7 @@ def _nothing_found(path: Path) -> str:
         and any(map(is_image, children))
     ):
         return (
-            f"{path} holds {sum(map(is_image, children))} images but no annotations ({there}): "
+            f"{path} holds images but no annotations ({there}): "
             f"looked for {_LOOKED_FOR}; put the boxes there in one of these ways."
         )
     return (

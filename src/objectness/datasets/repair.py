@@ -15,21 +15,21 @@ from objectness.errors import InputError
 
 _NAMED = 3
 
-# What is said of each kind, with the number of cases before it.
+# What is said of each kind; the number of cases and the first files follow.
 _SAID = {
-    rules.MISSING_IMAGE: "left out because the image is missing",
-    rules.UNREADABLE_IMAGE: "left out because the image cannot be read",
-    rules.UNREADABLE_ANNOTATION: "left out because the annotation file cannot be read",
-    rules.MALFORMED: "annotations left out because they are malformed",
-    rules.UNKNOWN_IMAGE: "annotations left out because their image is not listed",
-    rules.UNKNOWN_CLASS: "boxes of a class without a name, kept (proposals need no classes)",
-    rules.NON_FINITE: "boxes dropped because they are not made of finite numbers",
-    rules.DEGENERATE: f"boxes dropped because they are at most {rules.SMALLEST_SIDE_PX:g} px wide or high",
-    rules.OUTSIDE: "boxes dropped because they lie outside their image",
-    rules.STICKS_OUT: f"boxes clipped that stuck out of their image by more than {rules.TOLERANCE_PX:g} px",
-    rules.DUPLICATE_ID: "images left out because their id is taken",
-    rules.DUPLICATE_NAME: "images annotated twice, both kept",
-    rules.SIZE_DIFFERS: "images of another size than annotated: the file's size is taken, boxes stay",
+    rules.MISSING_IMAGE: "left out images that are missing",
+    rules.UNREADABLE_IMAGE: "left out images that cannot be read",
+    rules.UNREADABLE_ANNOTATION: "left out annotation files that cannot be read",
+    rules.MALFORMED: "left out malformed annotations",
+    rules.UNKNOWN_IMAGE: "left out annotations of images that are not listed",
+    rules.UNKNOWN_CLASS: "kept boxes of a class without a name (proposals need none)",
+    rules.NON_FINITE: "dropped boxes that are not made of finite numbers",
+    rules.DEGENERATE: f"dropped boxes that are at most {rules.SMALLEST_SIDE_PX:g} px wide or high",
+    rules.OUTSIDE: "dropped boxes that lie outside their image",
+    rules.STICKS_OUT: f"clipped boxes that stuck out of their image by more than {rules.TOLERANCE_PX:g} px",
+    rules.DUPLICATE_ID: "left out images whose id is taken",
+    rules.DUPLICATE_NAME: "kept images that are annotated twice",
+    rules.SIZE_DIFFERS: "took the file's size where the annotation says another (boxes stay as they are)",
 }
 
 
@@ -100,6 +100,6 @@ def _sentences(problems: Sequence[Problem]) -> tuple[str, ...]:
         cases = [problem for problem in problems if problem.kind == kind]
         if cases:
             names = list(dict.fromkeys(problem.file for problem in cases))
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            said.append(f"{len(cases)} {_SAID[kind]}: {', '.join(names[:_NAMED])}{more}.")
+            more = f" and {len(names) - _NAMED} more files" if len(names) > _NAMED else ""
+            said.append(f"{_SAID[kind]}: {len(cases)} ({', '.join(names[:_NAMED])}{more}).")
     return tuple(said)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
-from objectness.datasets.headers import is_image
+from objectness.datasets.headers import is_file, is_image
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
@@ -175,8 +175,9 @@ def _image_of(xml: Path, file_name: str | None, folders: Sequence[Path]) -> Path
     suffixes = [".jpg", *sorted(PHOTO_SUFFIXES - {".jpg"})]
     for name in (*names, *(xml.stem + variant for end in suffixes for variant in (end, end.upper()))):
         for folder in folders:
-            if (folder / name).is_file() and is_image(folder / name):
-                return folder / name
+            path = folder / name
+            if is_image(path) and is_file(path):
+                return path
     return folders[0] / (names[0] if names else f"{xml.stem}.jpg")
 
 

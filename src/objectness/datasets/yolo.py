@@ -15,7 +15,7 @@ from typing import Any
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
-from objectness.datasets.headers import images_below, is_image, read_sizes
+from objectness.datasets.headers import images_below, is_file, is_image, read_sizes
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of
 from objectness.errors import InputError
@@ -124,13 +124,12 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
 
 def label_path(image: Path) -> Path:
     """The label file of an image: the last ``images`` folder becomes ``labels``, or beside the image."""
-    parts = image.parts[:-1]
+    parts, beside = image.parts[:-1], image.parent / f"{image.stem}.txt"
     if "images" in parts:
         last = len(parts) - 1 - parts[::-1].index("images")
         mirrored = Path(*parts[:last], "labels", *parts[last + 1 :], f"{image.stem}.txt")
-        beside = image.with_suffix(".txt")
-        return mirrored if mirrored.is_file() or not beside.is_file() else beside
-    return image.with_suffix(".txt")
+        return mirrored if is_file(mirrored) or not is_file(beside) else beside
+    return beside
 
 
 @dataclass(frozen=True)
@@ -258,7 +257,7 @@ def _locate(item: str, bases: Sequence[Path]) -> Path | None:
     while inner.startswith("../"):
         inner = inner[3:]
     found = (base / name for name in (item, inner) for base in bases)
-    return next((Path(os.path.normpath(place)) for place in found if place.exists()), None)
+    return next((Path(os.path.normpath(place)) for place in found if os.path.exists(place)), None)  # noqa: PTH110
 
 
 def _images_of(place: Path, bases: Sequence[Path]) -> list[Path]:

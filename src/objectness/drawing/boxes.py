@@ -48,10 +48,8 @@ def draw_boxes(
     width = line_width(picture)
     colours = _colours(len(order), None if scores is None else scores[order])
     for rank in reversed(range(len(order))):
-        best = rank < _LABELS
-        outline(
-            draw, boxes_xyxy[order[rank]].tolist(), colours[rank], width if best else max(1, width - 1), 1
-        )
+        colour = colours[rank]
+        outline(draw, boxes_xyxy[order[rank]].tolist(), colour, width + (rank < _LABELS), halo=1)
     if scores is not None:
         _write_scores(draw, picture, boxes_xyxy[order[:_LABELS]], scores[order[:_LABELS]], colours)
     return picture

@@ -78,6 +78,8 @@ def read(path: Path | str) -> dict[int, Proposals]:
     for number, entry in enumerate(document, start=1):
         if entry is not _PACKED:
             raise InputError(f"{path}: entry {number} {_fault(entry)}.")
+    if len(columns) != 7 * len(document):
+        raise InputError(f"{path}: an entry holds another entry inside: COCO results are a flat list.")
     table = np.frombuffer(columns, dtype=np.float64).reshape(-1, 7) if columns else np.empty((0, 7))
     known = _read_images(images_path(path))
     table = table[
@@ -167,7 +169,7 @@ def _finite(value: Any) -> bool:
 
 
 def _name(value: Any) -> str:
-    return _NAMES.get(type(value), "a number")
+    return "a JSON object" if value is _PACKED else _NAMES.get(type(value), "a number")
 
 
 def _load(path: Path, object_hook: Any = None) -> Any:
@@ -191,6 +193,8 @@ def _read_images(path: Path) -> dict[int, tuple[tuple[int, int], str | None]]:
     document = _load(path)
     rows = {}
     try:
+        if not isinstance(document, list):
+            raise TypeError
         for row in document:
             name = row["file_name"]
             if not isinstance(name, str | None):

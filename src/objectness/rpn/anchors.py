@@ -58,8 +58,9 @@ def grid_anchors(
     height, width = map_hw
     ys = (torch.arange(height, device=cell.device, dtype=cell.dtype) + offset) * stride
     xs = (torch.arange(width, device=cell.device, dtype=cell.dtype) + offset) * stride
-    shift = torch.stack([xs.repeat(height), ys.repeat_interleave(width)], dim=1)  # (H*W, 2)
-    return (cell[None] + shift.repeat(1, 2)[:, None]).reshape(-1, 4)
+    across = xs[None, :, None, None] * cell.new_tensor([1.0, 0.0, 1.0, 0.0])  # (1, W, 1, 4)
+    down = ys[:, None, None, None] * cell.new_tensor([0.0, 1.0, 0.0, 1.0])  # (H, 1, 1, 4)
+    return (cell + across + down).reshape(-1, 4)  # (H, W, A, 4) -> (N, 4)
 
 
 def anchors_per_cell(settings: AnchorSettings, levels: int) -> int:

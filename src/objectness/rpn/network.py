@@ -44,7 +44,7 @@ class Outputs:
     @property
     def maps_hw(self) -> list[tuple[int, int]]:
         """(H, W) of each level's map."""
-        return [(int(level.shape[2]), int(level.shape[3])) for level in self.features]
+        return [(level.shape[2], level.shape[3]) for level in self.features]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,8 @@ from objectness.rpn.deltas import DELTA_CLAMP, clip, decode
 from objectness.rpn.losses import objectness_margin
 from objectness.rpn.settings import SelectSettings
 
+_UNUSABLE = -1.0  # below any probability
+
 
 @dataclass(frozen=True, eq=False)
 class Selection:
@@ -51,12 +53,14 @@ def candidates(
         boxes = clip(decode(level_deltas.float(), anchors, delta_clamp), size_hw)
         sides = boxes[:, 2:] - boxes[:, :2]
         usable = (sides >= settings.min_size).all(dim=1) & torch.isfinite(boxes).all(dim=1) & torch.isfinite(scores)
-        boxes, scores = boxes[usable], scores[usable]
-        scores, order = scores.topk(min(settings.before_nms, len(scores)))
+        # Ranked last rather than cut out here: the same lines are exported, where every shape must be known.
+        scores, order = torch.where(usable, scores, _UNUSABLE).topk(torch.sym_min(settings.before_nms, scores.shape[0]))
         boxes_parts.append(boxes[order])
         scores_parts.append(scores)
         levels_parts.append(torch.full_like(order, level))
-    return Selection(torch.cat(boxes_parts), torch.cat(scores_parts), torch.cat(levels_parts))
+    boxes, scores, levels = torch.cat(boxes_parts), torch.cat(scores_parts), torch.cat(levels_parts)
+    kept = scores >= 0
+    return Selection(boxes[kept], scores[kept], levels[kept])
 
 
 def suppress(found: Selection, settings: SelectSettings) -> Selection:

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from objectness.cli import app
+from objectness.engines import Candidates, ModelDescription
+from objectness.formats import coco_results
+from objectness.proposals import Proposals
+from objectness.proposer import Proposer
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run ``objectness evaluate`` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(app, ["evaluate", *map(str, words)])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A COCO file of three photographs 64 x 48: two objects in a.png, one in b.png, none in c.png."""
+    boxes = [(10, [0, 0, 10, 10]), (10, [20, 20, 40, 25]), (20, [0, 0, 64, 48])]
+    document = {
+        "images": [
+            {"id": image_id, "file_name": f"{name}.png", "width": 64, "height": 48}
+            for image_id, name in ((10, "a"), (20, "b"), (30, "c"))
+        ],
+        "annotations": [
+            {
+                "id": index,
+                "image_id": image_id,
+                "category_id": 1,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+            }
+            for index, (image_id, box) in enumerate(boxes, start=1)
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in "abc":
+        Image.new("RGB", (64, 48)).save(folder / f"{name}.png")
+    (folder / "boxes.json").write_text(json.dumps(document))
+    return folder / "boxes.json"
+
+
+def results(path: Path, *rows: tuple[int, list[float], float]) -> Path:
+    path.write_text(
+        json.dumps(
+            [
+                {"image_id": image_id, "category_id": 1, "bbox": box, "score": score}
+                for image_id, box, score in rows
+            ]
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Path:
+    """One object of each photograph, the one of a.png at the second place."""
+    return results(
+        tmp_path / "found.json",
+        (10, [50, 0, 5, 5], 0.9),
+        (10, [0, 0, 10, 10], 0.8),
+        (20, [0, 0, 64, 48], 0.7),
+    )
+
+
+def document(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    parsed: dict[str, Any] = json.loads(result.stdout)
+    return parsed
+
+
+class TestFile:
+    def test_table(self, run: Run, found: Path, data: Path) -> None:
+        result = run(found, data, "--k", "1,2")
+        assert result.exit_code == 0
+        assert "3 images, 3 objects (2 small, 1 medium, 0 large)" in result.stdout
+        rows = [line.split() for line in result.stdout.splitlines()]
+        assert ["AR@k", "all", "small", "medium", "large", "R@.5", "R@.7", "R@.9"] in rows
+        assert ["1", "0.3333", "0.0000", "1.0000", "–", *["0.3333"] * 3] in rows
+        assert ["2", "0.6667", "0.5000", "1.0000", "–", *["0.6667"] * 3] in rows
+        assert "Measuring on" in result.stderr
+
+    def test_json(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        result = run(
+            found, data, "--json", "--k", "1", "--k", "2,5", "--out", tmp_path / "new" / "report.json"
+        )
+        got = document(result)
+        assert got["ar"] == {"1": pytest.approx(1 / 3), "2": pytest.approx(2 / 3), "5": pytest.approx(2 / 3)}
+        assert got["ar_by_size"]["large"] == {"1": None, "2": None, "5": None}
+        assert got["recall_at_iou"]["0.75"]["2"] == pytest.approx(2 / 3)
+        assert (got["images"], got["objects"], got["split"], got["failed"]) == (3, 3, "all", [])
+        assert json.loads((tmp_path / "new" / "report.json").read_text()) == got
+
+    def test_the_usual_ks(self, run: Run, found: Path, data: Path) -> None:
+        assert document(run(found, data, "--json"))["ks"] == [1, 10, 100, 300, 1000]
+
+    def test_quiet(self, run: Run, found: Path, data: Path) -> None:
+        result = run(found, data, "--json", "--quiet")
+        assert result.stderr == ""
+        assert document(result)["images"] == 3
+
+    def test_no_proposals_at_all(self, run: Run, data: Path, tmp_path: Path) -> None:
+        assert document(run(results(tmp_path / "none.json"), data, "--json", "--k", "10"))["ar"] == {
+            "10": 0.0
+        }
+
+    def test_top_score_and_nms(self, run: Run, data: Path, tmp_path: Path) -> None:
+        box = [0, 0, 10, 10]
+        file = results(
+            tmp_path / "f.json", (10, [0, 0, 10, 9], 0.9), (10, [20, 20, 40, 25], 0.5), (10, box, 0.1)
+        )
+
+        def recall_at_95(*words: object) -> float:
+            value = document(run(file, data, "--json", "--k", 3, *words))["recall_at_iou"]["0.95"]["3"]
+            assert isinstance(value, float)
+            return value * 3
+
+        assert recall_at_95() == pytest.approx(2)
+        assert recall_at_95("--top", 2) == pytest.approx(1)
+        assert recall_at_95("--score", 0.2) == pytest.approx(1)
+        assert recall_at_95("--nms", 0.7) == pytest.approx(1)  # the third overlaps the first by .9
+        assert recall_at_95("--nms", 0.95) == pytest.approx(2)
+        assert recall_at_95("--nms", 0.7, "--score", 0.6) == pytest.approx(0)
+
+    def test_logits_are_scores_too(self, run: Run, data: Path, tmp_path: Path) -> None:
+        file = results(tmp_path / "f.json", (10, [0, 0, 10, 10], -3.5))
+        assert document(run(file, data, "--json", "--k", "1"))["ar"]["1"] == pytest.approx(1 / 3)
+
+    def test_proposals_with_running_numbers_find_their_photographs(
+        self, run: Run, data: Path, tmp_path: Path
+    ) -> None:
+        whole = Proposals([[0, 0, 64, 48]], [0.9], (48, 64), "elsewhere/b.png")
+        coco_results.write(
+            tmp_path / "f.json", {10: whole, 1: Proposals([], [], (48, 64), "elsewhere/a.png")}
+        )
+        assert document(run(tmp_path / "f.json", data, "--json", "--k", "1"))["ar"]["1"] == pytest.approx(
+            1 / 3
+        )
+
+    def test_sizes_that_differ_are_told(self, run: Run, data: Path, tmp_path: Path) -> None:
+        coco_results.write(tmp_path / "f.json", {20: Proposals([[0, 0, 32, 24]], [0.9], (24, 32))})
+        result = run(tmp_path / "f.json", data, "--quiet")
+        assert result.exit_code == 0
+        assert "1 images, 20 among them, have another size" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("rows", "words", "message"),
+        [
+            ([(99, [0, 0, 1, 1], 0.5)], (), "proposals for image 99, which the data set does not have"),
+            ([(10, [0, 0, 1], 0.5)], (), "entry 1 has the bbox [0, 0, 1]"),
+            ([], ("--k", "ten"), "--k is 'ten', but takes whole numbers"),
+            ([], ("--k", "0"), "--k is '0'"),
+            ([], ("--k", ","), "--k is ','"),
+            ([], ("--k", "10,-5"), "--k is '10,-5'"),
+            ([], ("--split", "val"), "val"),
+        ],
+    )
+    def test_wrong_use(
+        self, run: Run, data: Path, tmp_path: Path, rows: list[Any], words: tuple[str, ...], message: str
+    ) -> None:
+        result = run(results(tmp_path / "f.json", *rows), data, *words)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr.splitlines()[-1].startswith("objectness: ")
+        assert message in result.stderr
+
+    def test_missing_files(self, run: Run, found: Path, data: Path) -> None:
+        result = run("missing.json", data)
+        assert result.exit_code == 2
+        assert "missing.json cannot be read" in result.stderr
+        result = run(found, "missing")
+        assert result.exit_code == 2
+        assert "missing does not exist" in result.stderr
+
+    def test_ground_truth_in_place_of_proposals(self, run: Run, data: Path) -> None:
+        result = run(data, data)
+        assert result.exit_code == 2
+        assert "give the results file, not the annotations" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("splits", "chosen"),
+    [(("train", "val", "test"), "val"), (("train", "test"), "test"), (("train",), "all"), ((), "all")],
+)
+def test_default_split(run: Run, data: Path, tmp_path: Path, splits: tuple[str, ...], chosen: str) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for index, split in enumerate(splits):
+        text = json.loads(data.read_text())
+        for image in text["images"]:
+            image["id"] += 100 * index
+        for annotation in text["annotations"]:
+            annotation["image_id"] += 100 * index
+            annotation["id"] += 100 * index
+        (folder / f"instances_{split}.json").write_text(json.dumps(text))
+    if not splits:
+        folder = data
+    result = run(results(tmp_path / "f.json"), folder, "--json")
+    assert document(result)["split"] == chosen
+    assert document(result)["images"] == 3
+    if chosen != "all":
+        assert f"split {chosen}: 3 images" in result.stderr
+
+
+class WholeImage:
+    """A network that proposes the whole image, and the same again with a lower score."""
+
+    description = ModelDescription(name="whole", short_side=48, long_side=64, nms_iou=1.0)
+
+    def candidates(self, pixels: np.ndarray) -> Candidates:
+        height, width = pixels.shape[:2]
+        whole = np.array([[0, 0, width, height]] * 2, dtype=np.float32)
+        return Candidates(whole, np.array([0.9, 0.4], dtype=np.float32), np.zeros(2, dtype=np.int64))
+
+
+class TestModel:
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        """How the model was loaded; it is ``WholeImage`` whatever its name."""
+        calls: list[dict[str, Any]] = []
+
+        def load(model: str, **settings: Any) -> Proposer:
+            calls.append({"model": model, **settings})
+            return Proposer(WholeImage(), **settings)
+
+        monkeypatch.setattr("objectness.proposer.load", load)
+        return calls
+
+    def test_measures_it(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
+        got = document(run("default", data, "--json"))
+        assert got["ar"] == {k: pytest.approx(1 / 3) for k in ("1", "10", "100", "300", "1000")}
+        assert asked == [{"model": "default", "top": 1000, "score": 0.0, "nms": None}]
+
+    def test_passes_its_settings_on(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
+        document(run("runs/mine", data, "--json", "--top", 7, "--score", 0.5, "--nms", 0.6))
+        document(run("m.onnx", data, "--json", "--k", "5,2000"))
+        assert asked == [
+            {"model": "runs/mine", "top": 7, "score": 0.5, "nms": 0.6},
+            {"model": "m.onnx", "top": 2000, "score": 0.0, "nms": None},
+        ]
+
+    def test_bad_photographs_are_told_and_missed(
+        self, run: Run, data: Path, asked: list[dict[str, Any]]
+    ) -> None:
+        (data.parent / "a.png").write_bytes(b"not a picture")
+        (data.parent / "c.png").unlink()
+        result = run("default", data, "--json", "--k", "1", "--quiet")
+        assert result.exit_code == 1
+        got = json.loads(result.stdout)
+        assert got["ar"]["1"] == pytest.approx(1 / 3)
+        assert [Path(failure["file"]).name for failure in got["failed"]] == ["a.png", "c.png"]
+        assert "a.png" in result.stderr
+        assert "2 of 3 images could not be used: their objects count as missed" in result.stderr
+
+    def test_no_photograph_can_be_used(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
+        for name in "abc":
+            (data.parent / f"{name}.png").unlink()
+        result = run("default", data)
+        assert result.exit_code == 2
+        assert "None of the 3 images could be used" in result.stderr
+
+    def test_unknown_model(self, run: Run, data: Path) -> None:
+        result = run("model.txt", data)
+        assert result.exit_code == 2
+        assert result.stderr.splitlines()[-1].startswith("objectness: model.txt")
