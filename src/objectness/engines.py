@@ -157,7 +157,7 @@ class OnnxEngine:
             )
         except _failures() as error:
             raise InputError(
-                f"{where}: is damaged, or no ONNX model that can run here ({_reason(error)}); export it again."
+                f"{where}: is damaged, or no ONNX model that runs here ({_reason(error)}); export it again."
             ) from None
         self._check_graph(where)
         text = self._session.get_modelmeta().custom_metadata_map[METADATA_KEY]

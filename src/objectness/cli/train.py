@@ -51,14 +51,13 @@ def command(
     from objectness.training import recipes, run
 
     if resume is not None:
-        if data is not None or set_ or seed is not None:
-            raise InputError("--resume goes on with the run's own data and settings: leave out DATA, --set and --seed.")
+        if data is not None or set_ or seed is not None or show:
+            raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
         folder = resume
-        settings = run.from_dict(run.RunSettings, run.read_config(folder)["settings"])
+        with _Live(output) as live:
+            outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
-        settings = override(recipes.recipe(recipe), set_ or ())
-        if seed is not None:
-            settings = override(settings, [f"loop.seed={seed}"])
+        settings = override(recipes.recipe(recipe), [*(set_ or ()), *([f"loop.seed={seed}"] if seed is not None else [])])
         if show:
             for key, value in describe(settings):
                 output.tables.print(f"{key} = {value!r}", markup=False)
@@ -66,14 +65,10 @@ def command(
             return
         if data is None:
             raise InputError("Say what to train on: objectness train DATA (a COCO, Pascal VOC or YOLO folder).")
-        run.read_splits(data, settings.loop.seed, strict)  # a wrong folder must not leave an empty run behind
+        splits = run.read_splits(data, settings.loop, strict)
         folder = run.new_folder(project, name or settings.recipe)
-    with _Live(output) as live:
-        if resume is not None:
-            outcome = run.resume(folder, watchers=[live], tell=output.note)
-        else:
-            assert data is not None
-            outcome = run.start(data, settings, folder, strict=strict, watchers=[live], tell=output.note)
+        with _Live(output) as live:
+            outcome = run.start(data, splits, settings, folder, strict=strict, watchers=[live], tell=output.note)
     if outcome.interrupted:
         output.warn(f"Stopped and saved. Go on with: objectness train --resume {folder}")
     else:

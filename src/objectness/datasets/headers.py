@@ -109,6 +109,18 @@ def in_threads(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         yield from pool.map(function, items, chunksize=1)
 
 
-def read_sizes(paths: Sequence[Path]) -> list[tuple[int, int] | str]:
-    """``read_size`` of many files."""
-    return list(in_threads(read_size, paths))
+def read_sizes(paths: Sequence[Path], *, decode: bool = False) -> list[tuple[int, int] | str]:
+    """``read_size`` of many files; with ``decode`` a file counts as broken too when its pixels are."""
+    return list(in_threads(_decoded_size if decode else read_size, paths))
+
+
+def _decoded_size(path: Path) -> tuple[int, int] | str:
+    size = read_size(path)
+    if isinstance(size, str):
+        return size
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except BROKEN_IMAGE as error:
+        return why_broken(error)
+    return size

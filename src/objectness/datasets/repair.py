@@ -33,7 +33,7 @@ _SAID = {
 }
 
 
-def repair(dataset: Dataset, strict: bool = False) -> tuple[Dataset, tuple[str, ...]]:
+def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> tuple[Dataset, tuple[str, ...]]:
     """Make every record safe to train on.
 
     Images that are missing or whose header cannot be read are dropped with their boxes. Boxes are clipped to
@@ -43,6 +43,7 @@ def repair(dataset: Dataset, strict: bool = False) -> tuple[Dataset, tuple[str, 
     Args:
         dataset: As read.
         strict: Refuse instead: a data set that would need any repair is an error.
+        decode: Decode every image, not only its header: a truncated file is found now and not in mid-training.
 
     Returns:
         The data set, whose every record has its size and only finite boxes within it, and one sentence for
@@ -54,9 +55,8 @@ def repair(dataset: Dataset, strict: bool = False) -> tuple[Dataset, tuple[str, 
     """
     records: list[Record] = []
     problems = list(dataset.problems)
-    for record, size in zip(
-        dataset.records, read_sizes([record.path for record in dataset.records]), strict=True
-    ):
+    sizes = read_sizes([record.path for record in dataset.records], decode=decode)
+    for record, size in zip(dataset.records, sizes, strict=True):
         if isinstance(size, str):
             problems.append(rules.image_problem(record.path, size))
             continue

@@ -28,7 +28,7 @@ def legacy_cell_anchors(
     ratios_height_over_width: Sequence[float] = (0.5, 1.0, 2.0),
     scales: Sequence[float] = (8.0, 16.0, 32.0),
 ) -> Float[Tensor, "A 4"]:
-    """The rounded anchors that py-faster-rcnn publishes, in its own convention (right and bottom **inclusive**).
+    """The rounded anchors that py-faster-rcnn publishes, by its own convention: right and bottom **inclusive**.
 
     Its base cell is (0, 0, base_size - 1, base_size - 1); widths are rounded before they are scaled, which is
     why its areas stray from 128, 256 and 512 squared. Order: for each ratio, each scale.
@@ -47,7 +47,7 @@ def legacy_cell_anchors(
 def grid_anchors(
     cell: Float[Tensor, "A 4"], map_hw: tuple[int, int], stride: float, offset: float = 0.0
 ) -> Float[Tensor, "N 4"]:
-    """Lay the anchors of a cell over a map: N = H * W * A, rows first, then columns, then the cell's own order.
+    """Lay the anchors of a cell over a map: N = H * W * A, row by row, in each cell the cell's own order.
 
     Args:
         cell: From ``cell_anchors``.
@@ -64,14 +64,14 @@ def grid_anchors(
 
 
 def anchors_per_cell(settings: AnchorSettings, levels: int) -> int:
-    """k of the paper: how many anchors stand in each cell of a level."""
+    """The paper's k: how many anchors stand in each cell of a level."""
     return len(settings.sizes_per_level(levels)[0]) * len(settings.ratios_height_over_width)
 
 
 def level_anchors(
     settings: AnchorSettings,
     maps_hw: Sequence[tuple[int, int]],
-    strides: Sequence[int],
+    strides: Sequence[float],
     device: torch.device | str = "cpu",
 ) -> list[Float[Tensor, "N 4"]]:
     """The anchors of each level for maps of these sizes, finest level first.
@@ -81,7 +81,7 @@ def level_anchors(
         InputError: sizes that do not divide evenly over the levels.
     """
     if len(maps_hw) != len(strides):
-        raise ValueError(f"Anchors need one stride for each level: {len(maps_hw)} maps, {len(strides)} strides.")
+        raise ValueError(f"Anchors need one stride a level: {len(maps_hw)} maps came with {len(strides)} strides.")
     levels = []
     for sizes, map_hw, stride in zip(settings.sizes_per_level(len(strides)), maps_hw, strides, strict=True):
         if settings.style == "py-faster-rcnn":
@@ -97,8 +97,8 @@ def level_anchors(
 
 def inside_image(
     anchors_xyxy: Float[Tensor, "N 4"], size_hw: tuple[int, int], allowed_border: float = 0.0
-) -> Bool[Tensor, "N"]:
-    """Which anchors stay within the image of (height, width), or leave it by at most ``allowed_border`` pixels.
+) -> Bool[Tensor, " N"]:
+    """Which anchors stay in the image of (height, width), or leave it by at most ``allowed_border`` pixels.
 
     Training ignores the others entirely, or it does not converge (paper, section 3.1.3).
     """

@@ -15,7 +15,7 @@ DELTA_CLAMP = math.log(1000 / 16)
 
 
 def encode(boxes_xyxy: Float[Tensor, "N 4"], anchors_xyxy: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:
-    """tx = (x - xa) / wa, ty = (y - ya) / ha, tw = log(w / wa), th = log(h / ha) of centres and sides.
+    """Of centres and sides: tx = (x - xa) / wa, ty = (y - ya) / ha, tw = log(w / wa), th = log(h / ha).
 
     Sides must be positive: the data set's repair sees to it.
     """

@@ -6,6 +6,7 @@ B images, C channels, k anchors a cell, N = H * W * k anchors of a level.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -27,7 +28,7 @@ class RPNHead(nn.Module):
         widths = [in_channels] + [settings.channels] * settings.convolutions
         self.windows = nn.ModuleList(
             nn.Conv2d(before, after, kernel_size=3, padding=1)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            for before, after in pairwise(widths)
         )
         self.objectness = nn.Conv2d(widths[-1], self.logits_per_anchor * anchors_per_cell, kernel_size=1)
         self.deltas = nn.Conv2d(widths[-1], 4 * anchors_per_cell, kernel_size=1)

@@ -28,34 +28,35 @@ class RPNLoss:
         return self.objectness + self.box
 
 
-def objectness_margin(logits: Float[Tensor, "S K"]) -> Float[Tensor, "S"]:
+def objectness_margin(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
     """One number an anchor whose sigmoid is the probability of an object.
 
     K = 2: background and object logits under a softmax, whose object probability is the sigmoid of their
     difference; K = 1: the logit itself.
     """
+    logits = logits.float()  # the difference of two half-precision numbers would be rounded again
     return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
 
 
-def objectness_losses(logits: Float[Tensor, "S K"], labels: Int[Tensor, "S"]) -> Float[Tensor, "S"]:
+def objectness_losses(logits: Float[Tensor, "S K"], labels: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
     """L_cls of each anchor: the log loss over object and background (labels 1 and 0)."""
-    margin = objectness_margin(logits).float()
+    margin = objectness_margin(logits)
     return F.binary_cross_entropy_with_logits(margin, labels.to(margin.dtype), reduction="none")
 
 
 def smooth_l1(
     deltas: Float[Tensor, "P 4"], targets: Float[Tensor, "P 4"], beta: float = 1.0
-) -> Float[Tensor, "P"]:
+) -> Float[Tensor, " P"]:
     """L_reg of each anchor: the robust loss of Fast R-CNN, summed over the four coordinates.
 
-    Square below ``beta``, linear above; beta = 0 is plain L1. (sigma of the released code: beta = 1 / sigma ** 2.)
+    Square below ``beta``, linear above; beta = 0 is plain L1. The released code's sigma is beta = 1 / sigma ** 2.
     """
     return F.smooth_l1_loss(deltas.float(), targets, reduction="none", beta=beta).sum(dim=1)
 
 
 def image_loss(
     logits: Float[Tensor, "S K"],
-    labels: Int[Tensor, "S"],
+    labels: Int[Tensor, " S"],
     deltas: Float[Tensor, "P 4"],
     targets: Float[Tensor, "P 4"],
     *,
@@ -87,6 +88,5 @@ def image_loss(
 
 def mean_loss(losses: list[RPNLoss]) -> RPNLoss:
     """The mean over the images of a batch."""
-    return RPNLoss(
-        torch.stack([loss.objectness for loss in losses]).mean(), torch.stack([loss.box for loss in losses]).mean()
-    )
+    objectness = torch.stack([loss.objectness for loss in losses]).mean()
+    return RPNLoss(objectness, torch.stack([loss.box for loss in losses]).mean())

@@ -1,11 +1,11 @@
-"""Which anchor belongs to which box (paper, section 3.1.2), in memory that does not grow with anchors x boxes.
+"""Which anchor belongs to which box (paper, section 3.1.2); memory does not grow with anchors x boxes.
 
 N anchors, G ground-truth boxes, R ignore regions, C anchors in a chunk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 from objectness.rpn.settings import MatchSettings
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
-_CHUNK_PAIRS = 2**20  # anchor-box pairs at a time: 4 MiB of IoU
+_CHUNK_PAIRS = 2**20  # anchor-box pairs at a time: 4 MiB of IoU, about 40 MiB on the way to it
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +30,9 @@ class Matches:
         iou: ``float32 (N,)``: that overlap.
     """
 
-    labels: Int[Tensor, "N"]
-    box_index: Int[Tensor, "N"]
-    iou: Float[Tensor, "N"]
+    labels: Int[Tensor, " N"]
+    box_index: Int[Tensor, " N"]
+    iou: Float[Tensor, " N"]
 
 
 def match(
@@ -40,13 +40,13 @@ def match(
     boxes_xyxy: Float[Tensor, "G 4"],
     ignore_xyxy: Float[Tensor, "R 4"] | None = None,
     settings: MatchSettings | None = None,
-    kept: Bool[Tensor, "N"] | None = None,
+    kept: Bool[Tensor, " N"] | None = None,
 ) -> Matches:
     """Match anchors to boxes by the paper's rules.
 
-    Positive: IoU above ``positive_iou`` with any box, or the highest IoU of all anchors with some box (all ties,
-    and only if they overlap at all). Negative: not positive and IoU below ``negative_iou`` with all boxes. An
-    anchor that lies in an ignore region is never negative. An image without boxes has negatives only.
+    Positive: IoU above ``positive_iou`` with any box, or the highest IoU of all anchors with some box (all
+    ties, and only if they overlap at all). Negative: not positive and IoU below ``negative_iou`` with all boxes.
+    An anchor that lies in an ignore region is never negative. An image without boxes has negatives only.
 
     Args:
         anchors_xyxy: All anchors of the image.
@@ -58,13 +58,19 @@ def match(
     """
     settings = settings or MatchSettings()
     taking_part = anchors_xyxy if kept is None else anchors_xyxy[kept]
-    chunk = max(1, _CHUNK_PAIRS // max(1, len(boxes_xyxy)))
-    matches = match_overlaps((box_iou(part, boxes_xyxy) for part in taking_part.split(chunk)), settings)
+    matches = match_overlaps(
+        lambda rows: box_iou(taking_part[rows], boxes_xyxy),
+        count=len(taking_part),
+        boxes=len(boxes_xyxy),
+        settings=settings,
+        device=anchors_xyxy.device,
+    )
     if ignore_xyxy is not None and len(ignore_xyxy):
         labels = matches.labels.clone()
-        chunk = max(1, _CHUNK_PAIRS // len(ignore_xyxy))
-        covered = torch.cat([_inside_fraction(part, ignore_xyxy) for part in taking_part.split(chunk)])
-        labels[(labels == NEGATIVE) & (covered > settings.ignore_iof)] = IGNORED
+        background = torch.nonzero(labels == NEGATIVE).flatten()
+        for rows in background.split(_rows_a_chunk(len(ignore_xyxy))):
+            covered = _inside_fraction(taking_part[rows], ignore_xyxy)
+            labels[rows[covered > settings.ignore_iof]] = IGNORED
         matches = Matches(labels, matches.box_index, matches.iou)
     if kept is None:
         return matches
@@ -76,44 +82,55 @@ def match(
     return Matches(labels, box_index, iou)
 
 
-def match_overlaps(overlaps: Iterable[Float[Tensor, "C G"]], settings: MatchSettings | None = None) -> Matches:
-    """Match by IoU that comes in chunks of anchors; only the running best of each box is kept between chunks."""
+def match_overlaps(
+    overlaps: Callable[[Tensor], Float[Tensor, "C G"]],
+    *,
+    count: int,
+    boxes: int,
+    settings: MatchSettings | None = None,
+    device: torch.device | str = "cpu",
+) -> Matches:
+    """Match by any overlap, asked for a chunk of anchors at a time.
+
+    Args:
+        overlaps: Rows of anchors ``int64 (C,)`` to their overlap with each box. It is asked once for every row,
+            and again for those that may be the best anchor of some box.
+        count: Number of anchors.
+        boxes: Number of boxes.
+        settings: Thresholds.
+        device: Where ``overlaps`` expects the rows.
+    """
     settings = settings or MatchSettings()
-    iou_parts, index_parts = [], []
-    best_of_box: Tensor | None = None
-    rivals: list[tuple[Tensor, Tensor, Tensor]] = []  # (anchor, box, IoU) that led when their chunk was seen
-    start = 0
-    for chunk in overlaps:
-        if chunk.shape[1] == 0:
-            iou_parts.append(chunk.new_zeros(len(chunk)))
-            index_parts.append(torch.zeros(len(chunk), dtype=torch.int64, device=chunk.device))
-            continue
-        iou, index = chunk.max(dim=1) if len(chunk) else (chunk.sum(1), chunk.sum(1).long())
-        iou_parts.append(iou)
-        index_parts.append(index)
-        if not len(chunk):
-            continue
-        best_here = chunk.max(dim=0).values
-        best_of_box = best_here if best_of_box is None else torch.maximum(best_of_box, best_here)
-        # IoU 0 is nobody's best: without this, a box that no anchor reaches makes every anchor positive, the
-        # defect that four well-known implementations share.
-        anchor, box = torch.nonzero((chunk == best_of_box) & (chunk > 0), as_tuple=True)
-        rivals.append((anchor + start, box, chunk[anchor, box]))
-        start += len(chunk)
-    if not iou_parts:
-        empty = torch.zeros(0)
-        return Matches(empty.to(torch.int8), empty.long(), empty)
-    iou, box_index = torch.cat(iou_parts), torch.cat(index_parts)
-    labels = torch.full(iou.shape, IGNORED, dtype=torch.int8, device=iou.device)
+    iou = torch.zeros(count, device=device)
+    box_index = torch.zeros(count, dtype=torch.int64, device=device)
+    best_of_box = torch.zeros(boxes, device=device)
+    chunk = _rows_a_chunk(boxes)
+    if boxes and count:
+        for rows in torch.arange(count, device=device).split(chunk):
+            found = overlaps(rows).float()
+            iou[rows], box_index[rows] = found.max(dim=1)
+            best_of_box = torch.maximum(best_of_box, found.amax(dim=0))
+    labels = torch.full((count,), IGNORED, dtype=torch.int8, device=device)
     labels[iou < settings.negative_iou] = NEGATIVE
     labels[iou > settings.positive_iou] = POSITIVE
-    for anchor, box, value in rivals:
-        assert best_of_box is not None
-        labels[anchor[value == best_of_box[box]]] = POSITIVE
+
+    # IoU 0 is nobody's best: without this, a box that no anchor reaches makes every anchor positive, the defect
+    # that four well-known implementations share.
+    reached = best_of_box > 0
+    if bool(reached.any()):
+        # Who leads for some box overlaps at least as much as the box that is matched worst.
+        leaders = torch.nonzero(iou >= best_of_box[reached].min()).flatten()
+        for rows in leaders.split(chunk):
+            leads = ((overlaps(rows).float() == best_of_box) & reached).any(dim=1)
+            labels[rows[leads]] = POSITIVE
     return Matches(labels, box_index, iou)
 
 
-def _inside_fraction(boxes_xyxy: Float[Tensor, "C 4"], regions_xyxy: Float[Tensor, "R 4"]) -> Float[Tensor, "C"]:
+def _rows_a_chunk(columns: int) -> int:
+    return max(1, _CHUNK_PAIRS // max(1, columns))
+
+
+def _inside_fraction(boxes_xyxy: Float[Tensor, "C 4"], regions_xyxy: Float[Tensor, "R 4"]) -> Float[Tensor, " C"]:
     """The largest share of each box's own area that lies in one of the regions."""
     top_left = torch.maximum(boxes_xyxy[:, None, :2], regions_xyxy[None, :, :2])
     bottom_right = torch.minimum(boxes_xyxy[:, None, 2:], regions_xyxy[None, :, 2:])

@@ -1,7 +1,7 @@
 """The Region Proposal Network: four verbs in four places (paper, section 3.1).
 
-``forward`` computes, ``anchors`` is geometry, ``loss`` makes targets and compares, ``propose`` decodes and selects.
-B images, L levels, N anchors of a level, M anchors of all levels, K logits an anchor.
+``forward`` computes, ``anchors`` is geometry, ``loss`` makes targets and compares, ``propose`` decodes and
+selects. B images, L levels, N anchors of a level, M anchors of all levels, K logits an anchor.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class RegionProposalNetwork(nn.Module):
 
     def __init__(self, settings: RPNSettings, *, load_weights: bool = True) -> None:
         super().__init__()
-        self.backbone, backbone_settings, self.start = build_backbone(settings.backbone, load_weights=load_weights)
+        built = build_backbone(settings.backbone, load_weights=load_weights)
+        self.backbone, backbone_settings, self.start = built
         self.settings = settings = replace(settings, backbone=backbone_settings)
         strides, channels = list(self.backbone.strides), list(self.backbone.channels)
         width = settings.backbone.pyramid_channels
@@ -114,9 +115,10 @@ class RegionProposalNetwork(nn.Module):
             self.pyramid = None
         self.strides = tuple(strides)
         self.head = RPNHead(channels[0], anchors_per_cell(settings.anchors, len(strides)), settings.head)
-        shape = (1, 3, 1, 1)
-        self.register_buffer("mean", 255 * torch.tensor(settings.images.mean_rgb).view(shape), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(settings.images.std_rgb).view(shape), persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+        for name, numbers in (("mean", settings.images.mean_rgb), ("std", settings.images.std_rgb)):
+            self.register_buffer(name, 255 * torch.tensor(numbers).view(1, 3, 1, 1), persistent=False)
 
     def train(self, mode: bool = True) -> RegionProposalNetwork:
         """Training mode for all but what is frozen: a frozen batch norm keeps its statistics."""
@@ -124,8 +126,8 @@ class RegionProposalNetwork(nn.Module):
         if mode:
             for module in self.backbone.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    frozen = self.settings.backbone.frozen_norm or not any(p.requires_grad for p in module.parameters())
-                    module.train(not frozen)
+                    tuned = any(parameter.requires_grad for parameter in module.parameters())
+                    module.train(tuned and not self.settings.backbone.frozen_norm)
         return self
 
     def forward(self, pixels: Tensor) -> Outputs:
@@ -154,7 +156,8 @@ class RegionProposalNetwork(nn.Module):
         for index, target in enumerate(targets):
             kept = self._taking_part(anchors, target.size_hw)
             matches = match(anchors, target.boxes_xyxy, target.ignore_xyxy, self.settings.match, kept)
-            evidence = Evidence(matches, self._negative_losses(logits[index]), self._window_ranks(outputs, index))
+            ranks = self._window_ranks(outputs, index, target.size_hw)
+            evidence = Evidence(matches, self._negative_losses(logits[index]), ranks)
             sample = sampler_of(self.settings.sample)(evidence, self.settings.sample, generator)
             chosen = torch.cat([sample.positives, sample.negatives])
             labels = torch.cat([torch.ones_like(sample.positives), torch.zeros_like(sample.negatives)])
@@ -186,6 +189,8 @@ class RegionProposalNetwork(nn.Module):
 
         Pass ``settings.select_train`` for the larger set that a classifier is trained on. Proposals are cut from
         the graph: approximate joint training ignores the gradient of their coordinates (paper, section 3.2).
+        Images of one size do not influence one another; one that was padded to its neighbours' size is seen with
+        its padding, and so not quite as it is seen alone.
         """
         settings = settings or self.settings.select
         levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
@@ -213,8 +218,8 @@ class RegionProposalNetwork(nn.Module):
             self.settings.head.delta_clamp,
         )
 
-    def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, "M"]:
-        """Anchors that training looks at: inside the image, or at least centred in it (the rest is padding)."""
+    def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, " M"]:
+        """Anchors that training looks at: inside the image, or at least centred in it: the rest is padding."""
         if self.settings.match.drop_cross_boundary:
             return inside_image(anchors, size_hw, self.settings.match.allowed_border)
         centres = (anchors[:, :2] + anchors[:, 2:]) / 2
@@ -224,11 +229,20 @@ class RegionProposalNetwork(nn.Module):
         """N_reg: the anchor locations of an image of this size, over all levels."""
         return sum(-(-size_hw[0] // stride) * -(-size_hw[1] // stride) for stride in self.strides)
 
-    def _negative_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, "M"]:
+    def _negative_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, " M"]:
         labels = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
         return objectness_losses(logits.detach(), labels)
 
-    def _window_ranks(self, outputs: Outputs, index: int) -> Float[Tensor, "M"]:
+    def _window_ranks(
+        self, outputs: Outputs, index: int, size_hw: tuple[int, int]
+    ) -> Float[Tensor, " M"]:
         if self.settings.sample.sampler != "hard-window":  # the others never look
-            return torch.zeros(sum(level.shape[1] for level in outputs.logits), device=outputs.logits[0].device)
-        return torch.cat([window_rank(level[index], self.head.anchors_per_cell) for level in outputs.features])
+            count = sum(level.shape[1] for level in outputs.logits)
+            return torch.zeros(count, device=outputs.logits[0].device)
+        k = self.head.anchors_per_cell
+        return torch.cat(
+            [
+                window_rank(level[index], k, (-(-size_hw[0] // stride), -(-size_hw[1] // stride)))
+                for level, stride in zip(outputs.features, self.strides, strict=True)
+            ]
+        )

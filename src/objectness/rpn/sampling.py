@@ -1,7 +1,7 @@
 """Which anchors make the mini-batch of an image (paper, section 3.1.3): siblings behind one signature.
 
-N anchors, P positives and Q negatives drawn. Chance comes from a CPU generator, so a seed draws the same anchors on
-every device.
+N anchors, P positives and Q negatives drawn. Chance comes from a CPU generator, so a seed draws the same anchors
+on every device.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from objectness.rpn.matching import NEGATIVE, POSITIVE, Matches
 from objectness.rpn.settings import SampleSettings
 
+_FLAT = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -29,22 +31,26 @@ class Evidence:
     """
 
     matches: Matches
-    negative_loss: Float[Tensor, "N"]
-    window_rank: Float[Tensor, "N"]
+    negative_loss: Float[Tensor, " N"]
+    window_rank: Float[Tensor, " N"]
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """Anchor indices of one image's mini-batch: ``positives (P,)`` and ``negatives (Q,)``, int64."""
 
-    positives: Int[Tensor, "P"]
-    negatives: Int[Tensor, "Q"]
+    positives: Int[Tensor, " P"]
+    negatives: Int[Tensor, " Q"]
 
 
 class Sampler(Protocol):
     """The one signature: evidence, settings and chance in, indices out."""
 
-    def __call__(self, evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample: ...
+    def __call__(
+        self, evidence: Evidence, settings: SampleSettings, generator: torch.Generator
+    ) -> Sample:
+        """Draw the mini-batch of one image."""
+        ...
 
 
 def sample_random(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
@@ -55,7 +61,7 @@ def sample_random(evidence: Evidence, settings: SampleSettings, generator: torch
 
 
 def sample_hard_loss(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
-    """Hard negatives by loss: the negatives with the highest loss, ``random_share`` of them at random instead.
+    """Hard negatives by loss: the negatives of highest loss, but ``random_share`` of them at random.
 
     The random part keeps easy background in the batch; without it the network forgets what nobody mistakes.
     """
@@ -71,7 +77,8 @@ def sample_hard_window(evidence: Evidence, settings: SampleSettings, generator: 
     """Hard negatives as in R-CNN practice: those that touch an object, or whose feature window varies.
 
     A negative is drawn only if 0 < IoU < ``negative_iou`` with some box, or if its window's standard deviation
-    is above the ``window_quantile`` of its level. Flat background is never drawn, even when the batch stays short.
+    is above the ``window_quantile`` of its level. Flat background is never drawn, even when the batch stays
+    short.
     """
     positives, room = _draw_positives(evidence, settings, generator)
     touching = evidence.matches.iou > 0
@@ -91,31 +98,63 @@ def sampler_of(settings: SampleSettings) -> Sampler:
             return sample_hard_window
 
 
-def window_rank(feature_map: Float[Tensor, "C H W"], anchors_per_cell: int) -> Float[Tensor, "N"]:
+def window_rank(
+    feature_map: Float[Tensor, "C H W"], anchors_per_cell: int, valid_hw: tuple[int, int] | None = None
+) -> Float[Tensor, " N"]:
     """How much the 3 x 3 window under each anchor varies, as a rank within its map: N = H * W * anchors_per_cell.
 
-    The standard deviation over the window is taken channel by channel and averaged; the rank is the share of
-    cells with a strictly smaller one, in [0, 1).
+    The standard deviation over the window is taken channel by channel and averaged; one below a thousandth of
+    the map's largest counts as 0, so that rounding gives flat background no rank. The rank is the share of cells
+    with a strictly smaller deviation, in [0, 1).
+
+    Args:
+        feature_map: Of one image.
+        anchors_per_cell: The rank of a cell is repeated for each of its anchors.
+        valid_hw: Rows and columns that show the image; the cells beyond are padding, and have rank 0.
     """
-    pooled = {"kernel_size": 3, "stride": 1, "padding": 1, "count_include_pad": False}
-    features = feature_map.detach().float()
-    mean = torch.nn.functional.avg_pool2d(features, **pooled)  # type: ignore[arg-type]
-    mean_square = torch.nn.functional.avg_pool2d(features.square(), **pooled)  # type: ignore[arg-type]
-    deviation = (mean_square - mean.square()).clamp(min=0).sqrt().mean(dim=0).flatten()  # (H*W,)
-    rank = torch.searchsorted(deviation.sort().values, deviation) / len(deviation)
-    return rank.repeat_interleave(anchors_per_cell)
+    height, width = feature_map.shape[1:]
+    rows, columns = valid_hw or (height, width)
+    features = feature_map[:, :rows, :columns].detach().float()
+    deviation = _window_deviation(features)
+    deviation = deviation.where(deviation > _FLAT * deviation.amax(), 0)
+    rank = torch.searchsorted(deviation.flatten().sort().values, deviation.flatten()) / deviation.numel()
+    full = features.new_zeros(height, width)
+    full[:rows, :columns] = rank.view(deviation.shape)
+    return full.flatten().repeat_interleave(anchors_per_cell)
+
+
+def _window_deviation(features: Float[Tensor, "C H W"]) -> Float[Tensor, "H W"]:
+    """Mean over the channels of the standard deviation in the 3 x 3 window, cells outside the map left out.
+
+    Computed from differences to the centre, which are exactly 0 where the map is flat; mean square minus squared
+    mean would drown small deviations in the rounding of large features.
+    """
+    height, width = features.shape[1:]
+    padded = F.pad(features, (1, 1, 1, 1))
+    inside = F.pad(features.new_ones(height, width), (1, 1, 1, 1))
+    count, total = torch.zeros_like(features[0]), torch.zeros_like(features)
+    squares = torch.zeros_like(features)
+    for y in range(3):
+        for x in range(3):
+            there = inside[y : y + height, x : x + width]
+            difference = (padded[:, y : y + height, x : x + width] - features) * there
+            count += there
+            total += difference
+            squares += difference.square()
+    variance = squares / count - (total / count).square()
+    return variance.clamp(min=0).sqrt().mean(dim=0)
 
 
 def _draw_positives(
     evidence: Evidence, settings: SampleSettings, generator: torch.Generator
-) -> tuple[Int[Tensor, "P"], int]:
+) -> tuple[Int[Tensor, " P"], int]:
     """Up to the wanted number of positives, and how much room they leave for negatives."""
     positives = torch.nonzero(evidence.matches.labels == POSITIVE).flatten()
     drawn = _draw(positives, int(settings.size * settings.positive_fraction), generator)
     return drawn, settings.size - len(drawn)
 
 
-def _draw(indices: Int[Tensor, "M"], count: int, generator: torch.Generator) -> Int[Tensor, "K"]:
+def _draw(indices: Int[Tensor, " M"], count: int, generator: torch.Generator) -> Int[Tensor, " K"]:
     """At most ``count`` of the indices without replacement, in ascending order."""
     if len(indices) <= count:
         return indices

@@ -1,6 +1,7 @@
 """From scores and deltas to proposals (paper, section 3.3).
 
-L levels, N anchors of a level, M boxes. Each level is selected and suppressed on its own, then all are ranked together.
+L levels, N anchors of a level, M boxes. Each level is selected and suppressed on its own, then all are ranked
+together.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Selection:
     """
 
     boxes_xyxy: Float[Tensor, "M 4"]
-    scores: Float[Tensor, "M"]
-    levels: Int[Tensor, "M"]
+    scores: Float[Tensor, " M"]
+    levels: Int[Tensor, " M"]
 
 
 def candidates(
@@ -43,16 +44,19 @@ def candidates(
     settings: SelectSettings,
     delta_clamp: float = DELTA_CLAMP,
 ) -> Selection:
-    """Decode, clip, drop tiny boxes and those without a finite score, keep the best ``before_nms`` of each level.
+    """Decode, clip, drop tiny boxes and what is not finite, keep the best ``before_nms`` of each level.
 
     Boxes of a level come best first; levels follow one another, finest first.
     """
     boxes_parts, scores_parts, levels_parts = [], [], []
-    for level, (level_logits, level_deltas, anchors) in enumerate(zip(logits, deltas, anchors_xyxy, strict=True)):
-        scores = torch.sigmoid(objectness_margin(level_logits).float())
+    levels = zip(logits, deltas, anchors_xyxy, strict=True)
+    for level, (level_logits, level_deltas, anchors) in enumerate(levels):
+        scores = torch.sigmoid(objectness_margin(level_logits))
         boxes = clip(decode(level_deltas.float(), anchors, delta_clamp), size_hw)
         sides = boxes[:, 2:] - boxes[:, :2]
-        usable = (sides >= settings.min_size).all(dim=1) & torch.isfinite(boxes).all(dim=1) & torch.isfinite(scores)
+        # Asked of the deltas: clipping and clamping would make ordinary boxes of infinite ones.
+        finite = torch.isfinite(level_deltas).all(dim=1) & torch.isfinite(scores)
+        usable = finite & ((sides >= settings.min_size) & (sides > 0)).all(dim=1)
         # Ranked last rather than cut out here: the same lines are exported, where every shape must be known.
         scores, order = torch.where(usable, scores, _UNUSABLE).topk(torch.sym_min(settings.before_nms, scores.shape[0]))
         boxes_parts.append(boxes[order])

@@ -102,8 +102,9 @@ def train(
     averaged = RegionProposalNetwork(network.settings, load_weights=False).to(device, memory_format=layout)  # type: ignore[call-overload]
 
     def save_last() -> None:
-        save_state(folder / STATE_FILE, network, average, optimiser, progress)
+        # The state comes last: where it stands, the rest of what a resumed run reads stands too.
         save_network(folder / "last.safetensors", network, details | {"epoch": progress.epoch}, average or None)
+        save_state(folder / STATE_FILE, network, average, optimiser, progress)
 
     with _Interrupt() as interrupt:
         saved_at = time.monotonic()

@@ -17,7 +17,7 @@ from objectness.rpn.network import RegionProposalNetwork
 from objectness.settings import from_dict, to_dict
 from objectness.training.loop import Outcome, Watcher, train
 from objectness.training.report import Board, Pictures, Tables
-from objectness.training.settings import RunSettings
+from objectness.training.settings import LoopSettings, RunSettings
 from objectness.training.validate import validation_records
 
 CONFIG_FILE = "config.json"
@@ -33,7 +33,7 @@ class Splits:
     notes: tuple[str, ...]
 
 
-def read_splits(data: Path, seed: int, strict: bool = False) -> Splits:
+def read_splits(data: Path, settings: LoopSettings, strict: bool = False) -> Splits:
     """Training and validation records of a data set; a tenth is held out where it has no split for validation.
 
     Raises:
@@ -45,11 +45,11 @@ def read_splits(data: Path, seed: int, strict: bool = False) -> Splits:
         training, validation = load_dataset(data, "train"), load_dataset(data, "val")
     else:
         whole = load_dataset(data, "train" if "train" in names else None)
-        training, validation = hold_out(whole, _HELD_OUT, seed)
+        training, validation = hold_out(whole, _HELD_OUT, settings.seed)
         notes.append(f"{data} has no validation split: {len(validation)} of {len(whole)} photographs are held out.")
     repaired = []
     for dataset in (training, validation):
-        mended, said = repair(dataset, strict)
+        mended, said = repair(dataset, strict, decode=settings.verify_images)
         notes += [f"{dataset.split}: {sentence}" for sentence in said]
         repaired.append(mended)
     if not repaired[0].records:
@@ -68,6 +68,7 @@ def new_folder(parent: Path, name: str) -> Path:
 
 def start(
     data: Path,
+    splits: Splits,
     settings: RunSettings,
     folder: Path,
     *,
@@ -75,14 +76,13 @@ def start(
     watchers: Sequence[Watcher] = (),
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Outcome:
-    """Train on ``data`` into the fresh ``folder``. Raises as ``read_splits`` and ``train`` do."""
+    """Train on the ``splits`` that ``read_splits`` made of ``data``, into the fresh ``folder``; raises as ``train``."""
     config = {
         "objectness": objectness.__version__,
         "data": str(data.resolve()),
         "strict": strict,
         "settings": to_dict(settings),
     }
-    splits = read_splits(data, settings.loop.seed, strict)
     torch.manual_seed(settings.loop.seed)
     network = RegionProposalNetwork(settings.rpn)
     tell(network.start)
@@ -100,7 +100,7 @@ def resume(
     """
     config = read_config(folder)
     settings = from_dict(RunSettings, config["settings"])
-    splits = read_splits(Path(config["data"]), settings.loop.seed, bool(config["strict"]))
+    splits = read_splits(Path(config["data"]), settings.loop, bool(config["strict"]))
     from objectness.rpn.checkpoint import load_network
 
     network, _ = load_network(folder / "last.safetensors")

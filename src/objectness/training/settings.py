@@ -83,6 +83,8 @@ class LoopSettings:
         ema: Decay of the moving average of the weights, which is what is validated and saved; 0 switches it off.
         seed: Decides initial weights, order, augmentation and samples.
         workers: Processes that read photographs.
+        verify_images: Decode every photograph before the first step, so that a truncated one is left out and named
+            then and does not stop the run later; it costs a few seconds per thousand.
         device: "auto", "cpu", "cuda" or "cuda:1".
         validate_every: Epochs between validations (0: only at the end).
         validate_images: At most this many validation photographs, drawn by the seed; 0 means all.
@@ -99,6 +101,7 @@ class LoopSettings:
     ema: float = 0.0
     seed: int = 0
     workers: int = 2
+    verify_images: bool = True
     device: str = "auto"
     validate_every: int = 1
     validate_images: int = 0

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from objectness.errors import InputError
+from objectness.proposer import load
+from objectness.rpn.checkpoint import load_network, read_description
+from objectness.training import run
+from objectness.training.finite import NonFiniteLossError
+from objectness.training.loop import STATE_FILE, Outcome
+from objectness.training.settings import RunSettings
+
+Tiny = Callable[..., RunSettings]
+
+
+def go(data: Path, settings: RunSettings, folder: Path, **options: Any) -> Outcome:
+    folder.mkdir()
+    return run.start(data, run.read_splits(data, settings.loop), settings, folder, **options)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / STATE_FILE)
+
+
+def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+def test_a_run_leaves_everything_a_person_needs(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    outcome = go(photographs, tiny(), tmp_path / "run")
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert written >= {
+        "config.json", "results.csv", "results.png", "best.safetensors", "last.safetensors", STATE_FILE,
+        "tensorboard", "train_batch0.jpg", "train_batch1.jpg", "train_batch2.jpg",
+    }  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "run" / "results.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["step"] for row in rows] == ["3", "6"]
+    assert all(0 <= float(row["AR@100"]) <= 1 and float(row["loss"]) > 0 for row in rows)
+    assert outcome.best_ar100 == pytest.approx(max(float(row["AR@100"]) for row in rows), abs=1e-5)
+    assert not outcome.interrupted
+    described = read_description(tmp_path / "run" / "best.safetensors")["details"]
+    assert described["recipe"] == "small"
+    assert described["training"] == {"photographs": 6, "boxes": 10, "data": "data"}
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["loop"]["epochs"] == 2
+    proposals = load(tmp_path / "run")(photographs / "val" / "1.png")
+    assert proposals.size_hw == (120, 160)
+    assert len(proposals) > 0
+
+
+def test_the_loss_falls(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    outcome = go(photographs, tiny("loop.epochs=15", "loop.validate_every=0"), tmp_path / "run")
+    assert outcome.rows[-1]["loss"] < 0.6 * outcome.rows[0]["loss"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    photographs: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    settings = tiny("loop.epochs=1")
+    for name in "ab":
+        go(photographs, settings, tmp_path / name)
+    go(photographs, tiny("loop.epochs=1", "loop.seed=1"), tmp_path / "c")
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_workers_and_accumulation_do_not_change_what_is_learned(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    go(photographs, tiny("loop.epochs=1"), tmp_path / "a")
+    go(photographs, tiny("loop.epochs=1", "loop.workers=2"), tmp_path / "b")
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+class StopAt:
+    """Presses Ctrl-C after an update."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_batch(self, *_: object) -> None: ...
+
+    def on_step(self, step: Any) -> None:
+        if step.step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+    def on_epoch(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_run_stopped_by_ctrl_c_and_resumed_equals_an_unbroken_one(
+    step: int, photographs: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    settings = tiny("loop.accumulate=1")
+    unbroken = go(photographs, settings, tmp_path / "unbroken")
+    stopped = go(photographs, settings, tmp_path / "stopped", watchers=[StopAt(step)])
+    assert stopped.interrupted
+    resumed = run.resume(tmp_path / "stopped")
+    assert not resumed.interrupted
+    assert same(weights(tmp_path / "unbroken"), weights(tmp_path / "stopped"))
+    for ours, theirs in zip(unbroken.rows, resumed.rows, strict=True):
+        for name in ("epoch", "step", "loss", "AR@100"):
+            assert ours[name] == pytest.approx(theirs[name], abs=1e-12)
+
+
+def test_a_killed_run_resumes_from_its_last_save_and_equals_an_unbroken_one(
+    photographs: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    from objectness.settings import describe
+    from objectness.training.recipes import small
+
+    settings = tiny("loop.epochs=3", "loop.save_minutes=0", "optimiser.kind=sgd")
+    go(photographs, settings, tmp_path / "unbroken")
+    default = dict(describe(small()))
+    changed = [(key, value) for key, value in describe(settings) if default[key] != value]
+    words = [
+        word
+        for key, value in changed
+        for word in ("--set", f"{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
+    ]
+    command = [sys.executable, "-m", "objectness", "train", str(photographs), "--project", str(tmp_path), "--name", "k"]
+    process = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    state = tmp_path / "k" / STATE_FILE
+    patience = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < patience:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    run.resume(tmp_path / "k")
+    assert same(weights(tmp_path / "unbroken"), weights(tmp_path / "k"))
+
+
+def test_a_loss_that_is_no_number_names_photographs_step_and_level(
+    photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poison(StopAt):
+        def on_batch(self, step: int, network: Any, *_: object) -> None:
+            if step == 1:
+                with torch.no_grad():
+                    network.head.objectness.bias.fill_(float("nan"))
+
+    with pytest.raises(NonFiniteLossError) as caught:
+        go(photographs, tiny(), tmp_path / "run", watchers=[Poison(99)])
+    assert "at step 3" in str(caught.value)
+    assert ".png (non-finite scores at level 0)" in str(caught.value)
+    assert "optimiser.lr" in str(caught.value)
+
+
+def test_patience_ends_a_run_that_does_not_get_better(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    outcome = go(photographs, tiny("loop.epochs=9", "loop.patience=2", "optimiser.lr=0"), tmp_path / "run")
+    assert len(outcome.rows) == 3
+
+
+def test_a_checkpoint_of_a_run_from_scratch_freezes_nothing(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    go(photographs, tiny("loop.epochs=1", "rpn.backbone.frozen_stages=2"), tmp_path / "run")
+    network, _ = load_network(tmp_path / "run" / "last.safetensors")
+    assert network.settings.backbone.frozen_stages == 0
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_resuming_what_is_no_run_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a run folder"):
+        run.resume(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="is broken"):
+        run.resume(tmp_path)
+
+
+def test_a_truncated_photograph_is_left_out_and_named(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    broken = photographs / "train" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:4000])
+    said: list[str] = []
+    go(photographs, tiny("loop.epochs=1"), tmp_path / "run", tell=said.append)
+    assert any("3.png" in sentence and sentence.startswith("train:") for sentence in said)
+    assert any("Training on 5 photographs with 8 boxes" in sentence for sentence in said)
+    with pytest.raises(InputError, match=r"3\.png"):
+        run.read_splits(photographs, tiny().loop, strict=True)
+
+
+def test_a_data_set_of_one_photograph_trains(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    document = json.loads((photographs / "instances_val.json").read_text())
+    document["images"] = document["images"][:1]
+    document["annotations"] = [a for a in document["annotations"] if a["image_id"] == 1]
+    alone = photographs / "val" / "alone.json"
+    alone.write_text(json.dumps(document))
+    outcome = go(alone, tiny("loop.epochs=1"), tmp_path / "run")
+    assert len(outcome.rows) == 1
+    assert np.isfinite(outcome.rows[0]["loss"])
