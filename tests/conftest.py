@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import numpy as np
@@ -12,6 +15,21 @@ import pytest
 
 from objectness.datasets.records import Record
 from objectness.proposals import Proposals
+
+# Everything that trains needs PyTorch; proposing and measuring must pass all their tests without it.
+collect_ignore = [] if find_spec("torch") else ["rpn", "training", "test_export.py", "parity/test_torchvision.py"]
+
+# Shapes in the signatures of the network are checked in tests. This stands here and not in rpn/ because a module
+# that another folder's tests import first would go unchecked. jaxtyping takes the checker by name only; ours
+# allows an int for a float, as every type checker does.
+if find_spec("jaxtyping") and find_spec("beartype"):
+    from beartype import BeartypeConf, beartype
+    from jaxtyping import install_import_hook
+
+    checker = ModuleType("objectness_shape_checker")
+    checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
+    sys.modules[checker.__name__] = checker
+    install_import_hook("objectness.rpn", f"{checker.__name__}.check")
 
 # A busy machine is no defect; a failure must come again, so the same examples are drawn every time.
 hypothesis.settings.register_profile("objectness", deadline=None, derandomize=True, database=None)

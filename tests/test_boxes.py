@@ -170,9 +170,7 @@ class TestNms:
         assert boxes.nms(np.repeat(apart[:1], 4, axis=0), np.ones(4, np.float32), 0.5).tolist() == [0]
 
     def test_a_suppressed_box_suppresses_nothing(self) -> None:
-        chain = f32(
-            [0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]
-        )  # neighbours overlap by 6/14, the ends by 2/18
+        chain = f32([0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10])  # neighbours overlap by 6/14, the ends by 2/18
         assert boxes.nms(chain, np.array([0.9, 0.8, 0.7], np.float32), 0.4).tolist() == [0, 2]
 
     def test_limit(self) -> None:

@@ -11,9 +11,7 @@ from objectness import proposer
 from objectness.engines import METADATA_KEY, ModelDescription, OnnxEngine
 from objectness.errors import InputError
 
-DESCRIPTION = ModelDescription(
-    "tiny", short_side=32, long_side=64, nms_iou=0.6, top=5, details={"ar_100": 0.25}
-)
+DESCRIPTION = ModelDescription("tiny", short_side=32, long_side=64, nms_iou=0.6, top=5, details={"ar_100": 0.25})
 
 
 def _save_model(path: Path, metadata: str | None = DESCRIPTION.to_json(), output: str = "boxes_xyxy") -> None:
@@ -81,9 +79,7 @@ def test_candidates_of_one_size_after_another(tmp_path: Path) -> None:
 def test_a_graph_that_is_not_ours_tells_what_was_found(tmp_path: Path) -> None:
     path = tmp_path / "other.onnx"
     _save_model(path, output="detections")
-    with pytest.raises(
-        InputError, match=r"pixels tensor\(uint8\).*detections, scores, levels.*expected"
-    ) as caught:
+    with pytest.raises(InputError, match=r"pixels tensor\(uint8\).*detections, scores, levels.*expected") as caught:
         proposer.load(path)
     assert str(path) in str(caught.value)
     _save_model(path, metadata=None)

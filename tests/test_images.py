@@ -44,12 +44,7 @@ def _png_header(width: int, height: int) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0"))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -113,9 +108,7 @@ def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path: Path) -> None:
         (np.array([[-100000, 0, 100000]], np.int32), [0, 128, 255]),
     ],
 )
-def test_grey_of_32_bits_takes_the_range_that_holds_it(
-    tmp_path: Path, values: np.ndarray, grey: list[int]
-) -> None:
+def test_grey_of_32_bits_takes_the_range_that_holds_it(tmp_path: Path, values: np.ndarray, grey: list[int]) -> None:
     Image.fromarray(values).save(tmp_path / "grey.tif")
     assert open_upright(tmp_path / "grey.tif")[0, :, 0].tolist() == grey
 
@@ -240,9 +233,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(_png_header(20_000, 10_000))
-    with pytest.raises(
-        InputError, match=r"20000 x 10000 = 200000000 pixels, more than the limit of 178000000"
-    ):
+    with pytest.raises(InputError, match=r"20000 x 10000 = 200000000 pixels, more than the limit of 178000000"):
         open_upright(path)
     assert DEFAULT_MAX_PIXELS == 178_000_000
     with pytest.raises(InputError, match="limit of 11"):
@@ -250,9 +241,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     assert open_upright(Image.new("RGB", (4, 3)), max_pixels=12).shape == (3, 4, 3)
 
 
-def test_the_limit_can_be_raised_and_pillow_keeps_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limit_can_be_raised_and_pillow_keeps_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "photo.png"
     Image.fromarray(STORED).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)  # Pillow alone would refuse six pixels

@@ -7,9 +7,7 @@ import pytest
 
 from objectness.proposals import Proposals
 
-THREE = Proposals(
-    np.array([[0, 0, 4, 4], [1, 1, 5, 5], [2, 2, 6, 6]]), np.array([0.9, 0.5, 0.1]), (48, 64), "a.jpg"
-)
+THREE = Proposals(np.array([[0, 0, 4, 4], [1, 1, 5, 5], [2, 2, 6, 6]]), np.array([0.9, 0.5, 0.1]), (48, 64), "a.jpg")
 
 
 @pytest.mark.parametrize("nothing", [[], np.empty((0, 4)), np.empty(0)])

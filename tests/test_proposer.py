@@ -17,9 +17,7 @@ from objectness.errors import InputError
 from objectness.proposer import Candidates, ModelDescription, Proposer, load, select
 
 
-def _candidates(
-    boxes_xyxy: list[list[float]], scores: list[float], levels: list[int] | None = None
-) -> Candidates:
+def _candidates(boxes_xyxy: list[list[float]], scores: list[float], levels: list[int] | None = None) -> Candidates:
     return Candidates(
         np.array(boxes_xyxy, np.float32).reshape(-1, 4),
         np.array(scores, np.float32),
@@ -90,9 +88,7 @@ def test_score_and_top() -> None:
 def test_what_is_not_finite_or_has_no_area_costs_no_place() -> None:
     nan, inf = float("nan"), float("inf")
     bad = [[nan, 0, 9, 9], [0, 0, inf, 9], [5, 5, 5, 9], [9, 9, 3, 3], [200, 0, 300, 50], [0, 0, 9, 9]]
-    found = select(
-        _candidates([*bad, [1, 2, 30, 40]], [0.9, 0.9, 0.9, 0.9, 0.9, nan, 0.1]), **{**SELECT, "top": 1}
-    )
+    found = select(_candidates([*bad, [1, 2, 30, 40]], [0.9, 0.9, 0.9, 0.9, 0.9, nan, 0.1]), **{**SELECT, "top": 1})
     assert found.boxes_xyxy.tolist() == [[1, 2, 30, 40]]
 
 
@@ -299,9 +295,7 @@ def test_a_model_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pyt
             load(name_of_default)
 
 
-def test_a_checkpoint_without_pytorch_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_without_pytorch_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "last.safetensors").write_bytes(b"x")
 
     class NoTorch:

@@ -43,13 +43,9 @@ def test_patterns(photos: Path) -> None:
     assert _names(find_photos([str(photos / "x[1].jpg")]), photos) == ["x[1].jpg"]  # it exists: no pattern
 
 
-def test_a_list_is_taken_from_its_own_folder_else_from_here(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_is_taken_from_its_own_folder_else_from_here(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = photos / "sub" / "list.TXT"
-    elsewhere.write_text(
-        "\ufeff# my photos\n\nc.webp\r\nb.jpg\n/no/such.jpg\nmissing.jpg\n", encoding="utf-8"
-    )
+    elsewhere.write_text("\ufeff# my photos\n\nc.webp\r\nb.jpg\n/no/such.jpg\nmissing.jpg\n", encoding="utf-8")
     monkeypatch.chdir(photos)
     assert find_photos([str(elsewhere)]) == [
         photos / "sub" / "c.webp",

@@ -87,9 +87,7 @@ def nms(
         ValueError: shapes that do not belong together.
     """
     if boxes_xyxy.shape != (len(scores), 4) or scores.ndim != 1:
-        raise ValueError(
-            f"NMS needs boxes (N, 4) and scores (N,), not {boxes_xyxy.shape} and {scores.shape}."
-        )
+        raise ValueError(f"NMS needs boxes (N, 4) and scores (N,), not {boxes_xyxy.shape} and {scores.shape}.")
     usable = np.flatnonzero(np.isfinite(boxes_xyxy).all(axis=1) & ~np.isnan(scores))
     # Half precision and integers are widened before the sign is turned: unsigned scores would wrap round.
     falling = -scores[usable].astype(np.promote_types(scores.dtype, np.float32))

@@ -58,9 +58,7 @@ class ModelDescription:
         try:
             data = dict(json.loads(text))
             if data.pop("format") != FORMAT:
-                raise InputError(
-                    f"{where}: its format is not {FORMAT}; upgrade objectness or export it again."
-                )
+                raise InputError(f"{where}: its format is not {FORMAT}; upgrade objectness or export it again.")
             description = cls(
                 name=str(data.pop("name")),
                 short_side=int(data.pop("short_side")),
@@ -142,9 +140,7 @@ class OnnxEngine:
         InputError: Not an ONNX file, damaged, or not a graph that objectness exported.
     """
 
-    def __init__(
-        self, model: Path | bytes, where: str, *, threads: int | None = None, device: str = "cpu"
-    ) -> None:
+    def __init__(self, model: Path | bytes, where: str, *, threads: int | None = None, device: str = "cpu") -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -175,9 +171,7 @@ class OnnxEngine:
     def _check_graph(self, where: str) -> None:
         inputs = [(value.name, value.type, value.shape) for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
-        fits = [value[:2] for value in inputs] == [(_INPUT, "tensor(uint8)")] and set(_OUTPUTS) <= set(
-            outputs
-        )
+        fits = [value[:2] for value in inputs] == [(_INPUT, "tensor(uint8)")] and set(_OUTPUTS) <= set(outputs)
         if fits and METADATA_KEY in self._session.get_modelmeta().custom_metadata_map:
             return
         found = ", ".join(f"{name} {kind} {shape}" for name, kind, shape in inputs)

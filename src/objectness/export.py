@@ -6,7 +6,6 @@ non-maximum suppression stays outside so that its threshold can be chosen by the
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ def export_onnx(checkpoint: Path, target: Path) -> list[Agreement]:
                 f"{target} was not written: ONNX Runtime and PyTorch differ by {agreement.pixels:.3g} pixels and "
                 f"{agreement.score:.3g} in score on an image of {agreement.size_hw}."
             )
-    os.replace(temporary, target)
+    temporary.replace(target)
     return agreements
 
 

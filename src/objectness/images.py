@@ -86,8 +86,7 @@ def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS)
         except OSError as error:
             raise InputError(f"{path}: cannot be opened ({error.strerror or error}).") from None
     raise InputError(
-        f"A photograph is a path, a PIL image or a NumPy array, but a {type(source).__name__} came; "
-        "convert it first."
+        f"A photograph is a path, a PIL image or a NumPy array, but a {type(source).__name__} came; convert it first."
     )
 
 
@@ -175,13 +174,9 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> NDArray[np
         orientation = _orientation(image)
         rgb = _as_rgb(image)
     except MemoryError:
-        raise InputError(
-            f"{name}: its {width} x {height} pixels do not fit into memory; make it smaller."
-        ) from None
+        raise InputError(f"{name}: its {width} x {height} pixels do not fit into memory; make it smaller.") from None
     except _DAMAGED as error:
-        raise InputError(
-            f"{name}: the image is damaged or cut short ({_reason(error)}); copy it again."
-        ) from None
+        raise InputError(f"{name}: the image is damaged or cut short ({_reason(error)}); copy it again.") from None
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
     return _pixels(rgb)

@@ -37,8 +37,7 @@ class Proposals:
             raise ValueError(f"Proposals need boxes of shape (N, 4), not {boxes.shape}.")
         if scores.shape != (len(boxes),):
             raise ValueError(
-                f"Proposals need one score for each box: {len(boxes)} boxes came with scores of shape "
-                f"{scores.shape}."
+                f"Proposals need one score for each box: {len(boxes)} boxes came with scores of shape {scores.shape}."
             )
         object.__setattr__(self, "boxes_xyxy", boxes)
         object.__setattr__(self, "scores", scores)

@@ -97,9 +97,7 @@ class Proposer:
     @overload
     def __call__(self, source: Iterable[Source]) -> Iterator[Proposals]: ...
 
-    def __call__(
-        self, source: Source | Iterable[Source]
-    ) -> Proposals | list[Proposals] | Iterator[Proposals]:
+    def __call__(self, source: Source | Iterable[Source]) -> Proposals | list[Proposals] | Iterator[Proposals]:
         """Propose boxes.
 
         Args:
@@ -245,9 +243,7 @@ def _open_engine(model: str | os.PathLike[str] | None, threads: int | None, devi
     if model is None or model == "default":
         embedded = resources.files("objectness.models") / "default.onnx"
         if not embedded.is_file():
-            raise InputError(
-                "objectness was installed without a model; name one: --model PATH or load(PATH)."
-            )
+            raise InputError("objectness was installed without a model; name one: --model PATH or load(PATH).")
         return OnnxEngine(embedded.read_bytes(), "the default model", threads=threads, device=device)
     path = _model_file(Path(model))
     if path.suffix.lower() == ".onnx":
@@ -271,14 +267,11 @@ def _model_file(path: Path) -> Path:
         found = next((file for file in checkpoints if file.is_file()), None)
         if found is None:
             raise InputError(
-                f"{path}: is a folder without best.safetensors or last.safetensors; "
-                "name a run folder or a model file."
+                f"{path}: is a folder without best.safetensors or last.safetensors; name a run folder or a model file."
             )
         return found
     if path.suffix.lower() not in (".onnx", ".safetensors"):
-        raise InputError(
-            f"{path}: a model is an .onnx file, a .safetensors checkpoint or a run folder; name one."
-        )
+        raise InputError(f"{path}: a model is an .onnx file, a .safetensors checkpoint or a run folder; name one.")
     if not path.is_file():
         raise InputError(f"{path}: there is no such model file; check the path.")
     if path.stat().st_size == 0:

@@ -6,6 +6,7 @@ their fields; an unknown key or a value of the wrong type is an error that says 
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -15,13 +16,15 @@ from objectness.errors import InputError, did_you_mean
 
 S = TypeVar("S")
 
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
 
 def to_dict(settings: Any) -> dict[str, Any]:
     """Nested plain data (dicts, lists, numbers, strings) of a settings dataclass."""
     return {f.name: _plain(getattr(settings, f.name)) for f in fields(settings)}
 
 
-def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "") -> S:
+def from_dict(kind: type[S], data: object, where: str = "") -> S:
     """Build a settings dataclass from plain data.
 
     Args:
@@ -32,6 +35,9 @@ def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "") -> S:
     Raises:
         InputError: an unknown key, or a value that does not fit its field.
     """
+    if not isinstance(data, Mapping):
+        name = where.rstrip(".") or "of a model or run"
+        raise InputError(f"Settings {name} take names and values; got {data!r}.")
     hints = get_type_hints(kind)
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     values: dict[str, Any] = {}
@@ -39,7 +45,7 @@ def from_dict(kind: type[S], data: Mapping[str, Any], where: str = "") -> S:
         if key not in names:
             raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, names)}")
         hint = hints[key]
-        if is_dataclass(hint) and isinstance(value, Mapping):
+        if is_dataclass(hint):
             values[key] = from_dict(hint, value, f"{where}{key}.")  # type: ignore[arg-type]
         else:
             values[key] = _checked(hint, value, f"{where}{key}")
@@ -61,7 +67,7 @@ def override(settings: S, assignments: Sequence[str]) -> S:
         key = key.strip()
         try:
             settings = _assign(settings, key.split("."), text.strip(), key)
-        except _Unknown:
+        except _UnknownKeyErrorKeyError:
             raise InputError(f"Unknown setting {key!r}: {_suggestion(settings, key)}") from None
     return settings
 
@@ -78,11 +84,22 @@ def describe(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return rows
 
 
+def require(key: str, value: object, wanted: str, fits: bool) -> None:
+    """Refuse a setting that does not fit, in one sentence: what it must be and what it is.
+
+    Raises:
+        InputError: ``fits`` is false.
+    """
+    if not fits:
+        given = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        raise InputError(f"{key} must be {wanted}; it is {'empty' if given == '' else given}.")
+
+
 def _assign(settings: S, path: list[str], text: str, whole: str) -> S:
     hints = get_type_hints(type(settings))
     head, rest = path[0], path[1:]
     if head not in hints:
-        raise _Unknown
+        raise _UnknownKeyErrorKeyError
     current = getattr(settings, head)
     if is_dataclass(current):
         if not rest:
@@ -90,11 +107,11 @@ def _assign(settings: S, path: list[str], text: str, whole: str) -> S:
             raise InputError(f"Setting {whole!r} is a group: set one of {inner}.")
         return replace(settings, **{head: _assign(current, rest, text, whole)})  # type: ignore[type-var]
     if rest:
-        raise _Unknown
+        raise _UnknownKeyErrorKeyError
     return replace(settings, **{head: _parsed(hints[head], text, whole)})  # type: ignore[type-var]
 
 
-class _Unknown(Exception):
+class _UnknownKeyErrorKeyError(Exception):
     """A dotted key that leads nowhere."""
 
 
@@ -130,10 +147,11 @@ def _parsed(hint: Any, text: str, key: str) -> Any:
         raise InputError(f"Setting {key} takes true or false; got {text!r}.")
     if hint is int or hint is float:
         try:
-            return hint(text)
+            return _checked(hint, hint(text), key)
+        except InputError:
+            raise
         except ValueError:
-            kind = "a whole number" if hint is int else "a number"
-            raise InputError(f"Setting {key} takes {kind}; got {text!r}.") from None
+            raise InputError(f"Setting {key} takes {_KINDS[hint]}; got {text!r}.") from None
     return _checked(hint, text, key)
 
 
@@ -147,7 +165,8 @@ def _checked(hint: Any, value: Any, key: str) -> Any:
         return _checked(next(option for option in options if option is not type(None)), value, key)
     if origin is Literal:
         if value not in get_args(hint):
-            raise InputError(f"Setting {key} got {value!r}: {did_you_mean(str(value), map(str, get_args(hint)))}")
+            known = did_you_mean(str(value), map(str, get_args(hint)))
+            raise InputError(f"Setting {key} got {value!r}: {known}")
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
@@ -156,5 +175,7 @@ def _checked(hint: Any, value: Any, key: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise InputError(f"Setting {key} takes {hint.__name__}; got {value!r}.")
+        raise InputError(f"Setting {key} takes {_KINDS.get(hint, hint.__name__)}; got {value!r}.")
+    if hint is float and not math.isfinite(value):
+        raise InputError(f"Setting {key} takes a finite number; got {value!r}.")
     return value

@@ -39,9 +39,7 @@ def find_photos(sources: Sequence[str]) -> list[Path]:
     found = list(unique.values())
     if not any(os.path.lexists(path) for path in found):
         names = ", ".join(str(path) for path in found[:3]) + (", ..." if len(found) > 3 else "")
-        raise InputError(
-            f"There is no such file: {names}; check the path." if found else "Name a photograph."
-        )
+        raise InputError(f"There is no such file: {names}; check the path." if found else "Name a photograph.")
     return found
 
 
@@ -81,9 +79,7 @@ def _read_list(path: Path) -> list[Path]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
     except UnicodeDecodeError:
-        raise InputError(
-            f"{path}: a list of photographs is UTF-8 text, one path a line; save it so."
-        ) from None
+        raise InputError(f"{path}: a list of photographs is UTF-8 text, one path a line; save it so.") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     names = [line for line in lines if line and not line.startswith("#")]

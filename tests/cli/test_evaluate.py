@@ -60,10 +60,7 @@ def data(tmp_path: Path) -> Path:
 def results(path: Path, *rows: tuple[int, list[float], float]) -> Path:
     path.write_text(
         json.dumps(
-            [
-                {"image_id": image_id, "category_id": 1, "bbox": box, "score": score}
-                for image_id, box, score in rows
-            ]
+            [{"image_id": image_id, "category_id": 1, "bbox": box, "score": score} for image_id, box, score in rows]
         )
     )
     return path
@@ -98,9 +95,7 @@ class TestFile:
         assert "Measuring on" in result.stderr
 
     def test_json(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
-        result = run(
-            found, data, "--json", "--k", "1", "--k", "2,5", "--out", tmp_path / "new" / "report.json"
-        )
+        result = run(found, data, "--json", "--k", "1", "--k", "2,5", "--out", tmp_path / "new" / "report.json")
         got = document(result)
         assert got["ar"] == {"1": pytest.approx(1 / 3), "2": pytest.approx(2 / 3), "5": pytest.approx(2 / 3)}
         assert got["ar_by_size"]["large"] == {"1": None, "2": None, "5": None}
@@ -117,15 +112,11 @@ class TestFile:
         assert document(result)["images"] == 3
 
     def test_no_proposals_at_all(self, run: Run, data: Path, tmp_path: Path) -> None:
-        assert document(run(results(tmp_path / "none.json"), data, "--json", "--k", "10"))["ar"] == {
-            "10": 0.0
-        }
+        assert document(run(results(tmp_path / "none.json"), data, "--json", "--k", "10"))["ar"] == {"10": 0.0}
 
     def test_top_score_and_nms(self, run: Run, data: Path, tmp_path: Path) -> None:
         box = [0, 0, 10, 10]
-        file = results(
-            tmp_path / "f.json", (10, [0, 0, 10, 9], 0.9), (10, [20, 20, 40, 25], 0.5), (10, box, 0.1)
-        )
+        file = results(tmp_path / "f.json", (10, [0, 0, 10, 9], 0.9), (10, [20, 20, 40, 25], 0.5), (10, box, 0.1))
 
         def recall_at_95(*words: object) -> float:
             value = document(run(file, data, "--json", "--k", 3, *words))["recall_at_iou"]["0.95"]["3"]
@@ -143,16 +134,10 @@ class TestFile:
         file = results(tmp_path / "f.json", (10, [0, 0, 10, 10], -3.5))
         assert document(run(file, data, "--json", "--k", "1"))["ar"]["1"] == pytest.approx(1 / 3)
 
-    def test_proposals_with_running_numbers_find_their_photographs(
-        self, run: Run, data: Path, tmp_path: Path
-    ) -> None:
+    def test_proposals_with_running_numbers_find_their_photographs(self, run: Run, data: Path, tmp_path: Path) -> None:
         whole = Proposals([[0, 0, 64, 48]], [0.9], (48, 64), "elsewhere/b.png")
-        coco_results.write(
-            tmp_path / "f.json", {10: whole, 1: Proposals([], [], (48, 64), "elsewhere/a.png")}
-        )
-        assert document(run(tmp_path / "f.json", data, "--json", "--k", "1"))["ar"]["1"] == pytest.approx(
-            1 / 3
-        )
+        coco_results.write(tmp_path / "f.json", {10: whole, 1: Proposals([], [], (48, 64), "elsewhere/a.png")})
+        assert document(run(tmp_path / "f.json", data, "--json", "--k", "1"))["ar"]["1"] == pytest.approx(1 / 3)
 
     def test_sizes_that_differ_are_told(self, run: Run, data: Path, tmp_path: Path) -> None:
         coco_results.write(tmp_path / "f.json", {20: Proposals([[0, 0, 32, 24]], [0.9], (24, 32))})
@@ -256,9 +241,7 @@ class TestModel:
             {"model": "m.onnx", "top": 2000, "score": 0.0, "nms": None},
         ]
 
-    def test_bad_photographs_are_told_and_missed(
-        self, run: Run, data: Path, asked: list[dict[str, Any]]
-    ) -> None:
+    def test_bad_photographs_are_told_and_missed(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
         (data.parent / "a.png").write_bytes(b"not a picture")
         (data.parent / "c.png").unlink()
         result = run("default", data, "--json", "--k", "1", "--quiet")

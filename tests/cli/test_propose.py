@@ -254,10 +254,7 @@ def test_ctrl_c_keeps_what_was_done(run: Run, monkeypatch: pytest.MonkeyPatch) -
         _photo(f"photos/{name}.jpg")
     result = run("photos")
     assert result.exit_code == 130
-    assert (
-        "Stopped: what was done so far was kept. Wrote proposals/proposals.json and 2 pictures"
-        in result.stdout
-    )
+    assert "Stopped: what was done so far was kept. Wrote proposals/proposals.json and 2 pictures" in result.stdout
     assert list(coco_results.read("proposals/proposals.json")) == [1, 2]
 
 

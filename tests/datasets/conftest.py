@@ -16,9 +16,7 @@ class Making:
     """Files of the three layouts; a fixture, so that tests need no import from each other."""
 
     @staticmethod
-    def image(
-        path: Path, width: int = 40, height: int = 30, seed: int = 0, orientation: int | None = None
-    ) -> Path:
+    def image(path: Path, width: int = 40, height: int = 30, seed: int = 0, orientation: int | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
         image = Image.fromarray(pixels)
@@ -62,12 +60,9 @@ def making() -> type[Making]:
 def coco_json(tmp_path: Path) -> Callable[..., Path]:
     """Write a COCO file of 40 x 30 images a.png, b.png ... with boxes by image; the images exist."""
 
-    def make(
-        boxes: Sequence[Sequence[Sequence[float]]], name: str = "instances_train.json", **more: Any
-    ) -> Path:
+    def make(boxes: Sequence[Sequence[Sequence[float]]], name: str = "instances_train.json", **more: Any) -> Path:
         images = [
-            {"id": 10 + i, "file_name": f"{chr(97 + i)}.png", "width": 40, "height": 30}
-            for i in range(len(boxes))
+            {"id": 10 + i, "file_name": f"{chr(97 + i)}.png", "width": 40, "height": 30} for i in range(len(boxes))
         ]
         for index, image in enumerate(images):
             Making.image(tmp_path / "train" / str(image["file_name"]), seed=index)

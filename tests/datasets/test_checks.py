@@ -83,9 +83,7 @@ def test_every_fault_of_images(tmp_path: Path, coco_json: Callable[..., Path], m
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png"])
-def test_an_image_cut_short_is_found_though_its_header_is_fine(
-    tmp_path: Path, making: Any, suffix: str
-) -> None:
+def test_an_image_cut_short_is_found_though_its_header_is_fine(tmp_path: Path, making: Any, suffix: str) -> None:
     path = making.image(tmp_path / f"a{suffix}", 300, 200)
     document = {"images": [{"id": 1, "file_name": path.name}], "annotations": []}
     annotation = making.write(tmp_path / "c.json", document)
@@ -108,9 +106,7 @@ def test_one_image_listed_in_two_splits(tmp_path: Path, making: Any) -> None:
     making.image(tmp_path / "images" / "a.png")
     making.write(tmp_path / "data.yaml", "train: images\nval: images\n")
     report = inspect(load_dataset(tmp_path))
-    assert [str(problem) for problem in report.problems] == [
-        f"{tmp_path / 'images' / 'a.png'}: is in train and in val"
-    ]
+    assert [str(problem) for problem in report.problems] == [f"{tmp_path / 'images' / 'a.png'}: is in train and in val"]
 
 
 def test_progress_counts_each_image(coco_json: Callable[..., Path]) -> None:

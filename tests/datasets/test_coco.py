@@ -40,9 +40,7 @@ def test_crowds_are_ignored_and_mask_areas_kept(making: Any, tmp_path: Path) -> 
         {"iscrowd": 0, "area": 5.5},
     ]
     annotations = [{"image_id": 10, "category_id": 1, "bbox": [0, 0, 10, 10], **row} for row in rows]
-    record = load_dataset(
-        making.write(tmp_path / "c.json", {"images": [IMAGE], "annotations": annotations})
-    ).records[0]
+    record = load_dataset(making.write(tmp_path / "c.json", {"images": [IMAGE], "annotations": annotations})).records[0]
     assert record.ignore.tolist() == [True, True, False]
     assert record.areas.tolist() == [7, 100, 5.5]
 
@@ -61,9 +59,7 @@ def test_crowds_are_ignored_and_mask_areas_kept(making: Any, tmp_path: Path) -> 
         (b"\xff\xfe\x00{", "not UTF-8"),
     ],
 )
-def test_rubbish_is_refused_in_one_sentence(
-    making: Any, tmp_path: Path, content: str | bytes, says: str
-) -> None:
+def test_rubbish_is_refused_in_one_sentence(making: Any, tmp_path: Path, content: str | bytes, says: str) -> None:
     path = making.write(tmp_path / "bad.json", content)
     with pytest.raises(InputError, match=says) as error:
         load_dataset(path)

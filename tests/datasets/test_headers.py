@@ -14,9 +14,7 @@ def test_no_files() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-@pytest.mark.parametrize(
-    ("orientation", "size_hw"), [(None, (30, 40)), (1, (30, 40)), (3, (30, 40)), (6, (40, 30))]
-)
+@pytest.mark.parametrize(("orientation", "size_hw"), [(None, (30, 40)), (1, (30, 40)), (3, (30, 40)), (6, (40, 30))])
 def test_sizes_are_upright(
     making: Any, tmp_path: Path, suffix: str, orientation: int | None, size_hw: tuple[int, int]
 ) -> None:
@@ -27,9 +25,7 @@ def test_sizes_are_upright(
 def test_reasons(making: Any, tmp_path: Path) -> None:
     rubbish = making.write(tmp_path / "a.jpg", "no photograph")
     (tmp_path / "b.jpg").mkdir()
-    script = making.write(
-        tmp_path / "c.jpg", "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n\n"
-    )
+    script = making.write(tmp_path / "c.jpg", "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n\n")
     sizes = read_sizes([tmp_path / "gone.jpg", rubbish, tmp_path / "b.jpg", script])
     assert sizes == [
         "is missing",

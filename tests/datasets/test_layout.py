@@ -78,12 +78,8 @@ def test_hold_out_parts_are_disjoint_complete_and_seeded(coco_json: Callable[...
     assert [record.image_id for record in hold_out(dataset, 0.25, seed=4)[1].records] != ids[1]
 
 
-@pytest.mark.parametrize(
-    ("count", "fraction", "held"), [(2, 0.01, 1), (2, 0.99, 1), (10, 0.1, 1), (3, 0.5, 2)]
-)
-def test_hold_out_leaves_no_part_empty(
-    coco_json: Callable[..., Path], count: int, fraction: float, held: int
-) -> None:
+@pytest.mark.parametrize(("count", "fraction", "held"), [(2, 0.01, 1), (2, 0.99, 1), (10, 0.1, 1), (3, 0.5, 2)])
+def test_hold_out_leaves_no_part_empty(coco_json: Callable[..., Path], count: int, fraction: float, held: int) -> None:
     train, val = hold_out(load_dataset(coco_json([[]] * count)), fraction)
     assert (len(train), len(val)) == (count - held, held)
 
@@ -94,9 +90,7 @@ def test_hold_out_that_cannot_be(coco_json: Callable[..., Path], count: int, fra
         hold_out(load_dataset(coco_json([[]] * count)), fraction)
 
 
-@pytest.mark.parametrize(
-    "name", ["n" * 5000, "zero\0byte.png", "\ud800.png", "../../up.png", "/none.png", "/"]
-)
+@pytest.mark.parametrize("name", ["n" * 5000, "zero\0byte.png", "\ud800.png", "../../up.png", "/none.png", "/"])
 def test_impossible_names_are_missing_images(making: Any, tmp_path: Path, name: str) -> None:
     coco = making.write(tmp_path / "c.json", {"images": [{"id": 1, "file_name": name}], "annotations": []})
     making.write(tmp_path / "images" / "list.txt", name.encode("utf-8", "replace"))

@@ -58,9 +58,7 @@ def test_only_the_first_names_are_said(tmp_path: Path, coco_json: Callable[..., 
 
 def test_strict_refuses_with_the_first_and_the_count(coco_json: Callable[..., Path]) -> None:
     dataset = load_dataset(coco_json([[[0, 0, 5, 5], [0, 0, 0, 0]], [[0, 0, 0, 0]], [[90, 0, 9, 9]]]))
-    with pytest.raises(
-        InputError, match=r"is not clean: .*a.png, box 2: .* and 2 more problems; `objectness check"
-    ):
+    with pytest.raises(InputError, match=r"is not clean: .*a.png, box 2: .* and 2 more problems; `objectness check"):
         repair(dataset, strict=True)
 
 

@@ -34,9 +34,7 @@ def test_order() -> None:
     assert in_order(["test", "all", "train"]) == ("train", "test")
 
 
-@pytest.mark.parametrize(
-    ("asked", "split"), [(None, None), ("all", None), ("val", "val"), ("Validation", "val")]
-)
+@pytest.mark.parametrize(("asked", "split"), [(None, None), ("all", None), ("val", "val"), ("Validation", "val")])
 def test_what_is_asked_for(asked: str | None, split: str | None) -> None:
     assert wanted_split(asked, ("train", "val"), "here") == split
 

@@ -12,9 +12,7 @@ from objectness.datasets import available_splits, load_dataset, repair, rules
 def voc(making: Any, root: Path, names: str = "abc") -> Path:
     for number, name in enumerate(names):
         making.image(root / "JPEGImages" / f"{name}.png", seed=number)
-        making.write(
-            root / "Annotations" / f"{name}.xml", making.voc_xml(f"{name}.png", (1, 1, 10 + number, 20))
-        )
+        making.write(root / "Annotations" / f"{name}.xml", making.voc_xml(f"{name}.png", (1, 1, 10 + number, 20)))
     return root
 
 
@@ -80,9 +78,7 @@ def test_trainval_stands_for_train_where_there_is_no_train(making: Any, tmp_path
         ('<?xml version="1.0" encoding="klingon"?><annotation/>', "not well-formed"),
     ],
 )
-def test_a_bad_file_is_named_and_its_image_left_out(
-    making: Any, tmp_path: Path, xml: str | bytes, says: str
-) -> None:
+def test_a_bad_file_is_named_and_its_image_left_out(making: Any, tmp_path: Path, xml: str | bytes, says: str) -> None:
     path = making.write(voc(making, tmp_path, "ab") / "Annotations" / "a.xml", xml)
     dataset = load_dataset(tmp_path)
     assert [r.path.stem for r in dataset.records] == ["b"]

@@ -150,9 +150,7 @@ def test_a_bad_yaml_is_refused_in_one_sentence(making: Any, tmp_path: Path, yaml
 
 def test_what_the_yaml_names_and_is_not_there(making: Any, tmp_path: Path) -> None:
     yolo(making, tmp_path, None, YAML + "test: images/test\n")
-    assert [p.detail for p in load_dataset(tmp_path).problems] == [
-        "names images/test for test, which is not there"
-    ]
+    assert [p.detail for p in load_dataset(tmp_path).problems] == ["names images/test for test, which is not there"]
     assert load_dataset(tmp_path, "train").problems == ()
 
 
@@ -166,9 +164,7 @@ def test_label_files_without_images_and_images_that_are_none(making: Any, tmp_pa
     assert [(r.path.name, r.size_hw) for r in dataset.records] == [("a.png", (30, 40)), ("broken.jpg", None)]
 
 
-@pytest.mark.parametrize(
-    ("images", "labels"), [("images/train", "labels/train"), ("train/images", "train/labels")]
-)
+@pytest.mark.parametrize(("images", "labels"), [("images/train", "labels/train"), ("train/images", "train/labels")])
 def test_without_a_yaml(making: Any, tmp_path: Path, images: str, labels: str) -> None:
     making.image(tmp_path / images / "a.png")
     making.write(tmp_path / labels / "a.txt", "7 0.5 0.5 1 1")

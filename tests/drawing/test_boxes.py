@@ -52,9 +52,7 @@ def test_only_the_best_are_drawn() -> None:
 
 
 def test_equal_scores_are_all_the_best() -> None:
-    picture = np.asarray(
-        draw_boxes(GREY, _boxes([20, 60, 60, 140], [100, 60, 140, 140]), np.float32([0.4, 0.4]))
-    )
+    picture = np.asarray(draw_boxes(GREY, _boxes([20, 60, 60, 140], [100, 60, 140, 140]), np.float32([0.4, 0.4])))
     assert picture[100, 20].tolist() == picture[100, 100].tolist() == YELLOW
 
 

@@ -17,9 +17,7 @@ def taking_turns(ious: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     ranks = np.full((len(thresholds), ious.shape[1]), UNMATCHED)
     for level, threshold in enumerate(thresholds):
         for rank, row in enumerate(ious):
-            free = [
-                column for column in range(len(row)) if ranks[level, column] == X and row[column] >= threshold
-            ]
+            free = [column for column in range(len(row)) if ranks[level, column] == X and row[column] >= threshold]
             if free:
                 ranks[level, max(free, key=lambda column: (row[column], column))] = rank
     return ranks

@@ -15,9 +15,7 @@ from objectness.formats import coco_results
 from objectness.proposals import Proposals
 
 
-def entry(
-    image_id: Any = 1, box: Any = (0, 0, 1, 1), score: Any = 0.5, category_id: Any = 1
-) -> dict[str, Any]:
+def entry(image_id: Any = 1, box: Any = (0, 0, 1, 1), score: Any = 0.5, category_id: Any = 1) -> dict[str, Any]:
     return {"image_id": image_id, "category_id": category_id, "bbox": box, "score": score}
 
 
@@ -241,11 +239,7 @@ class TestRead:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.lists(st.tuples(*[st.integers(-5000, 5000)] * 4, st.integers(0, 10**6)), max_size=5), max_size=3
-    )
-)
+@given(st.lists(st.lists(st.tuples(*[st.integers(-5000, 5000)] * 4, st.integers(0, 10**6)), max_size=5), max_size=3))
 def test_round_trip(tmp_path: Path, images: list[list[tuple[int, ...]]]) -> None:
     proposals = {}
     for image_id, rows in enumerate(images):

@@ -58,7 +58,14 @@ def photographs(tmp_path: Path) -> Path:
             for x, y in ((10, 12), (80, 50)):
                 box = [x, y, 30 + 6 * index, 40]
                 annotations.append(
-                    {"id": len(annotations) + 1, "image_id": index, "category_id": 1, "bbox": box, "area": 1200, "iscrowd": 0}
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": index,
+                        "category_id": 1,
+                        "bbox": box,
+                        "area": 1200,
+                        "iscrowd": 0,
+                    }
                 )
         document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "thing"}]}
         (folder / f"instances_{split}.json").write_text(json.dumps(document))

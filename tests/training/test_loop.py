@@ -29,7 +29,7 @@ Tiny = Callable[..., RunSettings]
 
 def go(data: Path, settings: RunSettings, folder: Path, **options: Any) -> Outcome:
     folder.mkdir()
-    return run.start(data, run.read_splits(data, settings.loop), settings, folder, **options)
+    return run.start(run.prepare(data, settings), folder, **options)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -130,7 +130,17 @@ def test_a_killed_run_resumes_from_its_last_save_and_equals_an_unbroken_one(
         for key, value in changed
         for word in ("--set", f"{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
     ]
-    command = [sys.executable, "-m", "objectness", "train", str(photographs), "--project", str(tmp_path), "--name", "k"]
+    command = [
+        sys.executable,
+        "-m",
+        "objectness",
+        "train",
+        str(photographs),
+        "--project",
+        str(tmp_path),
+        "--name",
+        "k",
+    ]
     process = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     state = tmp_path / "k" / STATE_FILE
     patience = time.monotonic() + 120

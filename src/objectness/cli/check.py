@@ -23,9 +23,7 @@ _LISTED = 20
 def command(
     data: Annotated[
         Path,
-        typer.Argument(
-            metavar="DATA", help="Folder of a COCO, Pascal VOC or YOLO data set, or its JSON or YAML."
-        ),
+        typer.Argument(metavar="DATA", help="Folder of a COCO, Pascal VOC or YOLO data set, or its JSON or YAML."),
     ],
     split: Annotated[
         str | None, typer.Option("--split", help="Only this part: train, val or test (default: everything).")
@@ -49,9 +47,7 @@ def command(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=output.progress, transient=True, disable=quiet) as progress:
         task = progress.add_task("reading images", total=len({record.path for record in dataset.records}))
-        report = inspect(
-            dataset, STRICT_TOLERANCE_PX if strict else TOLERANCE_PX, lambda: progress.advance(task)
-        )
+        report = inspect(dataset, STRICT_TOLERANCE_PX if strict else TOLERANCE_PX, lambda: progress.advance(task))
     output.result(report.to_json())
     _print_counts(report, output.tables)
     _print_problems(report, output.tables)
@@ -77,9 +73,7 @@ def _print_counts(report: CheckReport, console: Console) -> None:
     counts.add_row(*(f"{number:,}" for number in numbers))
     console.print(counts)
 
-    spread = Table(
-        "", *(_percentile_name(percent) for percent in report.sqrt_area), title="Spread over the boxes"
-    )
+    spread = Table("", *(_percentile_name(percent) for percent in report.sqrt_area), title="Spread over the boxes")
     rows: tuple[tuple[str, Mapping[int, float | None]], ...] = (
         ("size (root of area), px", report.sqrt_area),
         ("height / width", report.aspect_ratio),

@@ -29,9 +29,7 @@ def command(
             help="A model (.onnx, .safetensors, run folder, or the word default) or proposals (.json).",
         ),
     ],
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="The data set: a folder, a COCO JSON or a data.yaml.")
-    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The data set: a folder, a COCO JSON or a data.yaml.")],
     split: Annotated[
         str | None, typer.Option(help="train, val, test or all; default: val, else test, else all.")
     ] = None,
@@ -69,8 +67,7 @@ def command(
     output.note(f"Measuring on {_which(dataset)}: {len(dataset)} images.")
     if dataset.problems:
         output.warn(
-            f"{len(dataset.problems)} parts of {data} could not be read or are doubled: "
-            "objectness check names them."
+            f"{len(dataset.problems)} parts of {data} could not be read or are doubled: objectness check names them."
         )
     failed: dict[str, str] = {}
     if model.lower().endswith(".json"):
@@ -92,9 +89,7 @@ def command(
             json.dump(document, file, indent=2, allow_nan=False)
             file.write("\n")
     if failed:
-        output.warn(
-            f"{len(failed)} of {len(dataset)} images could not be used: their objects count as missed."
-        )
+        output.warn(f"{len(failed)} of {len(dataset)} images could not be used: their objects count as missed.")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -177,9 +172,7 @@ def _from_model(
     if len(failed) > _SHOWN_FAILURES:
         output.warn(f"… and {len(failed) - _SHOWN_FAILURES} more; --json names all.")
     if records and not proposals:
-        raise InputError(
-            f"None of the {len(records)} images could be used: do they lie in {records[0].path.parent}?"
-        )
+        raise InputError(f"None of the {len(records)} images could be used: do they lie in {records[0].path.parent}?")
     return proposals, failed
 
 
@@ -201,7 +194,5 @@ def _print(report: RecallReport, model: str, which: str, output: Output) -> None
     counts = ", ".join(f"{count} {size}" for size, count in report.objects_by_size.items())
     console = output.tables
     console.print(f"Average recall of {model} on {which}", soft_wrap=True, markup=False)
-    console.print(
-        f"{report.images} images, {report.objects} objects ({counts}); R: recall at one IoU", soft_wrap=True
-    )
+    console.print(f"{report.images} images, {report.objects} objects ({counts}); R: recall at one IoU", soft_wrap=True)
     console.print(table)

@@ -15,7 +15,9 @@ from objectness.errors import InputError
 @one_sentence_errors
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder, or a .safetensors checkpoint.")],
-    out: Annotated[Path | None, typer.Option("--out", help="The file to write; best.onnx beside the checkpoint.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write; best.onnx beside the checkpoint.")
+    ] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:

@@ -25,7 +25,8 @@ EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
 
 JsonFlag = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output; progress goes to standard error.")
+    bool,
+    typer.Option("--json", help="Print one JSON document on standard output; progress goes to standard error."),
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn by chance.")]

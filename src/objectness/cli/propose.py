@@ -57,15 +57,11 @@ class _Results:
 def command(
     source: Annotated[
         list[str],
-        typer.Argument(
-            help="Photos, folders (with their subfolders), quoted patterns, or .txt lists of paths."
-        ),
+        typer.Argument(help="Photos, folders (with their subfolders), quoted patterns, or .txt lists of paths."),
     ],
     model: Annotated[
         str | None,
-        typer.Option(
-            help="An .onnx file, a .safetensors checkpoint or a run folder.", show_default="built in"
-        ),
+        typer.Option(help="An .onnx file, a .safetensors checkpoint or a run folder.", show_default="built in"),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Proposals a photo, at most.")] = 300,
     score: Annotated[float, typer.Option(min=0, max=1, help="Leave out proposals below this score.")] = 0.0,
@@ -78,9 +74,7 @@ def command(
             show_default="the model's, 0.7",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and proposals.json.")] = Path(
-        "proposals"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and proposals.json.")] = Path("proposals"),
     data: Annotated[
         Path | None,
         typer.Option(
@@ -89,15 +83,9 @@ def command(
         ),
     ] = None,
     draw: Annotated[int, typer.Option(min=1, help="Boxes drawn on each picture, the best ones.")] = 30,
-    pictures: Annotated[
-        bool, typer.Option("--pictures/--no-pictures", help="Draw a picture of each photo.")
-    ] = True,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Refuse photos of more pixels than this.")
-    ] = 178_000_000,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")
-    ] = None,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw a picture of each photo.")] = True,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse photos of more pixels than this.")] = 178_000_000,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -114,9 +102,7 @@ def command(
     _make_folder(out)
     tasks = _plan([photo for photo in photos if photo in image_ids], image_ids, out if pictures else None)
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", module="PIL"
-        )  # about odd metadata, and no photograph is named in them
+        warnings.filterwarnings("ignore", module="PIL")  # about odd metadata, and no photograph is named in them
         try:
             _run(proposer, tasks, draw, results, output)
         finally:  # whatever ends the run, what was done so far is kept
@@ -144,15 +130,11 @@ def _number(photos: Sequence[Path], data: Path | None, results: _Results, output
         if image_id is None:
             many = named[photo.name]
             reason = f"{many} images have this name" if many else "no image has this name"
-            results.fail(
-                photo, InputError(f"{photo}: in the ground truth {data} {reason}; left out."), output
-            )
+            results.fail(photo, InputError(f"{photo}: in the ground truth {data} {reason}; left out."), output)
         else:
             image_ids[photo] = image_id
     if not image_ids:
-        raise InputError(
-            f"None of the {len(photos)} photographs is in the ground truth {data}; check --data."
-        )
+        raise InputError(f"None of the {len(photos)} photographs is in the ground truth {data}; check --data.")
     twice = next((i for i, count in Counter(image_ids.values()).items() if count > 1), None)
     if twice is not None:
         same = [str(photo) for photo, image_id in image_ids.items() if image_id == twice]
@@ -164,9 +146,7 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"--out {out}: the folder cannot be made ({error.strerror}); name another."
-        ) from None
+        raise InputError(f"--out {out}: the folder cannot be made ({error.strerror}); name another.") from None
 
 
 def _plan(photos: Sequence[Path], image_ids: dict[Path, int], out: Path | None) -> list[_Task]:
@@ -201,9 +181,7 @@ def _run(proposer: Proposer, tasks: Sequence[_Task], draw: int, results: _Result
     hidden = len(tasks) < 2 or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         bar = progress.add_task("", total=len(tasks))
-        stream = proposer.stream(
-            (task.photo for task in tasks), keep_images=any(task.picture for task in tasks)
-        )
+        stream = proposer.stream((task.photo for task in tasks), keep_images=any(task.picture for task in tasks))
         try:
             for task, outcome in zip(tasks, stream, strict=True):
                 _keep(task, outcome, draw, results, output)

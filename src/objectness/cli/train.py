@@ -21,13 +21,15 @@ RUNS = Path("runs/train")
 @one_sentence_errors
 def command(
     data: Annotated[
-        Path | None, typer.Argument(help="Your photographs and boxes: a COCO, Pascal VOC or YOLO folder or file.")
+        Path | None,
+        typer.Argument(help="Your photographs and boxes: a COCO, Pascal VOC or YOLO folder or file."),
     ] = None,
     recipe: Annotated[
         str, typer.Option(help="paper-vgg16, paper-zf, fpn-resnet50 or small (two CPU cores are enough).")
     ] = "small",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn by chance (loop.seed).")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run folder; the recipe's by default.")] = None,
@@ -57,7 +59,9 @@ def command(
         with _Live(output) as live:
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
-        settings = override(recipes.recipe(recipe), [*(set_ or ()), *([f"loop.seed={seed}"] if seed is not None else [])])
+        settings = override(
+            recipes.recipe(recipe), [*(set_ or ()), *([f"loop.seed={seed}"] if seed is not None else [])]
+        )
         if show:
             for key, value in describe(settings):
                 output.tables.print(f"{key} = {value!r}", markup=False)
@@ -65,14 +69,16 @@ def command(
             return
         if data is None:
             raise InputError("Say what to train on: objectness train DATA (a COCO, Pascal VOC or YOLO folder).")
-        splits = run.read_splits(data, settings.loop, strict)
+        prepared = run.prepare(data, settings, strict)
         folder = run.new_folder(project, name or settings.recipe)
         with _Live(output) as live:
-            outcome = run.start(data, splits, settings, folder, strict=strict, watchers=[live], tell=output.note)
+            outcome = run.start(prepared, folder, watchers=[live], tell=output.note)
     if outcome.interrupted:
         output.warn(f"Stopped and saved. Go on with: objectness train --resume {folder}")
     else:
-        output.tables.print(f"Best AR@100 {max(outcome.best_ar100, 0):.4f} (validation) · {folder / 'best.safetensors'}")
+        output.tables.print(
+            f"Best AR@100 {max(outcome.best_ar100, 0):.4f} (validation) · {folder / 'best.safetensors'}"
+        )
     output.result(
         {
             "run": str(folder),
@@ -138,7 +144,9 @@ class _Live:
 
     def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         """Leave a line."""
-        recall = " ".join(f"{k} {v:.4f}" for k, v in row.items() if k in ("AR@10", "AR@100", "AR@1000") and v is not None)
+        recall = " ".join(
+            f"{k} {v:.4f}" for k, v in row.items() if k in ("AR@10", "AR@100", "AR@1000") and v is not None
+        )
         self._console.print(
             f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.4f} (objectness {row['loss objectness']:.4f}, "
             f"box {row['loss box']:.4f}) {row['images/s']:.1f} images/s {recall}"

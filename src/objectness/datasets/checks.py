@@ -147,14 +147,10 @@ def _examine(path: Path) -> _Examined:
 
 def _duplicate_boxes(record: Record) -> Iterable[Problem]:
     first: dict[tuple[int, bytes], int] = {}
-    for index, (class_id, box) in enumerate(
-        zip(record.class_ids.tolist(), record.boxes_xyxy, strict=True), start=1
-    ):
+    for index, (class_id, box) in enumerate(zip(record.class_ids.tolist(), record.boxes_xyxy, strict=True), start=1):
         same = first.setdefault((class_id, box.tobytes()), index)
         if same != index:
-            yield Problem(
-                rules.DUPLICATE_BOX, str(record.path), f"same class and corners as box {same}", index
-            )
+            yield Problem(rules.DUPLICATE_BOX, str(record.path), f"same class and corners as box {same}", index)
 
 
 def _membership(dataset: Dataset) -> dict[Path, tuple[str, ...]]:
@@ -167,9 +163,7 @@ def _membership(dataset: Dataset) -> dict[Path, tuple[str, ...]]:
     return members
 
 
-def _shared_images(
-    examined: Mapping[Path, _Examined], members: Mapping[Path, tuple[str, ...]]
-) -> Iterable[Problem]:
+def _shared_images(examined: Mapping[Path, _Examined], members: Mapping[Path, tuple[str, ...]]) -> Iterable[Problem]:
     first: dict[bytes, Path] = {}
     for path, seen in examined.items():
         splits = members.get(path, ())
@@ -192,9 +186,7 @@ def _not_annotated(dataset: Dataset, paths: Iterable[Path]) -> Iterable[Problem]
     for folder in sorted({path.parent for path in known}):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if is_image(path) and path not in known:
-                yield Problem(
-                    rules.NO_ANNOTATION, str(path), "lies among the images but no annotation names it"
-                )
+                yield Problem(rules.NO_ANNOTATION, str(path), "lies among the images but no annotation names it")
 
 
 def _report(dataset: Dataset, problems: Iterable[Problem]) -> CheckReport:

@@ -54,9 +54,7 @@ def find(root: Path) -> CocoFiles | None:
         split = _split_of_file(path, root)
         if split in found:
             what = "whole data set" if split == ALL else f"split {split!r}"
-            raise InputError(
-                f"{root} has two COCO files for the {what}, {found[split]} and {path}: give one of them."
-            )
+            raise InputError(f"{root} has two COCO files for the {what}, {found[split]} and {path}: give one of them.")
         found[split] = path
     if ALL in found and len(found) > 1:
         raise InputError(
@@ -174,9 +172,7 @@ def _parse(path: Path) -> Mapping[str, Any]:
             "was it copied or downloaded whole?"
         ) from None
     except (RecursionError, ValueError):
-        raise InputError(
-            f"{path} is not COCO ground truth: it is nested too deeply or holds absurd numbers."
-        ) from None
+        raise InputError(f"{path} is not COCO ground truth: it is nested too deeply or holds absurd numbers.") from None
     if isinstance(document, list):
         raise InputError(
             f"{path} holds a list, as COCO results (proposals) do: ground truth is an object with "
@@ -226,11 +222,7 @@ def _image_name(entry: object) -> str | None:
 
 def _declared_size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
     height, width = entry.get("height"), entry.get("width")
-    return (
-        (height, width)
-        if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0
-        else None
-    )
+    return (height, width) if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 else None
 
 
 def _number(value: object) -> float | None:
@@ -264,9 +256,7 @@ class _Folders:
     """Where the images of one JSON file lie: the usual folders, the last that held an image first."""
 
     def __init__(self, annotation: Path, split: str) -> None:
-        words = dict.fromkeys(
-            [annotation.stem.rpartition("_")[2], split, "valid" if split == "val" else split]
-        )
+        words = dict.fromkeys([annotation.stem.rpartition("_")[2], split, "valid" if split == "val" else split])
         own = annotation.parent
         bases = [own, own.parent] if own.name.lower().startswith(("annotation", "label")) else [own]
         self._folders = [

@@ -80,16 +80,12 @@ def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Da
     if not 0 < fraction < 1:
         raise InputError(f"The share held out for validation must lie between 0 and 1, not {fraction}.")
     if count < 2:
-        raise InputError(
-            f"{dataset.root} has {count} image(s): at least 2 are needed to hold one out for validation."
-        )
+        raise InputError(f"{dataset.root} has {count} image(s): at least 2 are needed to hold one out for validation.")
     held = min(count - 1, max(1, round(count * fraction)))
     chosen = set(np.random.default_rng(seed).permutation(count)[:held].tolist())
 
     def part(split: str, is_held: bool) -> Dataset:
-        records = tuple(
-            record for index, record in enumerate(dataset.records) if (index in chosen) == is_held
-        )
+        records = tuple(record for index, record in enumerate(dataset.records) if (index in chosen) == is_held)
         problems = () if is_held else dataset.problems
         return Dataset(dataset.root, dataset.layout, split, dataset.class_names, records, problems)
 
@@ -137,16 +133,10 @@ def _nothing_found(path: Path) -> str:
     sets = [str(folder) for folder in near if _is_data_set(folder)]
     if sets:
         some = f"{', '.join(sets[:3])}{' and others' if len(sets) > 3 else ''}"
-        return (
-            f"{path} is no data set itself, but {some} {'is' if len(sets) == 1 else 'are'}: give one folder."
-        )
+        return f"{path} is no data set itself, but {some} {'is' if len(sets) == 1 else 'are'}: give one folder."
     shown = [f"{child.name}/" if child.is_dir() else child.name for child in children]
     there = ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
-    if (
-        children
-        and all(is_image(child) for child in children if child.is_file())
-        and any(map(is_image, children))
-    ):
+    if children and all(is_image(child) for child in children if child.is_file()) and any(map(is_image, children)):
         return (
             f"{path} holds images but no annotations ({there}): "
             f"looked for {_LOOKED_FOR}; put the boxes there in one of these ways."
@@ -168,8 +158,4 @@ def _nearest(path: Path) -> str:
     """A did-you-mean among the neighbours of a path that does not exist."""
     names = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, names, n=1)
-    return (
-        f": did you mean {path.parent / close[0]}"
-        if close
-        else ": give a folder, a COCO JSON file or a data.yaml"
-    )
+    return f": did you mean {path.parent / close[0]}" if close else ": give a folder, a COCO JSON file or a data.yaml"

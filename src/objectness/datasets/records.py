@@ -57,9 +57,7 @@ class Record:
             raise ValueError(f"{self.path}: boxes have shape {self.boxes_xyxy.shape}, expected (N, 4).")
         for name in ("class_ids", "ignore", "areas"):
             if getattr(self, name).shape != (count,):
-                raise ValueError(
-                    f"{self.path}: {name} has shape {getattr(self, name).shape}, expected ({count},)."
-                )
+                raise ValueError(f"{self.path}: {name} has shape {getattr(self, name).shape}, expected ({count},).")
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,9 +94,7 @@ def box_faults(
     return {NON_FINITE: ~finite, DEGENERATE: flat, OUTSIDE: outside, STICKS_OUT: sticks_out}
 
 
-def box_problems(
-    record: Record, size_hw: tuple[int, int] | None, tolerance_px: float = TOLERANCE_PX
-) -> list[Problem]:
+def box_problems(record: Record, size_hw: tuple[int, int] | None, tolerance_px: float = TOLERANCE_PX) -> list[Problem]:
     """The faults of one record's boxes as sentences, in the order of the boxes."""
     found = [
         Problem(kind, str(record.path), _box_detail(kind, record.boxes_xyxy[index], size_hw), int(index) + 1)
@@ -116,9 +114,7 @@ def size_problem(record: Record, size_hw: tuple[int, int]) -> Problem | None:
     if record.size_hw is None or record.size_hw == size_hw:
         return None
     turned = record.size_hw == size_hw[::-1]
-    hint = (
-        "; the boxes may be drawn on the photograph before its EXIF orientation was applied" if turned else ""
-    )
+    hint = "; the boxes may be drawn on the photograph before its EXIF orientation was applied" if turned else ""
     declared, real = (f"{width} x {height}" for height, width in (record.size_hw, size_hw))
     detail = f"the annotation says {declared} (width x height), the upright image has {real}{hint}"
     return Problem(SIZE_DIFFERS, str(record.path), detail)

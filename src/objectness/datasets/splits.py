@@ -48,9 +48,7 @@ def wanted_split(asked: str | None, present: tuple[str, ...], where: str) -> str
     if split in present:
         return split
     if not present:
-        raise InputError(
-            f"{where} has no splits, so there is no {asked!r} in it: leave the split out to read it all."
-        )
+        raise InputError(f"{where} has no splits, so there is no {asked!r} in it: leave the split out to read it all.")
     hint = did_you_mean(asked, present)
     there = "" if hint.startswith("known") else f" it has {', '.join(present)};"
     raise InputError(f"{where} has no split {asked!r};{there} {hint}")

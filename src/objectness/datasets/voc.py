@@ -115,9 +115,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
     """Refuses document types: their entities can unfold into gigabytes, and no VOC file needs one."""
 
     def doctype(self, name: str, pubid: str, system: str) -> None:
-        raise _UnusableError(
-            "has a DOCTYPE, which is refused because it may unfold without bound: delete that line"
-        )
+        raise _UnusableError("has a DOCTYPE, which is refused because it may unfold without bound: delete that line")
 
 
 def _parse(path: Path) -> _Annotation:
@@ -130,9 +128,7 @@ def _parse(path: Path) -> _Annotation:
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encodings
         raise _UnusableError(f"is not well-formed XML ({error})") from None
     if root.tag != "annotation":
-        raise _UnusableError(
-            f"is not a VOC annotation: its outer element is <{root.tag[:40]}>, not <annotation>"
-        )
+        raise _UnusableError(f"is not a VOC annotation: its outer element is <{root.tag[:40]}>, not <annotation>")
     objects: list[tuple[str, tuple[float, float, float, float]]] = []
     faults: list[str] = []
     for number, element in enumerate(root.findall("object"), start=1):

@@ -83,9 +83,7 @@ def read_yaml(path: Path) -> YoloFiles:
     """
     document = _load_yaml(path, must=True)
     if not isinstance(document, dict) or not _names_images(document):
-        raise InputError(
-            f"{path} is not a YOLO data.yaml: it needs at least 'train' or 'val', a folder of images."
-        )
+        raise InputError(f"{path} is not a YOLO data.yaml: it needs at least 'train' or 'val', a folder of images.")
     return _from_yaml(path, document)
 
 
@@ -114,9 +112,7 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
                 if source.class_names and line.class_id not in source.class_names:
                     detail = f"line {line.number} has class {line.class_id}, which has no name"
                     problems.append(Problem(rules.UNKNOWN_CLASS, str(label), detail))
-                rows.append(
-                    Row(line.in_pixels(size_hw), classes.add(line.class_id, f"class {line.class_id}"))
-                )
+                rows.append(Row(line.in_pixels(size_hw), classes.add(line.class_id, f"class {line.class_id}")))
         records.append(build_record(number[path], path, size_hw, rows))
     problems.extend(_orphans(paths))
     return Dataset(source.root, "yolo", split or ALL, classes.names, tuple(records), tuple(problems))
@@ -182,9 +178,7 @@ def _parse_line(number: int, line: str, has_keypoints: bool) -> _Line:
         xs, ys = coordinates[::2], coordinates[1::2]
         extent = (min(xs), min(ys), max(xs), max(ys))
     else:
-        raise ValueError(
-            f"has {len(values)} columns where 'class xc yc w h' (5) or a polygon (7, 9, ...) is due"
-        )
+        raise ValueError(f"has {len(values)} columns where 'class xc yc w h' (5) or a polygon (7, 9, ...) is due")
     return _Line(number, int(class_number), extent)
 
 
@@ -192,9 +186,7 @@ def _orphans(images: Sequence[Path]) -> list[Problem]:
     """Label files that belong to none of the images, in the label folders that mirror an image folder."""
     labels = [label_path(image) for image in images]
     wanted = set(labels)
-    mirrored = {
-        label.parent for label, image in zip(labels, images, strict=True) if label.parent != image.parent
-    }
+    mirrored = {label.parent for label, image in zip(labels, images, strict=True) if label.parent != image.parent}
     return [
         Problem(rules.MISSING_IMAGE, str(label), "belongs to no image")
         for folder in sorted(mirrored)
@@ -215,9 +207,7 @@ def _load_yaml(path: Path, must: bool) -> Any:
             return None
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise InputError(
-            f"{path} is not a YAML file that can be read{where}: correct it, or write it anew."
-        ) from None
+        raise InputError(f"{path} is not a YAML file that can be read{where}: correct it, or write it anew.") from None
 
 
 def _names_images(document: Mapping[Any, Any]) -> bool:
@@ -245,9 +235,7 @@ def _from_yaml(path: Path, document: Mapping[Any, Any]) -> YoloFiles:
             parts[split] = tuple(dict.fromkeys(images))
     if not parts:
         names = "; ".join(f"{split}: {what}" for split, what in absent.items())
-        raise InputError(
-            f"{path} names images that are not there ({names}): set 'path' to the folder that holds them."
-        )
+        raise InputError(f"{path} names images that are not there ({names}): set 'path' to the folder that holds them.")
     return YoloFiles(path, parts, _class_names(path, document), bool(document.get("kpt_shape")), absent)
 
 
@@ -282,15 +270,9 @@ def _class_names(path: Path, document: Mapping[Any, Any]) -> dict[int, str]:
         try:
             return {int(index): str(name) for index, name in names.items()}
         except (TypeError, ValueError):
-            raise InputError(
-                f"{path}: 'names' must map class numbers to names, as in 'names: {{0: cell}}'."
-            ) from None
+            raise InputError(f"{path}: 'names' must map class numbers to names, as in 'names: {{0: cell}}'.") from None
     count = document.get("nc")
-    return (
-        {index: f"class {index}" for index in range(count)}
-        if isinstance(count, int) and 0 < count < 100_000
-        else {}
-    )
+    return {index: f"class {index}" for index in range(count)} if isinstance(count, int) and 0 < count < 100_000 else {}
 
 
 def _split_folders(root: Path) -> list[tuple[Path, Path]]:

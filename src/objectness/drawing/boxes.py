@@ -89,9 +89,7 @@ def _write_scores(
             if y >= 0 and place[3] <= picture.height and not any(_overlap(place, other) for other in taken):
                 taken.append(place)
                 draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
-                draw.text(
-                    (x + pad - left, y + pad - top), f"{score:.2f}", fill=readable_on(colour), font=font
-                )
+                draw.text((x + pad - left, y + pad - top), f"{score:.2f}", fill=readable_on(colour), font=font)
                 break
 
 

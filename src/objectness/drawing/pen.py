@@ -24,9 +24,7 @@ def font_for(image: Image.Image) -> Font:
     return _font(max(10, round(max(image.size) / 45)))
 
 
-def outline(
-    draw: ImageDraw.ImageDraw, box_xyxy: Sequence[float], colour: Colour, width: int, halo: int
-) -> None:
+def outline(draw: ImageDraw.ImageDraw, box_xyxy: Sequence[float], colour: Colour, width: int, halo: int) -> None:
     """Draw the frame of a box; a dark edge of ``halo`` pixels parts it from a photograph of its colour.
 
     The box's right and bottom are exclusive; a box thinner than a pixel is drawn one pixel thin.

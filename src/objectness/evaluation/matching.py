@@ -14,9 +14,7 @@ UNMATCHED = np.iinfo(np.int64).max
 """The rank of an object that no proposal found: above every k."""
 
 
-def matched_ranks(
-    ious: NDArray[np.floating[Any]], thresholds: NDArray[np.floating[Any]]
-) -> NDArray[np.int64]:
+def matched_ranks(ious: NDArray[np.floating[Any]], thresholds: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """Match by the COCO rule and say at which rank each object was found.
 
     The rule: proposals come best first, and each takes, of the objects that are still free and that it

@@ -115,9 +115,7 @@ def average_recall(
             for size, values in recall.items()
             if size != "all"
         },
-        recall_at_iou={
-            level: _by_k(tops, None if whole is None else whole[step]) for level, step in steps.items()
-        },
+        recall_at_iou={level: _by_k(tops, None if whole is None else whole[step]) for level, step in steps.items()},
         images=len(records),
         objects=objects["all"],
         objects_by_size={size: objects[size] for size in SIZES},
@@ -135,9 +133,7 @@ def _check_ids(proposals: Mapping[int, Proposals], records: Sequence[Record]) ->
         )
     image_id, times = counts.most_common(1)[0] if counts else (0, 0)
     if times > 1:
-        raise InputError(
-            f"The data set has {times} images with the id {image_id}: give each image an id of its own."
-        )
+        raise InputError(f"The data set has {times} images with the id {image_id}: give each image an id of its own.")
 
 
 def _objects(record: Record) -> tuple[NDArray[np.float64], dict[str, NDArray[np.intp]]]:

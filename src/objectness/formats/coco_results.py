@@ -46,9 +46,7 @@ def write(path: Path | str, proposals: Mapping[int, Proposals], *, images: bool 
     """
     path = Path(path)
     with replacing(path) as file:
-        _write_list(
-            file, (line for image_id, found in proposals.items() for line in _entries(image_id, found))
-        )
+        _write_list(file, (line for image_id, found in proposals.items() for line in _entries(image_id, found)))
     if images:
         with replacing(images_path(path)) as file:
             _write_list(file, (json.dumps(_image(image_id, found)) for image_id, found in proposals.items()))
@@ -82,13 +80,9 @@ def read(path: Path | str) -> dict[int, Proposals]:
         raise InputError(f"{path}: an entry holds another entry inside: COCO results are a flat list.")
     table = np.frombuffer(columns, dtype=np.float64).reshape(-1, 7) if columns else np.empty((0, 7))
     known = _read_images(images_path(path))
-    table = table[
-        np.lexsort((table[:, 1], -table[:, 6], table[:, 0]))
-    ]  # by image, then best first, then category
+    table = table[np.lexsort((table[:, 1], -table[:, 6], table[:, 0]))]  # by image, then best first, then category
     ids, starts = np.unique(table[:, 0], return_index=True)
-    parts = (
-        dict(zip(ids.astype(np.int64).tolist(), np.split(table, starts[1:]), strict=True)) if len(ids) else {}
-    )
+    parts = dict(zip(ids.astype(np.int64).tolist(), np.split(table, starts[1:]), strict=True)) if len(ids) else {}
     empty = np.empty((0, 7))
     result = {}
     for image_id in [*known, *(image_id for image_id in parts if image_id not in known)]:

@@ -24,14 +24,15 @@ def cell_anchors(sizes: Sequence[float], ratios_height_over_width: Sequence[floa
 
 
 def legacy_cell_anchors(
-    base_size: int = 16,
+    base_size: float = 16,
     ratios_height_over_width: Sequence[float] = (0.5, 1.0, 2.0),
     scales: Sequence[float] = (8.0, 16.0, 32.0),
 ) -> Float[Tensor, "A 4"]:
-    """The rounded anchors that py-faster-rcnn publishes, by its own convention: right and bottom **inclusive**.
+    """The rounded anchors that py-faster-rcnn publishes, by its convention: right and bottom **inclusive**.
 
     Its base cell is (0, 0, base_size - 1, base_size - 1); widths are rounded before they are scaled, which is
-    why its areas stray from 128, 256 and 512 squared. Order: for each ratio, each scale.
+    why its areas stray from 128, 256 and 512 squared. Order: for each ratio, each scale. The table in its
+    comments (-83, -39, 100, 56 ...) is the MATLAB code's, which counts pixels from 1: it is larger by 1.
     """
     centre = (base_size - 1) / 2
     rows = []
@@ -73,7 +74,7 @@ def level_anchors(
     maps_hw: Sequence[tuple[int, int]],
     strides: Sequence[float],
     device: torch.device | str = "cpu",
-) -> list[Float[Tensor, "N 4"]]:
+) -> list[Float[Tensor, "_ 4"]]:
     """The anchors of each level for maps of these sizes, finest level first.
 
     Raises:

@@ -1,13 +1,14 @@
 """Backbones: pixels to feature maps at declared strides.
 
-Each one is an ``nn.Module`` that states ``strides`` and ``channels`` (one per map, finest first) and ``stages``: the
-modules of each stage in order, which is what freezing goes by. B images.
+Each one is an ``nn.Module`` that states ``strides`` and ``channels`` (one per map, finest first) and
+``stages``: the modules of each stage in order, which is what freezing goes by. B images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import timm
 from jaxtyping import Float
@@ -31,8 +32,8 @@ class SequentialBackbone(nn.Module):
 
     @property
     def stages(self) -> Stages:
-        """One module a stage."""
-        return [[stage] for stage in self.layers]
+        """All modules of each stage."""
+        return [list(stage.modules()) for stage in self.layers]
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         """The last stage's map, as a list of one."""
@@ -46,7 +47,7 @@ class TimmBackbone(nn.Module):
 
     def __init__(self, name: str, strides: Sequence[int]) -> None:
         super().__init__()
-        self.body, available = _timm_features(name)
+        self.body, available, channels = _timm_features(name)
         missing = [stride for stride in strides if stride not in available]
         if missing:
             raise InputError(
@@ -56,21 +57,23 @@ class TimmBackbone(nn.Module):
         # The deepest map of each stride: a transformer has several of the same.
         self._picked = [len(available) - 1 - available[::-1].index(stride) for stride in strides]
         self.strides = tuple(strides)
-        self.channels = tuple(self.body.feature_info.channels()[index] for index in self._picked)
+        self.channels = tuple(channels[index] for index in self._picked)
 
     @property
     def stages(self) -> Stages:
-        """Leaf modules up to and including each feature map's."""
-        names = [name.replace(".", "_") for name in self.body.feature_info.module_name()]
-        stages: list[list[nn.Module]] = [[] for _ in names]
+        """Modules up to and including each feature map's, each for what it holds itself, without its children.
+
+        A stage ends where the module that gives its map does.
+        """
+        info: Any = self.body.feature_info
+        ends = [_flat(name) for name in info.module_name()]
+        stages: list[list[nn.Module]] = [[] for _ in ends]
         reached, inside = 0, False
         for name, module in self.body.named_modules():
-            if any(True for _ in module.children()):
-                continue
-            belongs = (name.replace(".", "_") + "_").startswith(names[reached] + "_")
-            if inside and not belongs and reached + 1 < len(names):
+            belongs = f"{_flat(name)}_".startswith(f"{ends[reached]}_")
+            if inside and not belongs and reached + 1 < len(ends):
                 reached += 1
-                belongs = (name.replace(".", "_") + "_").startswith(names[reached] + "_")
+                belongs = f"{_flat(name)}_".startswith(f"{ends[reached]}_")
             inside = belongs
             stages[reached].append(module)
         return stages
@@ -94,17 +97,16 @@ def vgg16() -> SequentialBackbone:
 
 
 def zf() -> SequentialBackbone:
-    """The Zeiler and Fergus model up to conv5: five convolutions, stride 16, 256 channels (paper, section 3.1)."""
-    pool = {"kernel_size": 3, "stride": 2, "padding": 1}
+    """The Zeiler and Fergus model up to conv5: 5 convolutions, stride 16, 256 channels (paper, section 3.1)."""
     stages = [
         nn.Sequential(nn.Conv2d(3, 96, 7, stride=2, padding=3), nn.ReLU(inplace=True), nn.LocalResponseNorm(3, 5e-5)),
         nn.Sequential(
-            nn.MaxPool2d(**pool),
+            nn.MaxPool2d(3, stride=2, padding=1),
             nn.Conv2d(96, 256, 5, stride=2, padding=2),
             nn.ReLU(inplace=True),
             nn.LocalResponseNorm(3, 5e-5),
         ),
-        nn.Sequential(nn.MaxPool2d(**pool), nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.MaxPool2d(3, stride=2, padding=1), nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(inplace=True)),
         nn.Sequential(nn.Conv2d(384, 384, 3, padding=1), nn.ReLU(inplace=True)),
         nn.Sequential(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True)),
     ]
@@ -114,42 +116,58 @@ def zf() -> SequentialBackbone:
 def build_backbone(
     settings: BackboneSettings, *, load_weights: bool = True
 ) -> tuple[SequentialBackbone | TimmBackbone, BackboneSettings, str]:
-    """The backbone that the settings name, the settings as they came out, and one sentence on what it starts from.
+    """Build the backbone that the settings name.
 
-    With loaded weights the first ``frozen_stages`` stages stay fixed; without any there is nothing to keep, so
-    nothing is frozen and the returned settings say 0.
+    With loaded weights the first ``frozen_stages`` stages stay fixed; without any there is nothing to keep,
+    so nothing is frozen and the returned settings say 0.
 
     Args:
         settings: Name, strides and starting point.
         load_weights: False where a checkpoint follows, whose settings already say what is frozen.
 
+    Returns:
+        The backbone, the settings as they came out, and one sentence on what it starts from.
+
     Raises:
-        InputError: an unknown name, a stride that the backbone does not have, a weights file that does not fit.
+        InputError: an unknown name, a stride that the backbone does not have, weights that do not fit.
     """
     if settings.name in ("vgg16", "zf"):
         backbone: SequentialBackbone | TimmBackbone = vgg16() if settings.name == "vgg16" else zf()
         if settings.strides != backbone.strides:
-            raise InputError(f"Backbone {settings.name} has the one stride 16; rpn.backbone.strides is {settings.strides}.")
+            given = ", ".join(map(str, settings.strides))
+            raise InputError(
+                f"Backbone {settings.name} has one map, of stride 16, but rpn.backbone.strides is {given}: "
+                "set it to 16."
+            )
     else:
         backbone = TimmBackbone(settings.name, settings.strides)
     loaded, sentence = initialise(backbone, settings) if load_weights else (True, "")
     if loaded:
         for stage in backbone.stages[: settings.frozen_stages]:
             for module in stage:
-                module.requires_grad_(False)
+                for parameter in module.parameters(recurse=False):
+                    parameter.requires_grad_(False)
     elif settings.frozen_stages:
         settings = replace(settings, frozen_stages=0)
         sentence += " Its first stages are trained too: without loaded weights there is nothing to keep."
     return backbone, settings, sentence
 
 
-def _timm_features(name: str) -> tuple[nn.Module, list[int]]:
+def _flat(name: str) -> str:
+    """A module's name without what wrapping changes: ``model.blocks.0`` and ``blocks_0`` are the same."""
+    return name.removeprefix("model.").replace(".", "_")
+
+
+def _timm_features(name: str) -> tuple[nn.Module, list[int], list[int]]:
+    """A timm model that gives its feature maps, their strides and their channels."""
     if name.split(".")[0] not in timm.list_models():
-        raise InputError(
-            f"Unknown backbone {name!r}: {did_you_mean(name, ['vgg16', 'zf', *timm.list_models()])[:300]}"
-        )
-    try:  # a vision transformer takes any image size only when asked to
-        body = timm.create_model(name, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
-    except TypeError:
-        body = timm.create_model(name, features_only=True)
-    return body, [int(stride) for stride in body.feature_info.reduction()]
+        raise InputError(f"Unknown backbone {name!r}: {did_you_mean(name, ['vgg16', 'zf', *timm.list_models()])[:300]}")
+    try:
+        try:  # a vision transformer takes any image size only when asked to
+            body = timm.create_model(name, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
+        except TypeError:
+            body = timm.create_model(name, features_only=True)
+    except RuntimeError as error:
+        raise InputError(f"Backbone {name} cannot be used: timm says {str(error).splitlines()[0]!r}.") from None
+    info: Any = body.feature_info
+    return body, [int(stride) for stride in info.reduction()], [int(width) for width in info.channels()]

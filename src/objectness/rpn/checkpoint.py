@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def save_network(
     tensors = {k: v.detach().cpu().contiguous() for k, v in (weights or network.state_dict()).items()}
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary, metadata={_KEY: json.dumps(described)})
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[RegionProposalNetwork, dict[str, Any]]:
@@ -49,11 +48,17 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Region
         InputError: missing, broken, or not a file of ours.
     """
     described = read_description(path)
-    network = RegionProposalNetwork(from_dict(RPNSettings, described["settings"]), load_weights=False)
+    try:
+        network = RegionProposalNetwork(from_dict(RPNSettings, described["settings"]), load_weights=False)
+    except InputError as error:
+        raise InputError(f"{path} cannot be read by this version: {error}") from None
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise InputError(f"{path}: the weights do not fit the network that the file describes ({error}).") from None
+        reason = "; ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
+        raise InputError(
+            f"{path}: the weights do not fit the network that the file describes ({reason}); train or copy it again."
+        ) from None
     return network.to(device).eval(), described["details"]
 
 
@@ -66,15 +71,18 @@ def read_description(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"No checkpoint {path}: give a .safetensors file that `objectness train` wrote.")
     try:
-        with safe_open(path, framework="pt") as opened:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error}).") from None
-    if _KEY not in metadata:
-        raise InputError(f"{path} is a safetensors file, but not a checkpoint that `objectness train` wrote.")
-    described: dict[str, Any] = json.loads(metadata[_KEY])
-    if described.get("format") != _FORMAT:
+        raise InputError(f"{path} is not a readable safetensors file ({error}): copy it again or train anew.") from None
+    try:
+        described = json.loads(metadata[_KEY])
+        if described["format"] == _FORMAT:
+            return {key: described[key] for key in ("format", "settings", "details")}
+    except (KeyError, TypeError, json.JSONDecodeError):
         raise InputError(
-            f"{path} has checkpoint format {described.get('format')}, this version reads {_FORMAT}: update objectness."
-        )
-    return described
+            f"{path} is a safetensors file, but not a checkpoint that `objectness train` wrote: give one of these."
+        ) from None
+    raise InputError(
+        f"{path} has checkpoint format {described['format']}, but this version reads {_FORMAT}: update objectness."
+    )

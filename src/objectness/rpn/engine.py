@@ -63,8 +63,9 @@ def load_engine(path: Path, *, device: str = "cpu") -> TorchEngine:
     Raises:
         InputError: missing, broken, not ours, or a device that is not there.
     """
+    network, details = load_network(path)
     try:
-        network, details = load_network(path, device)
+        network.to(device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"Device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+        raise InputError(f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); take cpu.") from None
     return TorchEngine(network, describe_network(network, details))

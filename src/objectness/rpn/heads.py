@@ -27,8 +27,7 @@ class RPNHead(nn.Module):
         self.logits_per_anchor = 2 if settings.two_class else 1
         widths = [in_channels] + [settings.channels] * settings.convolutions
         self.windows = nn.ModuleList(
-            nn.Conv2d(before, after, kernel_size=3, padding=1)
-            for before, after in pairwise(widths)
+            nn.Conv2d(before, after, kernel_size=3, padding=1) for before, after in pairwise(widths)
         )
         self.objectness = nn.Conv2d(widths[-1], self.logits_per_anchor * anchors_per_cell, kernel_size=1)
         self.deltas = nn.Conv2d(widths[-1], 4 * anchors_per_cell, kernel_size=1)
@@ -39,8 +38,8 @@ class RPNHead(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(
-        self, feature_maps: Sequence[Float[Tensor, "B C H W"]]
-    ) -> tuple[list[Float[Tensor, "B N K"]], list[Float[Tensor, "B N 4"]]]:
+        self, feature_maps: Sequence[Float[Tensor, "B C _ _"]]
+    ) -> tuple[list[Float[Tensor, "B _ K"]], list[Float[Tensor, "B _ 4"]]]:
         """Logits ``(B, N, K)`` and deltas ``(B, N, 4)`` of each level, in the order of ``grid_anchors``."""
         logits, deltas = [], []
         for feature_map in feature_maps:

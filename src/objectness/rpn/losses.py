@@ -44,12 +44,10 @@ def objectness_losses(logits: Float[Tensor, "S K"], labels: Int[Tensor, " S"]) -
     return F.binary_cross_entropy_with_logits(margin, labels.to(margin.dtype), reduction="none")
 
 
-def smooth_l1(
-    deltas: Float[Tensor, "P 4"], targets: Float[Tensor, "P 4"], beta: float = 1.0
-) -> Float[Tensor, " P"]:
+def smooth_l1(deltas: Float[Tensor, "P 4"], targets: Float[Tensor, "P 4"], beta: float = 1.0) -> Float[Tensor, " P"]:
     """L_reg of each anchor: the robust loss of Fast R-CNN, summed over the four coordinates.
 
-    Square below ``beta``, linear above; beta = 0 is plain L1. The released code's sigma is beta = 1 / sigma ** 2.
+    Square below ``beta``, linear above; beta = 0 is plain L1. The released code's sigma: beta = 1 / sigma ** 2.
     """
     return F.smooth_l1_loss(deltas.float(), targets, reduction="none", beta=beta).sum(dim=1)
 

@@ -45,8 +45,8 @@ def match(
     """Match anchors to boxes by the paper's rules.
 
     Positive: IoU above ``positive_iou`` with any box, or the highest IoU of all anchors with some box (all
-    ties, and only if they overlap at all). Negative: not positive and IoU below ``negative_iou`` with all boxes.
-    An anchor that lies in an ignore region is never negative. An image without boxes has negatives only.
+    ties, and only if they overlap at all). Negative: not positive and IoU below ``negative_iou`` with all
+    boxes. An anchor that lies in an ignore region is never negative. An image without boxes has negatives only.
 
     Args:
         anchors_xyxy: All anchors of the image.
@@ -93,8 +93,8 @@ def match_overlaps(
     """Match by any overlap, asked for a chunk of anchors at a time.
 
     Args:
-        overlaps: Rows of anchors ``int64 (C,)`` to their overlap with each box. It is asked once for every row,
-            and again for those that may be the best anchor of some box.
+        overlaps: Rows of anchors ``int64 (C,)`` to their overlap with each box. It is asked once for every
+            row, and again for those that may be the best anchor of some box.
         count: Number of anchors.
         boxes: Number of boxes.
         settings: Thresholds.
@@ -114,8 +114,8 @@ def match_overlaps(
     labels[iou < settings.negative_iou] = NEGATIVE
     labels[iou > settings.positive_iou] = POSITIVE
 
-    # IoU 0 is nobody's best: without this, a box that no anchor reaches makes every anchor positive, the defect
-    # that four well-known implementations share.
+    # IoU 0 is nobody's best: without this, a box that no anchor reaches makes every anchor positive, the
+    # defect that four well-known implementations share.
     reached = best_of_box > 0
     if bool(reached.any()):
         # Who leads for some box overlaps at least as much as the box that is matched worst.

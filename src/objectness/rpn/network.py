@@ -187,10 +187,10 @@ class RegionProposalNetwork(nn.Module):
     ) -> list[Selection]:
         """The proposals of each image, clipped to its (height, width), best first.
 
-        Pass ``settings.select_train`` for the larger set that a classifier is trained on. Proposals are cut from
-        the graph: approximate joint training ignores the gradient of their coordinates (paper, section 3.2).
-        Images of one size do not influence one another; one that was padded to its neighbours' size is seen with
-        its padding, and so not quite as it is seen alone.
+        Pass ``settings.select_train`` for the larger set that a classifier is trained on. Proposals are cut
+        from the graph: approximate joint training ignores the gradient of their coordinates (paper, section
+        3.2). Images of one size do not influence one another; one that was padded to its neighbours' size is
+        seen with its padding, and so not quite as it is seen alone.
         """
         settings = settings or self.settings.select
         levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
@@ -219,7 +219,7 @@ class RegionProposalNetwork(nn.Module):
         )
 
     def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, " M"]:
-        """Anchors that training looks at: inside the image, or at least centred in it: the rest is padding."""
+        """Anchors that training looks at: inside the image, or at least centred in it (not in padding)."""
         if self.settings.match.drop_cross_boundary:
             return inside_image(anchors, size_hw, self.settings.match.allowed_border)
         centres = (anchors[:, :2] + anchors[:, 2:]) / 2
@@ -233,9 +233,7 @@ class RegionProposalNetwork(nn.Module):
         labels = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
         return objectness_losses(logits.detach(), labels)
 
-    def _window_ranks(
-        self, outputs: Outputs, index: int, size_hw: tuple[int, int]
-    ) -> Float[Tensor, " M"]:
+    def _window_ranks(self, outputs: Outputs, index: int, size_hw: tuple[int, int]) -> Float[Tensor, " M"]:
         if self.settings.sample.sampler != "hard-window":  # the others never look
             count = sum(level.shape[1] for level in outputs.logits)
             return torch.zeros(count, device=outputs.logits[0].device)

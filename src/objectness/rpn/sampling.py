@@ -1,13 +1,14 @@
 """Which anchors make the mini-batch of an image (paper, section 3.1.3): siblings behind one signature.
 
-N anchors, P positives and Q negatives drawn. Chance comes from a CPU generator, so a seed draws the same anchors
-on every device.
+N anchors, P positives and Q negatives drawn. Chance comes from a CPU generator, so a seed draws the same
+anchors on every device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from objectness.rpn.matching import NEGATIVE, POSITIVE, Matches
 from objectness.rpn.settings import SampleSettings
 
 _FLAT = 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -43,14 +45,8 @@ class Sample:
     negatives: Int[Tensor, " Q"]
 
 
-class Sampler(Protocol):
-    """The one signature: evidence, settings and chance in, indices out."""
-
-    def __call__(
-        self, evidence: Evidence, settings: SampleSettings, generator: torch.Generator
-    ) -> Sample:
-        """Draw the mini-batch of one image."""
-        ...
+# The one signature: evidence, settings and chance in, indices out.
+Sampler: TypeAlias = Callable[[Evidence, SampleSettings, torch.Generator], Sample]
 
 
 def sample_random(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
@@ -76,9 +72,9 @@ def sample_hard_loss(evidence: Evidence, settings: SampleSettings, generator: to
 def sample_hard_window(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
     """Hard negatives as in R-CNN practice: those that touch an object, or whose feature window varies.
 
-    A negative is drawn only if 0 < IoU < ``negative_iou`` with some box, or if its window's standard deviation
-    is above the ``window_quantile`` of its level. Flat background is never drawn, even when the batch stays
-    short.
+    A negative is drawn only if 0 < IoU < ``negative_iou`` with some box, or if its window's standard
+    deviation is above the ``window_quantile`` of its level. Flat background is never drawn, even when the
+    batch stays short.
     """
     positives, room = _draw_positives(evidence, settings, generator)
     touching = evidence.matches.iou > 0
@@ -101,11 +97,11 @@ def sampler_of(settings: SampleSettings) -> Sampler:
 def window_rank(
     feature_map: Float[Tensor, "C H W"], anchors_per_cell: int, valid_hw: tuple[int, int] | None = None
 ) -> Float[Tensor, " N"]:
-    """How much the 3 x 3 window under each anchor varies, as a rank within its map: N = H * W * anchors_per_cell.
+    """How much the 3 x 3 window under each of N = H * W * anchors_per_cell anchors varies: a rank in its map.
 
     The standard deviation over the window is taken channel by channel and averaged; one below a thousandth of
-    the map's largest counts as 0, so that rounding gives flat background no rank. The rank is the share of cells
-    with a strictly smaller deviation, in [0, 1).
+    the map's largest counts as 0, so that rounding gives flat background no rank. The rank is the share of
+    cells with a strictly smaller deviation, in [0, 1).
 
     Args:
         feature_map: Of one image.
@@ -126,8 +122,8 @@ def window_rank(
 def _window_deviation(features: Float[Tensor, "C H W"]) -> Float[Tensor, "H W"]:
     """Mean over the channels of the standard deviation in the 3 x 3 window, cells outside the map left out.
 
-    Computed from differences to the centre, which are exactly 0 where the map is flat; mean square minus squared
-    mean would drown small deviations in the rounding of large features.
+    Computed from differences to the centre, which are exactly 0 where the map is flat; mean square minus
+    squared mean would drown small deviations in the rounding of large features.
     """
     height, width = features.shape[1:]
     padded = F.pad(features, (1, 1, 1, 1))

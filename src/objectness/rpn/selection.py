@@ -49,8 +49,8 @@ def candidates(
     Boxes of a level come best first; levels follow one another, finest first.
     """
     boxes_parts, scores_parts, levels_parts = [], [], []
-    levels = zip(logits, deltas, anchors_xyxy, strict=True)
-    for level, (level_logits, level_deltas, anchors) in enumerate(levels):
+    each_level = zip(logits, deltas, anchors_xyxy, strict=True)
+    for level, (level_logits, level_deltas, anchors) in enumerate(each_level):
         scores = torch.sigmoid(objectness_margin(level_logits))
         boxes = clip(decode(level_deltas.float(), anchors, delta_clamp), size_hw)
         sides = boxes[:, 2:] - boxes[:, :2]

@@ -5,6 +5,8 @@ Free of PyTorch, so that a model's description can be read anywhere.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,11 +18,11 @@ class AnchorSettings:
     """The reference boxes (paper, section 3.1.1).
 
     Attributes:
-        sizes: Square roots of the areas, in pixels of the resized image. With several levels they are dealt out
-            in order, ``len(sizes) / levels`` to each level, finest first.
+        sizes: Square roots of the areas, in pixels of the resized image. With several levels they are dealt
+            out in order, ``len(sizes) / levels`` to each level, finest first.
         ratios_height_over_width: Shapes at each size; the area stays.
-        offset: Where in its cell an anchor is centred, as a fraction of the stride: 0.5 is the middle (right for
-            VGG's even pooling), 0 the top left corner, as torchvision and detectron2 place them.
+        offset: Where in its cell an anchor is centred, as a fraction of the stride: 0.5 is the middle (right
+            for VGG's even pooling), 0 the top left corner, as torchvision and detectron2 place them.
         style: "paper" places exact floats; "py-faster-rcnn" reproduces the released code's rounded nine.
     """
 
@@ -29,16 +31,22 @@ class AnchorSettings:
     offset: float = 0.5
     style: Literal["paper", "py-faster-rcnn"] = "paper"
 
+    def __post_init__(self) -> None:
+        _require("anchors.sizes", self.sizes, "one or more lengths above 0", _positive(self.sizes))
+        ratios = self.ratios_height_over_width
+        _require("anchors.ratios_height_over_width", ratios, "one or more ratios above 0", _positive(ratios))
+        _require("anchors.offset", self.offset, "a finite number", math.isfinite(self.offset))
+
     def sizes_per_level(self, levels: int) -> tuple[tuple[float, ...], ...]:
         """Deal the sizes out to the levels, finest first.
 
         Raises:
             InputError: the sizes do not divide evenly.
         """
-        if not self.sizes or len(self.sizes) % levels:
+        if len(self.sizes) % levels:
             raise InputError(
-                f"rpn.anchors.sizes holds {len(self.sizes)} sizes, which cannot be dealt evenly to {levels} feature "
-                f"levels: give {levels} sizes, or a multiple of it."
+                f"rpn.anchors.sizes holds {len(self.sizes)} sizes, which cannot be dealt evenly to {levels} "
+                f"feature levels: give {levels} sizes, or a multiple of it."
             )
         share = len(self.sizes) // levels
         return tuple(self.sizes[i * share : (i + 1) * share] for i in range(levels))
@@ -55,8 +63,9 @@ class BackboneSettings:
         extra_levels: Coarser levels on top of the pyramid, each half the one below.
         pretrained: Start from ImageNet weights through timm, where the machine can reach them.
         weights: A safetensors file to start from instead.
-        frozen_stages: The first stages of the backbone that stay as they were loaded (paper, section 3.1.3: VGG-16
-            tunes conv3_1 and up, so 2). Without loaded weights nothing is frozen: there is nothing to keep.
+        frozen_stages: The first stages of the backbone that stay as they were loaded (paper, section 3.1.3:
+            VGG-16 tunes conv3_1 and up, so 2). Without loaded weights nothing is frozen: there is nothing to
+            keep.
         frozen_norm: Keep the batch norms' loaded statistics (small batches on big backbones).
     """
 
@@ -69,6 +78,12 @@ class BackboneSettings:
     frozen_stages: int = 2
     frozen_norm: bool = False
 
+    def __post_init__(self) -> None:
+        rising = _positive(self.strides) and list(self.strides) == sorted(set(self.strides))
+        _require("backbone.strides", self.strides, "one or more strides above 0, finest first", rising)
+        for name in ("pyramid_channels", "extra_levels", "frozen_stages"):
+            _require(f"backbone.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+
 
 @dataclass(frozen=True)
 class HeadSettings:
@@ -77,7 +92,8 @@ class HeadSettings:
     Attributes:
         channels: Width of the intermediate layer: 512 for VGG-16, 256 for ZF.
         convolutions: How many 3 x 3 convolutions before the two siblings.
-        two_class: Two logits an anchor and a softmax, as in the paper; else one logit and a sigmoid (its footnote).
+        two_class: Two logits an anchor and a softmax, as in the paper; else one logit and a sigmoid (its
+            footnote).
         initial_std: New layers are drawn from N(0, initial_std).
         delta_clamp: tw and th are decoded up to this: exp of it is the most that a box outgrows its anchor.
     """
@@ -87,6 +103,12 @@ class HeadSettings:
     two_class: bool = True
     initial_std: float = 0.01
     delta_clamp: float = 4.135166556742356  # log(1000 / 16), the habit of detectors since
+
+    def __post_init__(self) -> None:
+        _require("head.channels", self.channels, "at least 1", self.channels >= 1)
+        _require("head.convolutions", self.convolutions, "at least 0", self.convolutions >= 0)
+        _require("head.initial_std", self.initial_std, "at least 0", 0 <= self.initial_std < math.inf)
+        _require("head.delta_clamp", self.delta_clamp, "between 0 and 80", 0 <= self.delta_clamp <= 80)
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,13 @@ class MatchSettings:
     allowed_border: float = 0.0
     ignore_iof: float = 0.5
 
+    def __post_init__(self) -> None:
+        for name in ("positive_iou", "negative_iou", "ignore_iof"):
+            _require(f"match.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+        below = self.negative_iou <= self.positive_iou
+        _require("match.negative_iou", self.negative_iou, f"at most positive_iou, {self.positive_iou}", below)
+        _require("match.allowed_border", self.allowed_border, "a number", not math.isnan(self.allowed_border))
+
 
 @dataclass(frozen=True)
 class SampleSettings:
@@ -118,7 +147,8 @@ class SampleSettings:
         size: Anchors in a mini-batch.
         positive_fraction: Positives at most; missing ones are padded with negatives.
         random_share: "hard-loss": this share of the negatives is drawn at random all the same.
-        window_quantile: "hard-window": a window varies when its standard deviation is above this quantile of its level.
+        window_quantile: "hard-window": a window varies when its standard deviation is above this quantile of
+            its level.
     """
 
     sampler: Literal["random", "hard-loss", "hard-window"] = "random"
@@ -127,6 +157,11 @@ class SampleSettings:
     random_share: float = 0.25
     window_quantile: float = 0.5
 
+    def __post_init__(self) -> None:
+        _require("sample.size", self.size, "at least 1", self.size >= 1)
+        for name in ("positive_fraction", "random_share", "window_quantile"):
+            _require(f"sample.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+
 
 @dataclass(frozen=True)
 class LossSettings:
@@ -134,7 +169,7 @@ class LossSettings:
 
     Attributes:
         normalise: "paper" divides by N_cls = the mini-batch size and N_reg = the number of anchor locations;
-            "samples" divides both by the number of samples, as the released code does (then box_weight is 1 there).
+            "samples" divides both by the number of samples, as the released code does with box_weight 1.
         box_weight: lambda.
         smooth_l1_beta: Where the smooth L1 loss turns from square to linear (released code: 1/9).
     """
@@ -142,6 +177,10 @@ class LossSettings:
     normalise: Literal["paper", "samples"] = "paper"
     box_weight: float = 10.0
     smooth_l1_beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require("loss.box_weight", self.box_weight, "at least 0", 0 <= self.box_weight < math.inf)
+        _require("loss.smooth_l1_beta", self.smooth_l1_beta, "at least 0", 0 <= self.smooth_l1_beta < math.inf)
 
 
 @dataclass(frozen=True)
@@ -152,13 +191,19 @@ class SelectSettings:
         before_nms: The best boxes of each level that enter suppression.
         nms_iou: Suppress above this IoU.
         after_nms: Proposals kept of an image.
-        min_size: Boxes with a side below this (pixels of the resized image) are dropped.
+        min_size: Boxes with a side below this (pixels of the resized image) are dropped; empty ones always.
     """
 
     before_nms: int = 6000
     nms_iou: float = 0.7
     after_nms: int = 300
     min_size: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("before_nms", "after_nms"):
+            _require(f"select.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        _require("select.nms_iou", self.nms_iou, "between 0 and 1", 0 <= self.nms_iou <= 1)
+        _require("select.min_size", self.min_size, "at least 0", 0 <= self.min_size < math.inf)
 
 
 @dataclass(frozen=True)
@@ -177,6 +222,14 @@ class ImageSettings:
     mean_rgb: tuple[float, ...] = (0.485, 0.456, 0.406)
     std_rgb: tuple[float, ...] = (0.229, 0.224, 0.225)
 
+    def __post_init__(self) -> None:
+        for name in ("short_side", "long_side"):
+            _require(f"images.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        mean, std = self.mean_rgb, self.std_rgb
+        finite = len(mean) == 3 and all(map(math.isfinite, mean))
+        _require("images.mean_rgb", mean, "three numbers, one for each colour", finite)
+        _require("images.std_rgb", std, "three numbers above 0", len(std) == 3 and _positive(std))
+
 
 @dataclass(frozen=True)
 class RPNSettings:
@@ -191,3 +244,14 @@ class RPNSettings:
     loss: LossSettings = field(default_factory=LossSettings)
     select: SelectSettings = field(default_factory=SelectSettings)
     select_train: SelectSettings = field(default_factory=lambda: SelectSettings(before_nms=12000, after_nms=2000))
+
+
+def _positive(numbers: Sequence[float]) -> bool:
+    """Whether there is any number, and all are finite and above 0."""
+    return bool(numbers) and all(0 < number < math.inf for number in numbers)
+
+
+def _require(name: str, value: object, wanted: str, fits: bool) -> None:
+    if not fits:
+        given = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        raise InputError(f"rpn.{name} must be {wanted}; it is {given if given != '' else 'empty'}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import timm
 from safetensors import SafetensorError
@@ -31,21 +32,25 @@ def initialise(backbone: nn.Module, settings: BackboneSettings) -> tuple[bool, s
     if not settings.pretrained:
         return False, f"The backbone {settings.name} starts from scratch."
     if settings.name == "zf":
-        return False, "The backbone zf starts from scratch: nobody offers its ImageNet weights (rpn.backbone.weights=FILE)."
+        return False, (
+            "The backbone zf starts from scratch: nobody offers its ImageNet weights; "
+            "give a file by rpn.backbone.weights=FILE to start from one."
+        )
     try:
         path = _imagenet_file(settings.name)
     except OSError as error:
         reason = str(error).splitlines()[0]
         return False, (
-            f"The backbone {settings.name} starts from scratch: its ImageNet weights could not be reached ({reason}); "
-            "give a file by rpn.backbone.weights=FILE to start from one."
+            f"The backbone {settings.name} starts from scratch: its ImageNet weights could not be reached "
+            f"({reason}); give a file by rpn.backbone.weights=FILE to start from one."
         )
     load_weights_file(backbone, path)
-    return True, f"The backbone {settings.name} starts from ImageNet weights ({path.parent.parent.parent.name})."
+    origin = path.parent.parent.parent.name  # the hub's cache folder is named after the repository
+    return True, f"The backbone {settings.name} starts from ImageNet weights ({origin})."
 
 
 def initialise_from_scratch(backbone: nn.Module) -> None:
-    """He initialisation of the plain chains, which have no batch norm to forgive a bad scale; timm's own elsewhere."""
+    """He initialisation of plain chains, which have no batch norm to forgive a bad scale; else timm's own."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in backbone.modules()):
         return
     for module in backbone.modules():
@@ -57,8 +62,8 @@ def initialise_from_scratch(backbone: nn.Module) -> None:
 def load_weights_file(backbone: nn.Module, path: Path) -> None:
     """Load a safetensors file into ``backbone``: by name where the names agree, else in order.
 
-    The same network has other key names in torchvision and in timm, but its tensors come in the same order and
-    with the same shapes; classifier layers that follow in the file are left over.
+    The same network has other key names in torchvision and in timm, but its tensors come in the same order
+    and with the same shapes; classifier layers that follow in the file are left over.
 
     Raises:
         InputError: no such file, not safetensors, or tensors of another network.
@@ -68,7 +73,7 @@ def load_weights_file(backbone: nn.Module, path: Path) -> None:
     try:
         given = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error}).") from None
+        raise InputError(f"{path} is not a readable safetensors file ({error}): copy or download it again.") from None
     own = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
     by_name = {_flat(key): tensor for key, tensor in given.items()}
     if all(_flat(key) in by_name for key in own):
@@ -79,19 +84,19 @@ def load_weights_file(backbone: nn.Module, path: Path) -> None:
         if key not in paired or paired[key].shape != tensor.shape:
             found = tuple(paired[key].shape) if key in paired else "nothing"
             raise InputError(
-                f"{path} holds the weights of another network: {key} has shape {tuple(tensor.shape)}, the file {found} "
-                "in its place."
+                f"{path} holds the weights of another network: {key} has shape {tuple(tensor.shape)}, "
+                f"the file {found} in its place."
             )
     backbone.load_state_dict({k: v.to(own[k].dtype) for k, v in paired.items()}, strict=False)
 
 
 def _flat(key: str) -> str:
-    """A key without what wrapping adds: timm flattens ``stages.0`` to ``stages_0`` when it gives features only."""
+    """A key without what wrapping adds: for features only, timm flattens ``stages.0`` to ``stages_0``."""
     return key.removeprefix("body.").removeprefix("model.").replace(".", "_")
 
 
 def _in_layer_order(given: dict[str, Tensor]) -> list[Tensor]:
-    """The tensors as the network registered them: numbered keys in numeric order, a layer's in the usual order."""
+    """The tensors in the order of the network: numbered keys by number, a layer's own in the usual order."""
     kinds = ["weight", "bias", "running_mean", "running_var"]
 
     def place(key: str) -> tuple[tuple[int, int, str], ...]:
@@ -122,10 +127,11 @@ def _imagenet_file(name: str) -> Path:
         raise OSError("timm offers none")
     repository = described.hf_hub_id
     if repository.endswith("/"):
-        repository += f"{described.architecture}.{described.tag}" if described.tag else described.architecture
+        repository += ".".join(part for part in (described.architecture, described.tag) if part)
     offline = constants.HF_HUB_OFFLINE
     try:  # a quick look-up first: the hub's client would retry a missing network for a minute
-        socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+        if not getproxies():  # behind a proxy the name need not resolve here
+            socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
     except OSError:
         constants.HF_HUB_OFFLINE = True
     try:

@@ -79,7 +79,7 @@ def crop(example: Example, side: int, keep_visible: float, generator: np.random.
     left = int(generator.integers(0, max(0, width - side) + 1))
     pixels = example.pixels[top : top + side, left : left + side]
     shift = np.array([left, top, left, top], dtype=np.float32)
-    boxes = clip(example.boxes_xyxy - shift, pixels.shape[:2])  # type: ignore[arg-type]
+    boxes = clip(example.boxes_xyxy - shift, pixels.shape[:2])
     left_over = area(boxes) / np.maximum(area(example.boxes_xyxy), 1e-6)
     seen = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
     ignore = example.ignore | (left_over < keep_visible)

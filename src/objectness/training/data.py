@@ -18,7 +18,7 @@ from objectness.datasets.records import Record
 from objectness.images import open_upright
 from objectness.rpn.network import Target
 from objectness.training.augment import Example, augment
-from objectness.training.settings import RunSettings
+from objectness.training.settings import LoopSettings, RunSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class TrainingPhotographs(Dataset[tuple[Example, str]]):
         self._records = records
         self._settings = settings
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Example, str]:  # type: ignore[override]
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Example, str]:
         epoch, index = key
         record = self._records[index]
         generator = np.random.default_rng((self._settings.loop.seed, epoch, index))
@@ -59,9 +59,10 @@ class TrainingPhotographs(Dataset[tuple[Example, str]]):
         return augment(example, self._settings.rpn.images, self._settings.augment, generator), str(record.path)
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
-    """The order of ``count`` photographs in an epoch."""
-    return np.random.default_rng((seed, epoch)).permutation(count).tolist()  # type: ignore[no-any-return]
+def epoch_order(count: int, settings: LoopSettings, epoch: int) -> list[int]:
+    """Which of ``count`` photographs an epoch takes, in their order."""
+    order = np.random.default_rng((settings.seed, epoch)).permutation(count)
+    return order[: settings.epoch_images or count].tolist()
 
 
 def batch_chance(seed: int, epoch: int, batch: int) -> torch.Generator:
@@ -70,9 +71,9 @@ def batch_chance(seed: int, epoch: int, batch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(drawn >> np.uint64(1)))
 
 
-def batches_an_epoch(count: int, batch_size: int) -> int:
-    """How many batches an epoch has; the last one may be smaller."""
-    return -(-count // batch_size)
+def batches_an_epoch(count: int, settings: LoopSettings) -> int:
+    """How many batches an epoch of ``count`` photographs has; the last one may be smaller."""
+    return -(-min(count, settings.epoch_images or count) // settings.batch_size)
 
 
 def epoch_batches(
@@ -80,7 +81,7 @@ def epoch_batches(
 ) -> Iterator[Batch]:
     """The batches of an epoch from ``first_batch`` on, read ahead by worker processes."""
     size = settings.loop.batch_size
-    order = epoch_order(len(records), settings.loop.seed, epoch)
+    order = epoch_order(len(records), settings.loop, epoch)
     plan = [[(epoch, index) for index in order[at : at + size]] for at in range(first_batch * size, len(order), size)]
     loader = DataLoader(
         TrainingPhotographs(records, settings),

@@ -22,15 +22,20 @@ def require_finite(loss: RPNLoss, outputs: Outputs, names: list[str], step: int,
     if bool(torch.isfinite(loss.total)):
         return
     raise NonFiniteLossError(
-        f"The loss is {float(loss.total.detach())} at step {step + 1} (learning rate {lr:.2g}): {_culprits(outputs, names)}. "
-        "Look at these photographs with `objectness check`, or lower optimiser.lr; weights from before are in last.safetensors."
+        f"The loss is {float(loss.total.detach())} at step {step + 1} (learning rate {lr:.2g}): "
+        f"{_culprits(outputs, names)}. Look at these photographs, or lower optimiser.lr; the weights of the last save "
+        "are in last.safetensors."
     )
 
 
 def _culprits(outputs: Outputs, names: list[str]) -> str:
     found = []
     for index, name in enumerate(names):
-        for kind, levels in (("features", outputs.features), ("scores", outputs.logits), ("deltas", outputs.deltas)):
+        for kind, levels in (
+            ("features", outputs.features),
+            ("scores", outputs.logits),
+            ("deltas", outputs.deltas),
+        ):
             broken = [str(at) for at, level in enumerate(levels) if not bool(torch.isfinite(level[index]).all())]
             if broken:
                 found.append(f"{name} (non-finite {kind} at level {', '.join(broken)})")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from objectness.datasets.records import Record
+from objectness.errors import InputError
 from objectness.rpn.checkpoint import save_network
 from objectness.rpn.network import LossReport, RegionProposalNetwork
 from objectness.training.data import Batch, batch_chance, batches_an_epoch, epoch_batches
@@ -42,9 +43,14 @@ class Step:
 class Watcher(Protocol):
     """Who is told how it goes."""
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None: ...
-    def on_step(self, step: Step) -> None: ...
-    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None: ...
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+        """After the loss of a batch; ``step`` updates have been done."""
+
+    def on_step(self, step: Step) -> None:
+        """After an update."""
+
+    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        """After an epoch, with its row of results.csv and all rows so far."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def train(
     optimiser = build_optimiser(network, settings.optimiser)
     progress = load_state(folder / STATE_FILE, network, average, optimiser) if resume else Progress()
 
-    batches = batches_an_epoch(len(training), loop.batch_size)
+    batches = batches_an_epoch(len(training), loop)
     updates = -(-batches // loop.accumulate)
     steps = loop.steps or loop.epochs * updates
     epochs = -(-steps // updates)
@@ -108,7 +114,7 @@ def train(
 
     with _Interrupt() as interrupt:
         saved_at = time.monotonic()
-        while progress.step < steps and not interrupt.wanted:
+        while progress.step < steps and not interrupt.asked():
             batch_source = epoch_batches(training, settings, progress.epoch, progress.batch)
             started = time.monotonic()
             summed: list[LossReport] = []
@@ -150,12 +156,12 @@ def train(
                 told = Step(progress.step, steps, progress.epoch + 1, epochs, lr, objectness, box, pace)
                 for watcher in watchers:
                     watcher.on_step(told)
-                if interrupt.wanted or progress.step >= steps:
+                if interrupt.asked() or progress.step >= steps:
                     break
                 if now - saved_at > 60 * loop.save_minutes:
                     save_last()
                     saved_at = now
-            if interrupt.wanted and progress.batch < batches and progress.step < steps:
+            if interrupt.asked() and progress.batch < batches and progress.step < steps:
                 break
 
             progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -183,14 +189,24 @@ def train(
         save_last()
     if not (folder / "best.safetensors").exists():
         save_network(folder / "best.safetensors", network, details | {"epoch": progress.epoch}, average or None)
-    return Outcome(progress.best, progress.rows, interrupt.wanted and progress.step < steps, progress.seconds)
+    return Outcome(progress.best, progress.rows, interrupt.asked() and progress.step < steps, progress.seconds)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that the settings name; "auto" takes a GPU where there is one."""
+    """The device that the settings name; "auto" takes a GPU where there is one.
+
+    Raises:
+        InputError: no such device here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"loop.device={name} cannot be used here ({reason}); take cpu, cuda or auto.") from None
+    return device
 
 
 def _epoch_row(progress: Progress, lr: float) -> dict[str, Any]:
@@ -217,7 +233,7 @@ class _Interrupt:
     """Ctrl-C (or a polite kill) asks the loop to stop after the running update; a second one stops at once."""
 
     def __init__(self) -> None:
-        self.wanted = False
+        self._wanted = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Interrupt:
@@ -232,7 +248,11 @@ class _Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def asked(self) -> bool:
+        """Whether somebody wants the run to stop."""
+        return self._wanted
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.wanted:
+        if self._wanted:
             raise KeyboardInterrupt
-        self.wanted = True
+        self._wanted = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ class Board:
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
 
     def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
         """Nothing to do."""
@@ -55,14 +54,14 @@ class Board:
             ("lr", step.lr),
             ("images per second", step.images_per_second),
         ):
-            self._writer.add_scalar(name, value, step.step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step.step)
 
     def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         """Average recall."""
         for name, value in row.items():
             if name.startswith("AR@") and value is not None:
-                self._writer.add_scalar(f"validation/{name}", value, row["step"])  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(f"validation/{name}", value, row["step"])
+        self._writer.flush()
 
 
 class Pictures:
@@ -70,7 +69,7 @@ class Pictures:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._drawn = 0
+        self._drawn = len(list(folder.glob("train_batch*.jpg")))  # a resumed run keeps its first pictures
 
     def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
         """One contact sheet for each of the first batches."""
@@ -110,7 +109,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,17 @@ import torch
 import objectness
 from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
 from objectness.errors import InputError
+from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.settings import from_dict, to_dict
-from objectness.training.loop import Outcome, Watcher, train
+from objectness.training.loop import Outcome, Watcher, pick_device, train
 from objectness.training.report import Board, Pictures, Tables
 from objectness.training.settings import LoopSettings, RunSettings
 from objectness.training.validate import validation_records
 
 CONFIG_FILE = "config.json"
 _HELD_OUT = 0.1
+_FEWEST_TO_SPLIT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,17 @@ class Splits:
     training: Dataset
     validation: Dataset
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A run that can begin: everything that a user may have got wrong has been looked at."""
+
+    data: Path
+    strict: bool
+    settings: RunSettings
+    splits: Splits
+    network: RegionProposalNetwork
 
 
 def read_splits(data: Path, settings: LoopSettings, strict: bool = False) -> Splits:
@@ -45,8 +58,12 @@ def read_splits(data: Path, settings: LoopSettings, strict: bool = False) -> Spl
         training, validation = load_dataset(data, "train"), load_dataset(data, "val")
     else:
         whole = load_dataset(data, "train" if "train" in names else None)
-        training, validation = hold_out(whole, _HELD_OUT, settings.seed)
-        notes.append(f"{data} has no validation split: {len(validation)} of {len(whole)} photographs are held out.")
+        if len(whole) < _FEWEST_TO_SPLIT:
+            training, validation = whole, replace(whole, records=())
+            notes.append(f"{data} has {len(whole)} photographs: too few to validate on, all are trained on.")
+        else:
+            training, validation = hold_out(whole, _HELD_OUT, settings.seed)
+            notes.append(f"{data} has no validation split: {len(validation)} of {len(whole)} photographs are held out.")
     repaired = []
     for dataset in (training, validation):
         mended, said = repair(dataset, strict, decode=settings.verify_images)
@@ -66,28 +83,35 @@ def new_folder(parent: Path, name: str) -> Path:
     return folder
 
 
+def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared:
+    """Read the data and build the network: whatever is wrong with either is said before a folder is made.
+
+    Raises:
+        InputError: as ``read_splits``; settings that do not fit together; a device that is not there.
+    """
+    pick_device(settings.loop.device)
+    splits = read_splits(data, settings.loop, strict)
+    torch.manual_seed(settings.loop.seed)
+    return Prepared(data.resolve(), strict, settings, splits, RegionProposalNetwork(settings.rpn))
+
+
 def start(
-    data: Path,
-    splits: Splits,
-    settings: RunSettings,
+    prepared: Prepared,
     folder: Path,
     *,
-    strict: bool = False,
     watchers: Sequence[Watcher] = (),
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Outcome:
-    """Train on the ``splits`` that ``read_splits`` made of ``data``, into the fresh ``folder``; raises as ``train``."""
+    """Train what ``prepare`` made ready, into the fresh ``folder``; raises as ``train``."""
     config = {
         "objectness": objectness.__version__,
-        "data": str(data.resolve()),
-        "strict": strict,
-        "settings": to_dict(settings),
+        "data": str(prepared.data),
+        "strict": prepared.strict,
+        "settings": to_dict(prepared.settings),
     }
-    torch.manual_seed(settings.loop.seed)
-    network = RegionProposalNetwork(settings.rpn)
-    tell(network.start)
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-    return _train(settings, network, splits, folder, watchers, tell, resume=False)
+    tell(prepared.network.start)
+    return _train(prepared, folder, watchers, tell, resume=False)
 
 
 def resume(
@@ -96,15 +120,14 @@ def resume(
     """Go on with the run in ``folder`` exactly where it stopped.
 
     Raises:
-        InputError: not a run folder, or its data are gone.
+        InputError: not a run folder, nothing saved in it, or its data are gone.
     """
     config = read_config(folder)
     settings = from_dict(RunSettings, config["settings"])
-    splits = read_splits(Path(config["data"]), settings.loop, bool(config["strict"]))
-    from objectness.rpn.checkpoint import load_network
-
+    data, strict = Path(config["data"]), bool(config["strict"])
     network, _ = load_network(folder / "last.safetensors")
-    return _train(settings, network, splits, folder, watchers, tell, resume=True)
+    prepared = Prepared(data, strict, settings, read_splits(data, settings.loop, strict), network)
+    return _train(prepared, folder, watchers, tell, resume=True)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -123,14 +146,9 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _train(
-    settings: RunSettings,
-    network: RegionProposalNetwork,
-    splits: Splits,
-    folder: Path,
-    watchers: Sequence[Watcher],
-    tell: Callable[[str], None],
-    resume: bool,
+    prepared: Prepared, folder: Path, watchers: Sequence[Watcher], tell: Callable[[str], None], resume: bool
 ) -> Outcome:
+    settings, splits = prepared.settings, prepared.splits
     for sentence in splits.notes:
         tell(sentence)
     validation = validation_records(splits.validation.records, settings.loop)
@@ -139,14 +157,14 @@ def _train(
     objects = sum(len(record.boxes_xyxy) for record in splits.training.records)
     tell(f"Training on {len(splits.training)} photographs with {objects} boxes, validating on {len(validation)}.")
     details = {
-        "name": f"{settings.recipe} on {splits.training.root.name}",
+        "name": f"{settings.recipe} on {prepared.data.name}",
         "recipe": settings.recipe,
         "objectness": objectness.__version__,
-        "training": {"photographs": len(splits.training), "boxes": objects, "data": splits.training.root.name},
+        "training": {"photographs": len(splits.training), "boxes": objects, "data": prepared.data.name},
     }
     return train(
         settings,
-        network,
+        prepared.network,
         splits.training.records,
         validation,
         folder,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from objectness.rpn.settings import RPNSettings
+from objectness.settings import require
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class OptimiserSettings:
     backbone_lr_factor: float = 1.0
     clip_norm: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name in ("lr", "weight_decay", "backbone_lr_factor", "clip_norm"):
+            require(f"optimiser.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+        require("optimiser.momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
+
 
 @dataclass(frozen=True)
 class ScheduleSettings:
@@ -46,6 +52,11 @@ class ScheduleSettings:
     step_at: tuple[float, ...] = (0.75,)
     step_factor: float = 0.1
     final_factor: float = 0.01
+
+    def __post_init__(self) -> None:
+        require("schedule.warmup_steps", self.warmup_steps, "at least 0", self.warmup_steps >= 0)
+        within = all(0 <= fraction <= 1 for fraction in self.step_at)
+        require("schedule.step_at", self.step_at, "fractions between 0 and 1", within)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,13 @@ class AugmentSettings:
     keep_visible: float = 0.4
     colour: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name in ("flip", "flip_vertical", "keep_visible", "colour"):
+            require(f"augment.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+        rising = len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1]
+        require("augment.scale", self.scale, "two numbers above 0, the smaller first", rising)
+        require("augment.crop", self.crop, "0 or at least 32", self.crop == 0 or self.crop >= 32)
+
 
 @dataclass(frozen=True)
 class LoopSettings:
@@ -75,6 +93,8 @@ class LoopSettings:
 
     Attributes:
         epochs: Passes over the training photographs.
+        epoch_images: Photographs drawn for an epoch, so that a large data set is validated and saved more often; 0
+            means all.
         steps: Updates in all; 0 leaves it to ``epochs``.
         batch_size: Photographs at a time (the paper: one).
         accumulate: Batches whose gradients are summed up for one update.
@@ -93,6 +113,7 @@ class LoopSettings:
     """
 
     epochs: int = 12
+    epoch_images: int = 0
     steps: int = 0
     batch_size: int = 1
     accumulate: int = 1
@@ -107,6 +128,14 @@ class LoopSettings:
     validate_images: int = 0
     save_minutes: float = 5.0
     patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate"):
+            require(f"loop.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        for name in ("steps", "epoch_images", "seed", "workers", "validate_every", "validate_images", "patience"):
+            require(f"loop.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+        require("loop.ema", self.ema, "at least 0 and below 1", 0 <= self.ema < 1)
+        require("loop.save_minutes", self.save_minutes, "at least 0", self.save_minutes >= 0)
 
 
 @dataclass(frozen=True)

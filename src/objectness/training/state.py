@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,11 @@ class Progress:
 
 
 def save_state(
-    path: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, progress: Progress
+    path: Path,
+    network: nn.Module,
+    average: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
 ) -> None:
     """Write everything as one safetensors file, which appears whole or not at all."""
     tensors = {f"network/{key}": value for key, value in network.state_dict().items()}
@@ -57,7 +60,7 @@ def save_state(
     metadata = {_KEY: json.dumps({"progress": asdict(progress), "groups": saved["param_groups"]})}
     temporary = path.with_suffix(".tmp")
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, metadata=metadata)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_state(
@@ -70,7 +73,7 @@ def load_state(
     """
     try:
         tensors = load_file(path)
-        with safe_open(path, framework="pt") as opened:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as opened:
             state = json.loads(opened.metadata()[_KEY])
     except FileNotFoundError:
         raise InputError(f"No {path}: that run saved nothing to resume from.") from None

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from objectness.cli import app
+
+PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
+
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="training needs PyTorch")
+without_torch = pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed here")
+
+TINY = [
+    word
+    for setting in (
+        "rpn.backbone.name=test_resnet", "rpn.backbone.pretrained=false", "rpn.backbone.strides=16",
+        "rpn.backbone.pyramid_channels=0", "rpn.backbone.extra_levels=0", "rpn.head.channels=32", "rpn.anchors.sizes=24,48",
+        "rpn.images.short_side=96", "augment.crop=0", "loop.batch_size=2", "loop.workers=0", "loop.epochs=1",
+    )
+    for word in ("--set", setting)
+]  # fmt: skip
+
+
+@pytest.fixture
+def yolo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four photographs with two boxes each and no validation split."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    (tmp_path / "data" / "labels").mkdir()
+    for index in range(4):
+        window = Image.open(PHOTO).crop((40 * index, 30 * index, 40 * index + 160, 30 * index + 120))
+        window.save(tmp_path / "data" / "images" / f"{index}.png")
+        (tmp_path / "data" / "labels" / f"{index}.txt").write_text("0 .3 .3 .3 .4\n0 .7 .6 .2 .3\n")
+    (tmp_path / "data" / "data.yaml").write_text("train: images\nnames: [thing]\n")
+    return tmp_path / "data"
+
+
+@needs_torch
+def test_train_evaluate_export_propose(yolo: Path, tmp_path: Path) -> None:
+    trained = CliRunner().invoke(app, ["train", str(yolo), *TINY, "--seed", "7", "--json"])
+    assert trained.exit_code == 0, trained.stderr
+    document = json.loads(trained.stdout)
+    assert document["run"] == "runs/train/small"
+    assert len(document["epochs"]) == 1
+    assert 0 <= document["best AR@100"] <= 1
+    assert "1 of 4 photographs are held out" in trained.stderr
+    assert json.loads((tmp_path / "runs/train/small/config.json").read_text())["settings"]["loop"]["seed"] == 7
+
+    exported = CliRunner().invoke(app, ["export", "runs/train/small", "--json"])
+    assert exported.exit_code == 0, exported.stderr
+    assert json.loads(exported.stdout)["file"] == "runs/train/small/best.onnx"
+
+    recalls = []
+    for model in ("runs/train/small", "runs/train/small/best.onnx"):
+        measured = CliRunner().invoke(app, ["evaluate", model, str(yolo), "--json", "--quiet"])
+        assert measured.exit_code == 0, measured.stderr
+        recalls.append(json.loads(measured.stdout)["ar"])
+    assert recalls[0] == pytest.approx(recalls[1], abs=1e-6)
+
+    proposed = CliRunner().invoke(app, ["propose", str(yolo / "images"), "--model", "runs/train/small", "--json"])
+    assert proposed.exit_code == 0, proposed.stderr
+    assert len(json.loads(proposed.stdout)["images"]) == 4
+
+
+@needs_torch
+def test_a_second_run_does_not_overwrite_the_first(yolo: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert CliRunner().invoke(app, ["train", str(yolo), *TINY, "--name", "mine", "--quiet"]).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "runs" / "train").iterdir()) == ["mine", "mine2"]
+
+
+@needs_torch
+def test_resume_of_a_finished_run_changes_nothing(yolo: Path, tmp_path: Path) -> None:
+    CliRunner().invoke(app, ["train", str(yolo), *TINY, "--quiet"])
+    before = (tmp_path / "runs/train/small/results.csv").read_text()
+    again = CliRunner().invoke(app, ["train", "--resume", "runs/train/small", "--json"])
+    assert again.exit_code == 0, again.stderr
+    assert len(json.loads(again.stdout)["epochs"]) == 1
+    assert (tmp_path / "runs/train/small/results.csv").read_text() == before
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "Say what to train on: objectness train DATA"),
+        (["nowhere"], "nowhere"),
+        (["data", "--recipe", "smal"], "Unknown recipe 'smal': did you mean 'small'?"),
+        (["data", "--set", "loop.epoch=3"], "Unknown setting 'loop.epoch': did you mean 'loop.epochs'?"),
+        (["data", "--set", "weights=x"], "did you mean 'rpn.backbone.weights'?"),
+        (["data", "--set", "loop.epochs=many"], "Setting loop.epochs takes a whole number; got 'many'."),
+        (["data", "--set", "epochs"], "--set takes key=value"),
+        (["data", "--set", "rpn.backbone.name=resnet5O", "--set", "loop.workers=0"], "did you mean 'resnet50'?"),
+        (["data", "--set", "rpn.anchors.sizes=1,2,3"], "cannot be dealt evenly to 4 feature levels"),
+        (["data", "--set", "loop.device=gpu"], "loop.device"),
+        (["--resume", "data"], "is not a run folder"),
+        (["data", "--resume", "data"], "--resume goes on with the run's own data and settings"),
+    ],
+)
+def test_wrong_use_is_one_sentence(words: list[str], sentence: str, yolo: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["train", *words])
+    assert result.exit_code == 2, result.stderr
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("runs/train/*")), "a wrong call left a run folder behind"
+
+
+def test_show_settings_prints_every_number() -> None:
+    shown = CliRunner().invoke(app, ["train", "--recipe", "paper-vgg16", "--show-settings"])
+    if find_spec("torch") is None:
+        assert shown.exit_code == 2
+        return
+    assert "rpn.loss.box_weight = 10.0" in shown.stdout
+    assert "rpn.sample.size = 256" in shown.stdout
+
+
+@without_torch
+def test_without_pytorch_training_says_what_to_install() -> None:
+    result = CliRunner().invoke(app, ["train", "data"])
+    assert result.exit_code == 2
+    assert 'pip install "objectness[train]"' in result.stderr
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(["nowhere"], "No checkpoint nowhere"), (["data/data.yaml"], "not a readable safetensors file")],
+)
+def test_export_of_what_is_no_checkpoint(words: list[str], sentence: str, yolo: Path) -> None:
+    result = CliRunner().invoke(app, ["export", *words])
+    assert result.exit_code == 2
+    assert sentence in result.stderr

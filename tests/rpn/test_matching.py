@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from objectness.rpn import matching
+from objectness.rpn.anchors import inside_image
+from objectness.rpn.matching import Matches, match, match_overlaps
+from objectness.rpn.settings import MatchSettings
+
+
+def boxes(*rows: list[float]) -> Tensor:
+    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+
+
+def of_matrix(overlaps_by_anchor: list[list[float]], settings: MatchSettings | None = None) -> Matches:
+    matrix = torch.tensor(overlaps_by_anchor)
+    return match_overlaps(lambda rows: matrix[rows], count=len(matrix), boxes=matrix.shape[1], settings=settings)
+
+
+def naive(
+    anchors: NDArray[np.float32], truth: NDArray[np.float32], settings: MatchSettings
+) -> tuple[list[int], list[int]]:
+    """The paper's sentences, one loop each."""
+    table = np.zeros((len(anchors), len(truth)), dtype=np.float32)
+    for i, a in enumerate(anchors):
+        for j, b in enumerate(truth):
+            w = max(np.float32(0), min(a[2], b[2]) - max(a[0], b[0]))
+            h = max(np.float32(0), min(a[3], b[3]) - max(a[1], b[1]))
+            common = np.float32(w * h)
+            table[i, j] = common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+    labels = []
+    for i in range(len(anchors)):
+        best_for_some = any(table[i, j] > 0 and table[i, j] == table[:, j].max() for j in range(len(truth)))
+        highest = table[i].max() if len(truth) else 0
+        if highest > np.float32(settings.positive_iou) or best_for_some:
+            labels.append(1)
+        else:
+            labels.append(0 if highest < np.float32(settings.negative_iou) else -1)
+    return labels, [int(row.argmax()) if len(truth) else 0 for row in table]
+
+
+def test_no_boxes_makes_every_anchor_negative() -> None:
+    found = match(boxes([0, 0, 9, 9], [5, 5, 8, 8]), boxes())
+    assert found.labels.tolist() == [0, 0]
+    assert found.box_index.tolist() == [0, 0]
+    assert found.iou.tolist() == [0, 0]
+    assert found.labels.dtype == torch.int8
+
+
+def test_no_anchors() -> None:
+    for truth in (boxes(), boxes([0, 0, 9, 9])):
+        found = match(boxes(), truth)
+        assert len(found.labels) == len(found.box_index) == len(found.iou) == 0
+    nothing_kept = match(boxes([0, 0, 9, 9]), boxes([0, 0, 9, 9]), kept=torch.tensor([False]))
+    assert nothing_kept.labels.tolist() == [-1]
+
+
+def test_detectron2s_matrix() -> None:
+    by_box = [[0.15, 0.45, 0.2, 0.6], [0.3, 0.65, 0.05, 0.1], [0.05, 0.4, 0.25, 0.4]]
+    found = of_matrix([list(column) for column in zip(*by_box, strict=True)])
+    assert found.box_index.tolist() == [1, 1, 2, 0]
+    assert found.labels.tolist() == [-1, 1, 0, 1]
+    torch.testing.assert_close(found.iou, torch.tensor([0.3, 0.65, 0.25, 0.6]))
+
+
+def test_mmdetections_assigner() -> None:
+    anchors = boxes([0, 0, 10, 10], [10, 10, 20, 20], [5, 5, 15, 15], [32, 32, 38, 42])
+    truth = boxes([0, 0, 10, 9], [0, 10, 10, 19])
+    found = match(anchors, truth, settings=MatchSettings(0.5, 0.5))
+    assert assigned(found) == [1, 0, 2, 0]
+
+
+def test_mmdetections_assigner_with_an_ignore_region() -> None:
+    anchors = boxes([0, 0, 10, 10], [10, 10, 20, 20], [5, 5, 15, 15], [30, 32, 40, 42])
+    truth = boxes([0, 0, 10, 9], [0, 10, 10, 19])
+    found = match(anchors, truth, boxes([30, 30, 40, 40]), MatchSettings(0.5, 0.5))
+    assert assigned(found) == [1, 0, 2, -1]  # 80 of the last anchor's 100 pixels lie in the region
+
+
+def test_mmdetections_assigner_without_boxes() -> None:
+    anchors = boxes([0, 0, 10, 10], [10, 10, 20, 20], [5, 5, 15, 15], [32, 32, 38, 42])
+    assert assigned(match(anchors, boxes(), settings=MatchSettings(0.5, 0.5))) == [0, 0, 0, 0]
+
+
+def assigned(found: Matches) -> list[int]:
+    """mmdetection's way to say it: -1 ignored, 0 negative, else the number of the box from 1."""
+    return torch.where(found.labels == 1, found.box_index + 1, found.labels.long()).tolist()
+
+
+def test_a_box_that_no_anchor_reaches_makes_no_positive() -> None:
+    """In four well-known codes it makes every anchor with IoU 0 positive."""
+    anchors = boxes([0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10])
+    found = match(anchors, boxes([100, 100, 102, 102]))
+    assert found.labels.tolist() == [0, 0, 0]
+    both = match(anchors, boxes([100, 100, 102, 102], [0, 0, 10, 9]))
+    assert both.labels.tolist() == [1, 0, 0]
+
+
+def test_touching_edges_do_not_overlap() -> None:
+    assert match(boxes([0, 0, 10, 10]), boxes([10, 0, 20, 10])).labels.tolist() == [0]
+
+
+def test_all_ties_for_the_best_are_positive() -> None:
+    anchors = boxes([0, 0, 10, 10], [4, 0, 14, 10], [100, 0, 110, 10])
+    found = match(anchors, boxes([2, 0, 12, 20]))  # 8 x 10 common with both
+    assert found.labels.tolist() == [1, 1, 0]
+
+
+def test_the_thresholds_themselves_belong_to_neither_side() -> None:
+    """Anchors of 10 to 1,000 pixels against a box of 1,000: IoU exactly 0.7, 0.3, just above and just below."""
+    truth = boxes([0, 0, 100, 10])
+    anchors = boxes([0, 0, 100, 10], [0, 0, 70, 10], [0, 0, 71, 10], [0, 0, 30, 10], [0, 0, 29, 10])
+    found = match(anchors, truth)
+    torch.testing.assert_close(found.iou, torch.tensor([1, 0.7, 0.71, 0.3, 0.29]))
+    assert found.labels.tolist() == [1, -1, 1, -1, 0]
+
+
+def test_the_best_anchor_is_positive_even_where_it_would_be_negative() -> None:
+    found = match(boxes([0, 0, 10, 10], [50, 50, 60, 60]), boxes([0, 0, 3, 3]))
+    torch.testing.assert_close(found.iou, torch.tensor([0.09, 0]))
+    assert found.labels.tolist() == [1, 0]
+
+
+def test_the_target_of_a_best_anchor_stays_the_box_it_overlaps_most() -> None:
+    """Box 1's best anchor overlaps box 0 more: it is positive, and learns box 0 (as in the released code)."""
+    found = of_matrix([[0.6, 0.2], [0.1, 0.1]])
+    assert found.labels.tolist() == [1, 0]
+    assert found.box_index.tolist() == [0, 0]
+
+
+def test_the_border_is_dropped_before_matching() -> None:
+    """A box whose best anchor leaves the image makes the best anchor inside positive."""
+    anchors = boxes([-2, 0, 10, 10], [3, 0, 15, 10], [20, 0, 30, 10])
+    truth = boxes([0, 0, 10, 10])
+    kept = inside_image(anchors, (40, 40))
+    assert kept.tolist() == [False, True, True]
+    found = match(anchors, truth, kept=kept)
+    torch.testing.assert_close(found.iou, torch.tensor([0, 70 / 150, 0]))
+    assert found.labels.tolist() == [-1, 1, 0]
+    assert match(anchors, truth).labels.tolist() == [1, -1, 0]
+
+
+def test_ignore_regions_are_no_background() -> None:
+    anchors = boxes([0, 0, 10, 10], [6, 0, 16, 10], [4, 0, 14, 10], [100, 100, 110, 110])
+    region = boxes([0, 0, 10, 50], [300, 300, 310, 310])
+    found = match(anchors, boxes(), region)
+    assert found.labels.tolist() == [-1, 0, -1, 0]  # 1, 0.4, 0.6 and 0 of the anchors lie in the region
+    assert match(anchors, boxes(), region, MatchSettings(ignore_iof=0.6)).labels.tolist() == [-1, 0, 0, 0]
+
+
+def test_ignore_regions_spare_positives() -> None:
+    one = boxes([0, 0, 10, 10])
+    assert match(one, one, boxes([-50, -50, 50, 50])).labels.tolist() == [1]
+
+
+coordinate = st.integers(0, 12)
+extent = st.integers(1, 8)
+some_boxes = st.lists(st.tuples(coordinate, coordinate, extent, extent), max_size=12).map(
+    lambda rows: np.array([[x, y, x + w, y + h] for x, y, w, h in rows], dtype=np.float32).reshape(-1, 4)
+)
+
+
+@given(some_boxes, some_boxes, st.sampled_from([1, 2, 3, 7, 2**20]), st.sampled_from([(0.7, 0.3), (0.5, 0.5)]))
+def test_chunks_agree_with_the_papers_sentences(
+    anchors: NDArray[np.float32], truth: NDArray[np.float32], pairs: int, thresholds: tuple[float, float]
+) -> None:
+    settings = MatchSettings(*thresholds)
+    labels, index = naive(anchors, truth, settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "_CHUNK_PAIRS", pairs)
+        found = match(torch.from_numpy(anchors), torch.from_numpy(truth), settings=settings)
+    assert found.labels.tolist() == labels
+    assert found.box_index.tolist() == index
+
+
+@pytest.mark.parametrize("pairs", [1, 17, 500, 4096])
+def test_chunked_equals_unchunked(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(3)
+    anchors, truth, region = (torch.rand(n, 4, generator=generator) * 100 for n in (300, 20, 3))
+    for part in (anchors, truth, region):
+        part[:, 2:] = part[:, :2] + 5 + part[:, 2:] / 3
+    kept = torch.rand(300, generator=generator) < 0.8
+    whole = match(anchors, truth, region, kept=kept)
+    monkeypatch.setattr(matching, "_CHUNK_PAIRS", pairs)
+    found = match(anchors, truth, region, kept=kept)
+    assert torch.equal(found.labels, whole.labels)
+    assert torch.equal(found.box_index, whole.box_index)
+    assert torch.equal(found.iou, whole.iou)
+    assert {-1, 0, 1} == set(whole.labels.tolist())
+
+
+MEMORY = """
+import resource, torch
+from objectness.rpn.anchors import level_anchors
+from objectness.rpn.matching import match
+from objectness.rpn.settings import AnchorSettings
+torch.set_num_threads(1)
+settings = AnchorSettings(sizes=(32.0, 64.0, 128.0, 256.0, 512.0))
+strides = [4, 8, 16, 32, 64]
+anchors = torch.cat(level_anchors(settings, [(-(-800 // s), -(-1344 // s)) for s in strides], strides))
+assert len(anchors) == 268_569, len(anchors)
+corner = torch.rand(500, 2, generator=torch.Generator().manual_seed(0)) * 200
+# Large boxes are the worst case: all small anchors within one tie for it until a larger one is seen.
+boxes = torch.cat([corner, corner + torch.tensor([1000.0, 500.0])], dim=1)
+match(anchors[:100], boxes[:2], boxes[:2])
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before, ballast = peak(), []
+while peak() < before + 8:  # starting up took more than is in use now: fill up, so that any growth shows
+    ballast.append(torch.ones(2**18))
+before = peak()
+labels = match(anchors, boxes, boxes[:3]).labels
+print(peak() - before, int((labels == 1).sum()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts kilobytes on Linux only")
+def test_memory_stays_under_100_megabytes_for_268569_anchors_and_500_boxes() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    megabytes, positives = done.stdout.split()
+    assert 5 < float(megabytes) < 100
+    assert int(positives) >= 1

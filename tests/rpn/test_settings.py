@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pytest
+
+from objectness.errors import InputError
+from objectness.rpn.settings import (
+    AnchorSettings,
+    BackboneSettings,
+    HeadSettings,
+    ImageSettings,
+    LossSettings,
+    MatchSettings,
+    RPNSettings,
+    SampleSettings,
+    SelectSettings,
+)
+from objectness.settings import from_dict, override, to_dict
+
+
+def test_the_defaults_are_the_papers() -> None:
+    settings = RPNSettings()
+    assert (settings.images.short_side, settings.images.long_side) == (600, 1000)
+    assert (settings.backbone.name, settings.backbone.strides, settings.backbone.frozen_stages) == ("vgg16", (16,), 2)
+    assert (settings.head.channels, settings.head.two_class, settings.head.initial_std) == (512, True, 0.01)
+    assert settings.anchors.sizes == (128, 256, 512)
+    assert settings.anchors.ratios_height_over_width == (0.5, 1, 2)
+    assert (settings.match.positive_iou, settings.match.negative_iou) == (0.7, 0.3)
+    assert settings.match.drop_cross_boundary
+    assert (settings.sample.size, settings.sample.positive_fraction) == (256, 0.5)
+    assert (settings.loss.normalise, settings.loss.box_weight, settings.loss.smooth_l1_beta) == ("paper", 10, 1)
+
+
+def test_a_round_trip_through_plain_data() -> None:
+    settings = RPNSettings(
+        backbone=BackboneSettings("resnet18", (8, 16, 32), 64, weights="w.safetensors"),
+        anchors=AnchorSettings((16.0, 32.0, 64.0), (1.0,), style="py-faster-rcnn"),
+        loss=LossSettings("samples", 1.0),
+    )
+    assert from_dict(RPNSettings, to_dict(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (ImageSettings, {"short_side": 0}, "rpn.images.short_side must be at least 1; it is 0."),
+        (
+            ImageSettings,
+            {"mean_rgb": (0.5,)},
+            "rpn.images.mean_rgb must be three numbers, one for each colour; it is 0.5.",
+        ),
+        (
+            ImageSettings,
+            {"std_rgb": (1.0, 0.0, 1.0)},
+            "rpn.images.std_rgb must be three numbers above 0; it is 1.0, 0.0, 1.0.",
+        ),
+        (
+            BackboneSettings,
+            {"strides": ()},
+            "rpn.backbone.strides must be one or more strides above 0, finest first; it is empty.",
+        ),
+        (
+            BackboneSettings,
+            {"strides": (16, 8)},
+            "rpn.backbone.strides must be one or more strides above 0, finest first; it is 16, 8.",
+        ),
+        (BackboneSettings, {"frozen_stages": -1}, "rpn.backbone.frozen_stages must be at least 0; it is -1."),
+        (HeadSettings, {"channels": 0}, "rpn.head.channels must be at least 1; it is 0."),
+        (HeadSettings, {"initial_std": math.nan}, "rpn.head.initial_std must be at least 0; it is nan."),
+        (AnchorSettings, {"sizes": ()}, "rpn.anchors.sizes must be one or more lengths above 0; it is empty."),
+        (
+            AnchorSettings,
+            {"sizes": (64.0, -1.0)},
+            "rpn.anchors.sizes must be one or more lengths above 0; it is 64.0, -1.0.",
+        ),
+        (
+            AnchorSettings,
+            {"ratios_height_over_width": (0.0, 1.0)},
+            "rpn.anchors.ratios_height_over_width must be one or more ratios above 0; it is 0.0, 1.0.",
+        ),
+        (MatchSettings, {"positive_iou": 70.0}, "rpn.match.positive_iou must be between 0 and 1; it is 70.0."),
+        (MatchSettings, {"negative_iou": 0.8}, "rpn.match.negative_iou must be at most positive_iou, 0.7; it is 0.8."),
+        (SampleSettings, {"size": 0}, "rpn.sample.size must be at least 1; it is 0."),
+        (SampleSettings, {"random_share": 1.5}, "rpn.sample.random_share must be between 0 and 1; it is 1.5."),
+        (LossSettings, {"box_weight": -1.0}, "rpn.loss.box_weight must be at least 0; it is -1.0."),
+        (LossSettings, {"smooth_l1_beta": math.inf}, "rpn.loss.smooth_l1_beta must be at least 0; it is inf."),
+        (SelectSettings, {"after_nms": 0}, "rpn.select.after_nms must be at least 1; it is 0."),
+        (SelectSettings, {"nms_iou": 1.1}, "rpn.select.nms_iou must be between 0 and 1; it is 1.1."),
+    ],
+)
+def test_numbers_that_cannot_be(kind: Any, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        kind(**values)
+
+
+def test_an_override_is_checked_too() -> None:
+    with pytest.raises(InputError, match=r"^rpn\.sample\.size must be at least 1; it is -5\.$"):
+        override(RPNSettings(), ["sample.size=-5"])

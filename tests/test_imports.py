@@ -1,0 +1,40 @@
+"""What importing and asking for help may pull in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "timm", "matplotlib", "onnxruntime", "cv2", "numpy")
+
+
+@pytest.mark.parametrize(
+    ("code", "forbidden"),
+    [
+        ("import objectness", HEAVY),
+        ("from objectness.cli import app\nfrom typer.testing import CliRunner\nCliRunner().invoke(app, ['--help'])", HEAVY),
+        ("import objectness; objectness.load, objectness.Proposer", ("torch", "timm", "matplotlib")),
+        ("import objectness.datasets, objectness.evaluation, objectness.formats, objectness.drawing", ("torch", "onnxruntime")),
+        ("import objectness.rpn.settings, objectness.training.settings, objectness.training.recipes", ("torch",)),
+        *(
+            (f"import objectness.cli.{name}", ("torch", "timm", "matplotlib", "onnxruntime", "numpy"))
+            for name in ("propose", "train", "evaluate", "check", "export")
+        ),
+    ],
+)  # fmt: skip
+def test_light(code: str, forbidden: tuple[str, ...]) -> None:
+    script = f"import sys\n{code}\nprint(*[name for name in {forbidden!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_public_page_is_sorted_and_true() -> None:
+    import objectness
+
+    assert list(objectness.__all__) == sorted(objectness.__all__)
+    for name in objectness.__all__:
+        assert getattr(objectness, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'propse'"):
+        _ = objectness.propse
