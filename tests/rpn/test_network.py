@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from objectness.errors import InputError
@@ -341,6 +343,21 @@ def test_frozen_norms_keep_their_statistics(tiny_settings: RPNSettings) -> None:
         changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
         assert any(changed) is not frozen
         assert network.head.training
+
+
+def test_norms_of_a_frozen_stage_keep_their_statistics(
+    make_network: Make, tiny_settings: RPNSettings, tmp_path: Path
+) -> None:
+    path = tmp_path / "start.safetensors"
+    save_file(make_network().backbone.body.state_dict(), path)
+    backbone = replace(tiny_settings.backbone, weights=str(path), frozen_stages=1)
+    network = make_network(replace(tiny_settings, backbone=backbone)).train()
+    norms = [m for m in network.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    network(photo())
+    for norm in norms:
+        assert norm.num_batches_tracked is not None
+        assert norm.num_batches_tracked.item() == int(norm.weight.requires_grad)
+    assert {norm.weight.requires_grad for norm in norms} == {False, True}
 
 
 def test_evaluation_mode_is_for_all(make_network: Make) -> None:

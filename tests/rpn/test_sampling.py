@@ -156,6 +156,12 @@ def test_hard_window_never_draws_the_flat_part_of_a_map() -> None:
         assert ((drawn // 3) % 16 >= 11).all()
 
 
+def test_rounding_does_not_make_a_flat_part_vary() -> None:
+    features = 10 + 1e-5 * torch.rand(4, 16, 16, generator=chance())
+    features[:, :, 12:] += torch.rand(4, 16, 4, generator=chance())
+    assert window_rank(features, anchors_per_cell=1).reshape(16, 16)[:, :11].unique().tolist() == [0]
+
+
 def test_hard_window_with_a_flat_image_has_no_negatives() -> None:
     rank = window_rank(torch.full((2, 5, 5), 0.1), anchors_per_cell=1)
     assert sample_hard_window(evidence([0] * 25, rank=rank), SampleSettings(), chance()).negatives.tolist() == []

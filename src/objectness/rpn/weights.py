@@ -87,7 +87,7 @@ def load_weights_file(backbone: nn.Module, path: Path) -> None:
                 f"{path} holds the weights of another network: {key} has shape {tuple(tensor.shape)}, "
                 f"the file {found} in its place."
             )
-    backbone.load_state_dict({k: v.to(own[k].dtype) for k, v in paired.items()}, strict=False)
+    backbone.load_state_dict(paired, strict=False)
 
 
 def _flat(key: str) -> str:
