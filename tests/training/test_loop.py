@@ -84,6 +84,34 @@ def test_workers_and_accumulation_do_not_change_what_is_learned(photographs: Pat
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
+def test_an_updates_gradient_is_the_mean_over_the_batches_it_has(
+    photographs: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    """One batch an epoch: however many batches are to be summed up, there is only one."""
+    go(photographs, tiny("loop.batch_size=6", "loop.accumulate=1"), tmp_path / "one")
+    go(photographs, tiny("loop.batch_size=6", "loop.accumulate=3"), tmp_path / "three")
+    assert same(weights(tmp_path / "one"), weights(tmp_path / "three"))
+
+
+def test_a_save_at_the_end_of_an_epoch_is_resumed_into_its_validation(
+    photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine goes down between an epoch's last save and the end of its validation."""
+    settings = tiny("loop.save_minutes=0")
+    unbroken = go(photographs, settings, tmp_path / "unbroken")
+
+    def power_cut(*_: object) -> None:
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("objectness.training.loop.validate", power_cut)
+        with pytest.raises(RuntimeError, match="power cut"):
+            go(photographs, settings, tmp_path / "broken")
+    resumed = run.resume(tmp_path / "broken")
+    assert same(weights(tmp_path / "unbroken"), weights(tmp_path / "broken"))
+    assert [row["AR@100"] for row in resumed.rows] == [row["AR@100"] for row in unbroken.rows]
+
+
 class StopAt:
     """Presses Ctrl-C after an update."""
 

@@ -23,8 +23,8 @@ def require_finite(loss: RPNLoss, outputs: Outputs, names: list[str], step: int,
         return
     raise NonFiniteLossError(
         f"The loss is {float(loss.total.detach())} at step {step + 1} (learning rate {lr:.2g}): "
-        f"{_culprits(outputs, names)}. Look at these photographs, or lower optimiser.lr; the weights of the last save "
-        "are in last.safetensors."
+        f"{_culprits(outputs, names)}. Look at these photographs, or lower optimiser.lr; earlier weights "
+        "are in last.safetensors, where the run came so far."
     )
 
 

@@ -120,23 +120,25 @@ def train(
             summed: list[LossReport] = []
             for batch in batch_source:
                 batch = batch.to(device)
-                lr = settings.optimiser.lr * rate_factor(settings.schedule, progress.step, steps)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=loop.amp):
                     outputs = network(batch.pixels.to(memory_format=layout))
                 chance = batch_chance(loop.seed, progress.epoch, progress.batch)
                 report = network.loss(outputs, batch.targets, chance)
-                require_finite(report.loss, outputs, batch.names, progress.step, lr)
+                factor = rate_factor(settings.schedule, progress.step, steps)
+                require_finite(report.loss, outputs, batch.names, progress.step, settings.optimiser.lr * factor)
                 for watcher in watchers:
                     watcher.on_batch(progress.step, network, batch, report)
-                (report.loss.total / loop.accumulate).backward()
+                if not summed:  # an epoch's last update may have fewer batches to sum up
+                    share = min(loop.accumulate, batches - progress.batch)
+                (report.loss.total / share).backward()
                 summed.append(report)
                 progress.batch += 1
                 _add(progress.tally, images=len(batch.names))
-                if len(summed) < loop.accumulate and progress.batch < batches:
+                if len(summed) < share:
                     continue
 
                 for group in optimiser.param_groups:
-                    group["lr"] = group["base_lr"] * rate_factor(settings.schedule, progress.step, steps)
+                    group["lr"] = group["base_lr"] * factor
                 if settings.optimiser.clip_norm:
                     torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimiser.clip_norm)
                 optimiser.step()
@@ -153,6 +155,7 @@ def train(
                 progress.seconds += now - started
                 started = now
                 pace = progress.tally["images"] / max(1e-9, progress.tally["seconds"])
+                lr = settings.optimiser.lr * factor
                 told = Step(progress.step, steps, progress.epoch + 1, epochs, lr, objectness, box, pace)
                 for watcher in watchers:
                     watcher.on_step(told)
@@ -165,7 +168,8 @@ def train(
                 break
 
             progress.epoch, progress.batch = progress.epoch + 1, 0
-            row = _epoch_row(progress, lr)
+            last_factor = rate_factor(settings.schedule, max(0, progress.step - 1), steps)
+            row = _epoch_row(progress, settings.optimiser.lr * last_factor)
             progress.tally = {}
             last = progress.step >= steps
             if validation and (last or (loop.validate_every and progress.epoch % loop.validate_every == 0)):
