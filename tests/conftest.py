@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,15 @@ if find_spec("jaxtyping") and find_spec("beartype"):
 # A busy machine is no defect; a failure must come again, so the same examples are drawn every time.
 hypothesis.settings.register_profile("objectness", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("objectness")
+
+
+@pytest.fixture(scope="module")
+def tracing() -> Iterator[None]:
+    """Export traces the network with symbols for its lengths, which are no ints: shapes are not checked meanwhile."""
+    jaxtyping = pytest.importorskip("jaxtyping")
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

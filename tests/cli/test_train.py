@@ -19,8 +19,9 @@ TINY = [
     word
     for setting in (
         "rpn.backbone.name=test_resnet", "rpn.backbone.pretrained=false", "rpn.backbone.strides=16",
-        "rpn.backbone.pyramid_channels=0", "rpn.backbone.extra_levels=0", "rpn.head.channels=32", "rpn.anchors.sizes=24,48",
-        "rpn.images.short_side=96", "augment.crop=0", "loop.batch_size=2", "loop.workers=0", "loop.epochs=1",
+        "rpn.backbone.pyramid_channels=0", "rpn.backbone.extra_levels=0", "rpn.head.channels=32",
+        "rpn.anchors.sizes=24,48", "rpn.images.short_side=96", "augment.crop=0", "loop.batch_size=2",
+        "loop.workers=0", "loop.epochs=1",
     )
     for word in ("--set", setting)
 ]  # fmt: skip
@@ -41,6 +42,7 @@ def yolo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @needs_torch
+@pytest.mark.usefixtures("tracing")
 def test_train_evaluate_export_propose(yolo: Path, tmp_path: Path) -> None:
     trained = CliRunner().invoke(app, ["train", str(yolo), *TINY, "--seed", "7", "--json"])
     assert trained.exit_code == 0, trained.stderr

@@ -110,9 +110,7 @@ def scenes(draw: st.DrawFn) -> tuple[list[Record], dict[int, Proposals]]:
             )
         )
         if count or rng.random() < 0.5:
-            proposals[image_id] = Proposals(
-                found.astype(np.float32), scores[::-1].astype(np.float32), (480, 640)
-            )
+            proposals[image_id] = Proposals(found.astype(np.float32), scores[::-1].astype(np.float32), (480, 640))
     return records, proposals
 
 

@@ -84,9 +84,7 @@ def test_workers_and_accumulation_do_not_change_what_is_learned(photographs: Pat
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
-def test_an_updates_gradient_is_the_mean_over_the_batches_it_has(
-    photographs: Path, tiny: Tiny, tmp_path: Path
-) -> None:
+def test_an_updates_gradient_is_the_mean_over_the_batches_it_has(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     """One batch an epoch: however many batches are to be summed up, there is only one."""
     go(photographs, tiny("loop.batch_size=6", "loop.accumulate=1"), tmp_path / "one")
     go(photographs, tiny("loop.batch_size=6", "loop.accumulate=3"), tmp_path / "three")
