@@ -40,7 +40,12 @@ def paper_zf() -> RunSettings:
 
 
 def fpn_resnet50() -> RunSettings:
-    """The RPN that became the standard: ResNet-50, five-level pyramid, one logit, samples counted alike."""
+    """The RPN that became the standard: ResNet-50, five-level pyramid, one logit, samples counted alike.
+
+    Command: ``objectness train COCO --recipe fpn-resnet50`` (16 photographs an update: 8 batches of 2 summed up).
+    Hardware: a GPU with 8 GB. Time: not measured by us. AR: not measured by us; detectron2 and mmdetection report AR@1000 of
+    about .58 on COCO val2017 for these settings, trained on train2017 for 12 epochs.
+    """
     return RunSettings(
         recipe="fpn-resnet50",
         rpn=RPNSettings(
@@ -67,7 +72,12 @@ def fpn_resnet50() -> RunSettings:
 
 
 def small() -> RunSettings:
-    """A MobileNetV2 with a slim four-level pyramid at 384 px: trains usefully on two CPU cores."""
+    """A MobileNetV2 with a slim four-level pyramid at 384 px: trains usefully on two CPU cores.
+
+    Command: ``objectness train BCCD --recipe small --set rpn.backbone.pretrained=false`` (from scratch, 40 epochs of 205
+    blood-cell micrographs). Hardware: one to two CPU cores, 2 GB. Time: 29 minutes of one busy core, half of it for 95 % of
+    the recall. AR@100: .674 on the test split. What else it reached is in docs/experiments/LOG.md.
+    """
     return RunSettings(
         recipe="small",
         rpn=RPNSettings(
