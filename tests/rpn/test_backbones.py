@@ -129,7 +129,15 @@ def test_from_scratch_nothing_is_frozen() -> None:
     backbone, settings, sentence = build_backbone(BackboneSettings(name="zf", pretrained=False))
     assert settings.frozen_stages == 0
     assert frozen(backbone) == set()
-    assert sentence.startswith("The backbone zf starts from scratch. Its first stages are trained too")
+    assert sentence.startswith("The backbone zf starts from scratch. All of it is trained")
+
+
+def test_from_scratch_no_batch_norm_is_frozen_either() -> None:
+    """A norm that keeps the statistics it was born with would let the signal grow from layer to layer."""
+    given = BackboneSettings(name="test_resnet", pretrained=False, frozen_stages=0, frozen_norm=True)
+    _, settings, sentence = build_backbone(given)
+    assert not settings.frozen_norm
+    assert "nothing worth freezing" in sentence
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit"])

@@ -147,9 +147,9 @@ def build_backbone(
             for module in stage:
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad_(False)
-    elif settings.frozen_stages:
-        settings = replace(settings, frozen_stages=0)
-        sentence += " Its first stages are trained too: without loaded weights there is nothing to keep."
+    elif settings.frozen_stages or settings.frozen_norm:
+        settings = replace(settings, frozen_stages=0, frozen_norm=False)
+        sentence += " All of it is trained: without loaded weights there is nothing worth freezing."
     return backbone, settings, sentence
 
 

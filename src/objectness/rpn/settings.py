@@ -66,7 +66,8 @@ class BackboneSettings:
         frozen_stages: The first stages of the backbone that stay as they were loaded (paper, section 3.1.3:
             VGG-16 tunes conv3_1 and up, so 2). Without loaded weights nothing is frozen: there is nothing to
             keep.
-        frozen_norm: Keep the batch norms' loaded statistics (small batches on big backbones).
+        frozen_norm: Keep the batch norms' loaded statistics (small batches on big backbones); likewise only where
+            weights were loaded.
     """
 
     name: str = "vgg16"
