@@ -170,7 +170,9 @@ def test_a_killed_run_resumes_from_its_last_save_and_equals_an_unbroken_one(
         "--name",
         "k",
     ]
-    process = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    # Sums over threads round differently: as many there as here.
+    alike = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen([*command, *words], env=alike, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     state = tmp_path / "k" / STATE_FILE
     patience = time.monotonic() + 120
     while not state.exists() and process.poll() is None and time.monotonic() < patience:

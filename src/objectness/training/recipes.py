@@ -28,9 +28,9 @@ from objectness.training.settings import (
 def paper_vgg16() -> RunSettings:
     """The paper's network on VGG-16 (section 3): every number as printed.
 
-    Command: ``objectness train VOC --recipe paper-vgg16``. Hardware: a GPU with 8 GB, or patience: 3.5 s a
-    photograph on two CPU cores. Time for all 80,000 steps: not measured by us. AR: the paper prints none; 160 photographs from scratch
-    at 300 px reached AR@100 .150 on 20 photographs of BCCD (docs/experiments/LOG.md).
+    Command: ``objectness train VOC --recipe paper-vgg16``. Hardware: a GPU with 8 GB, or patience: 3.5 s for each
+    photograph on two CPU cores. Time for all 80,000 steps: not measured by us. AR: the paper prints none; 160 photos
+    from scratch at 300 px reached AR@100 .150 on 20 photographs of BCCD (docs/experiments/LOG.md).
     """
     return RunSettings(recipe="paper-vgg16", loop=LoopSettings(steps=80_000))
 
