@@ -334,7 +334,8 @@ def test_the_released_anchors_train_too(make_network: Make, tiny_settings: RPNSe
 def test_frozen_norms_keep_their_statistics(tiny_settings: RPNSettings) -> None:
     for frozen in (True, False):
         backbone = replace(tiny_settings.backbone, frozen_norm=frozen)
-        network = RegionProposalNetwork(replace(tiny_settings, backbone=backbone)).train()
+        settings = replace(tiny_settings, backbone=backbone)
+        network = RegionProposalNetwork(settings, load_weights=False).train()  # as one whose checkpoint follows
         norms = [m for m in network.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
         assert norms
         before = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
