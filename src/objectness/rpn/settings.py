@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from objectness.errors import InputError
+from objectness.settings import require
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class AnchorSettings:
     style: Literal["paper", "py-faster-rcnn"] = "paper"
 
     def __post_init__(self) -> None:
-        _require("anchors.sizes", self.sizes, "one or more lengths above 0", _positive(self.sizes))
+        require("rpn.anchors.sizes", self.sizes, "one or more lengths above 0", _positive(self.sizes))
         ratios = self.ratios_height_over_width
-        _require("anchors.ratios_height_over_width", ratios, "one or more ratios above 0", _positive(ratios))
-        _require("anchors.offset", self.offset, "a finite number", math.isfinite(self.offset))
+        require("rpn.anchors.ratios_height_over_width", ratios, "one or more ratios above 0", _positive(ratios))
+        require("rpn.anchors.offset", self.offset, "a finite number", math.isfinite(self.offset))
 
     def sizes_per_level(self, levels: int) -> tuple[tuple[float, ...], ...]:
         """Deal the sizes out to the levels, finest first.
@@ -81,9 +82,9 @@ class BackboneSettings:
 
     def __post_init__(self) -> None:
         rising = _positive(self.strides) and list(self.strides) == sorted(set(self.strides))
-        _require("backbone.strides", self.strides, "one or more strides above 0, finest first", rising)
+        require("rpn.backbone.strides", self.strides, "one or more strides above 0, finest first", rising)
         for name in ("pyramid_channels", "extra_levels", "frozen_stages"):
-            _require(f"backbone.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+            require(f"rpn.backbone.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,10 @@ class HeadSettings:
     delta_clamp: float = 4.135166556742356  # log(1000 / 16), the habit of detectors since
 
     def __post_init__(self) -> None:
-        _require("head.channels", self.channels, "at least 1", self.channels >= 1)
-        _require("head.convolutions", self.convolutions, "at least 0", self.convolutions >= 0)
-        _require("head.initial_std", self.initial_std, "at least 0", 0 <= self.initial_std < math.inf)
-        _require("head.delta_clamp", self.delta_clamp, "between 0 and 80", 0 <= self.delta_clamp <= 80)
+        require("rpn.head.channels", self.channels, "at least 1", self.channels >= 1)
+        require("rpn.head.convolutions", self.convolutions, "at least 0", self.convolutions >= 0)
+        require("rpn.head.initial_std", self.initial_std, "at least 0", 0 <= self.initial_std < math.inf)
+        require("rpn.head.delta_clamp", self.delta_clamp, "between 0 and 80", 0 <= self.delta_clamp <= 80)
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,10 @@ class MatchSettings:
 
     def __post_init__(self) -> None:
         for name in ("positive_iou", "negative_iou", "ignore_iof"):
-            _require(f"match.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+            require(f"rpn.match.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
         below = self.negative_iou <= self.positive_iou
-        _require("match.negative_iou", self.negative_iou, f"at most positive_iou, {self.positive_iou}", below)
-        _require("match.allowed_border", self.allowed_border, "a number", not math.isnan(self.allowed_border))
+        require("rpn.match.negative_iou", self.negative_iou, f"at most positive_iou, {self.positive_iou}", below)
+        require("rpn.match.allowed_border", self.allowed_border, "a number", not math.isnan(self.allowed_border))
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,9 @@ class SampleSettings:
     window_quantile: float = 0.5
 
     def __post_init__(self) -> None:
-        _require("sample.size", self.size, "at least 1", self.size >= 1)
+        require("rpn.sample.size", self.size, "at least 1", self.size >= 1)
         for name in ("positive_fraction", "random_share", "window_quantile"):
-            _require(f"sample.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+            require(f"rpn.sample.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ class LossSettings:
     smooth_l1_beta: float = 1.0
 
     def __post_init__(self) -> None:
-        _require("loss.box_weight", self.box_weight, "at least 0", 0 <= self.box_weight < math.inf)
-        _require("loss.smooth_l1_beta", self.smooth_l1_beta, "at least 0", 0 <= self.smooth_l1_beta < math.inf)
+        require("rpn.loss.box_weight", self.box_weight, "at least 0", 0 <= self.box_weight < math.inf)
+        require("rpn.loss.smooth_l1_beta", self.smooth_l1_beta, "at least 0", 0 <= self.smooth_l1_beta < math.inf)
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,9 @@ class SelectSettings:
 
     def __post_init__(self) -> None:
         for name in ("before_nms", "after_nms"):
-            _require(f"select.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        _require("select.nms_iou", self.nms_iou, "between 0 and 1", 0 <= self.nms_iou <= 1)
-        _require("select.min_size", self.min_size, "at least 0", 0 <= self.min_size < math.inf)
+            require(f"rpn.select.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        require("rpn.select.nms_iou", self.nms_iou, "between 0 and 1", 0 <= self.nms_iou <= 1)
+        require("rpn.select.min_size", self.min_size, "at least 0", 0 <= self.min_size < math.inf)
 
 
 @dataclass(frozen=True)
@@ -225,11 +226,11 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         for name in ("short_side", "long_side"):
-            _require(f"images.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
+            require(f"rpn.images.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
         mean, std = self.mean_rgb, self.std_rgb
         finite = len(mean) == 3 and all(map(math.isfinite, mean))
-        _require("images.mean_rgb", mean, "three numbers, one for each colour", finite)
-        _require("images.std_rgb", std, "three numbers above 0", len(std) == 3 and _positive(std))
+        require("rpn.images.mean_rgb", mean, "three numbers, one for each colour", finite)
+        require("rpn.images.std_rgb", std, "three numbers above 0", len(std) == 3 and _positive(std))
 
 
 @dataclass(frozen=True)
@@ -250,9 +251,3 @@ class RPNSettings:
 def _positive(numbers: Sequence[float]) -> bool:
     """Whether there is any number, and all are finite and above 0."""
     return bool(numbers) and all(0 < number < math.inf for number in numbers)
-
-
-def _require(name: str, value: object, wanted: str, fits: bool) -> None:
-    if not fits:
-        given = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-        raise InputError(f"rpn.{name} must be {wanted}; it is {given if given != '' else 'empty'}.")
