@@ -9,11 +9,12 @@ import torch
 
 from objectness.engines import Candidates, OnnxEngine
 from objectness.errors import InputError
-from objectness.export import Agreement, _agreement, export_onnx
+from objectness.export import Agreement, _agreement, _portable, export_onnx
 from objectness.proposer import load
 from objectness.rpn.checkpoint import save_network
 from objectness.rpn.engine import TorchEngine, load_engine
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.settings import BackboneSettings, RPNSettings
 from objectness.settings import override
 from objectness.training.recipes import recipe
 
@@ -84,6 +85,15 @@ def test_the_file_says_what_it_is(exported: Exported) -> None:
     assert (description.short_side, description.nms_iou, description.top) == (160, 0.7, 300)
     assert description.details["validation"] == {"AR@100": 0.1}
     assert description.details["settings"]["backbone"]["name"] == "test_resnet"
+
+
+def test_the_file_names_nothing_of_the_machine_it_was_made_on(exported: Exported) -> None:
+    held = exported.target.read_bytes()
+    for place in (Path(__file__).parents[1], Path(torch.__file__).parent, exported.target.parent):
+        assert str(place).encode() not in held
+    settings = RPNSettings(backbone=BackboneSettings(weights="/home/me/start.safetensors"))
+    assert _portable(settings).backbone.weights == "start.safetensors"
+    assert _portable(RPNSettings()) == RPNSettings()
 
 
 def test_a_graph_that_disagrees_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ non-maximum suppression stays outside so that its threshold can be chosen by the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from objectness.errors import InputError
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.engine import TorchEngine, describe_network
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.settings import RPNSettings
 from objectness.settings import to_dict
 
 _CHECKED_SIZES_HW = ((224, 320), (361, 257))
@@ -82,8 +83,10 @@ def export_onnx(checkpoint: Path, target: Path) -> list[Agreement]:
         verbose=False,
     )
     assert program is not None
-    described = describe_network(network, details | {"settings": to_dict(network.settings)})
+    described = describe_network(network, details | {"settings": to_dict(_portable(network.settings))})
     model = program.model_proto
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.functions):
+        del part.metadata_props[:]  # the exporter's traces name files of the machine that it ran on
     onnx.helper.set_model_props(model, {METADATA_KEY: described.to_json()})
     temporary = target.with_suffix(".tmp")
     onnx.save(model, temporary)
@@ -97,6 +100,14 @@ def export_onnx(checkpoint: Path, target: Path) -> list[Agreement]:
             )
     temporary.replace(target)
     return agreements
+
+
+def _portable(settings: RPNSettings) -> RPNSettings:
+    """The settings without the folder that the first weights lay in: the file goes to other machines."""
+    weights = settings.backbone.weights
+    if weights is None:
+        return settings
+    return replace(settings, backbone=replace(settings.backbone, weights=Path(weights).name))
 
 
 def compare(reference: TorchEngine, exported: OnnxEngine, seed: int = 0) -> list[Agreement]:
