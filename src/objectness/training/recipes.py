@@ -28,7 +28,7 @@ from objectness.training.settings import (
 def paper_vgg16() -> RunSettings:
     """The paper's network on VGG-16 (section 3): every number as printed.
 
-    Command: ``objectness train VOC --recipe paper-vgg16``. Hardware: a GPU with 8 GB, or patience: 3.5 s for each
+    Command: ``objectness train VOC --recipe paper-vgg16``. Hardware: a GPU, or patience: 3.5 s for each
     photograph on two CPU cores. Time for all 80,000 steps: not measured by us. AR: the paper prints none; 160 photos
     from scratch at 300 px reached AR@100 .150 on 20 photographs of BCCD (docs/experiments/LOG.md).
     """
@@ -38,7 +38,7 @@ def paper_vgg16() -> RunSettings:
 def paper_zf() -> RunSettings:
     """The paper's network on the Zeiler and Fergus model: 256-d, all layers tuned.
 
-    Command: ``objectness train VOC --recipe paper-zf``. Hardware: a GPU with 4 GB, or patience: 1 s a photograph on two
+    Command: ``objectness train VOC --recipe paper-zf``. Hardware: a GPU, or patience: 1 s a photograph on two
     CPU cores. Time for all 80,000 steps: not measured by us. AR: the paper prints none; 160 photographs from scratch
     reached AR@100 .355 on 20 photographs of BCCD (docs/experiments/LOG.md).
     """
@@ -53,7 +53,7 @@ def fpn_resnet50() -> RunSettings:
     """The RPN that became the standard: ResNet-50, five-level pyramid, one logit, samples counted alike.
 
     Command: ``objectness train COCO --recipe fpn-resnet50`` (16 photographs an update: 8 batches of 2 summed up).
-    Hardware: a GPU with 8 GB. Time and AR: not measured by us beyond a few updates on a CPU, which work; detectron2 and
+    Hardware: a GPU. Time and AR: not measured by us beyond a few updates on a CPU, which work; detectron2 and
     mmdetection report AR@1000 of about .58 on COCO val2017 for these settings, trained on train2017 for 12 epochs.
     """
     return RunSettings(
@@ -85,8 +85,8 @@ def small() -> RunSettings:
     """A MobileNetV2 with a slim four-level pyramid at 384 px: trains usefully on two CPU cores.
 
     Command: ``objectness train BCCD --recipe small --set rpn.backbone.pretrained=false`` (from scratch, 40 epochs of
-    205 blood-cell micrographs). Hardware: two CPU cores, 2 GB. Time: 29 minutes of training beside other work. AR@100:
-    .674 on the test split; .50 on the validation split after 10 minutes.
+    205 blood-cell micrographs). Hardware: two CPU cores, 2 GB. Time: 29 minutes of training, one thread beside other
+    work. AR@100: .674 on the test split; .50 on the validation split after 10 minutes.
     """
     return RunSettings(
         recipe="small",
