@@ -11,7 +11,8 @@ from objectness.cli.output import EXIT_INTERRUPTED, JsonFlag, Output, QuietFlag,
 from objectness.errors import InputError
 
 if TYPE_CHECKING:
-    from objectness.rpn.network import LossReport, RegionProposalNetwork
+    from objectness.rpn.network import RegionProposalNetwork
+    from objectness.rpn.truth import LossReport
     from objectness.training.data import Batch
     from objectness.training.loop import Step
 

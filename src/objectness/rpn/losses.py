@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
+from objectness.rpn.deltas import DELTA_CLAMP, decode, encode
 from objectness.rpn.settings import LossSettings
 
 
@@ -52,11 +54,38 @@ def smooth_l1(deltas: Float[Tensor, "P 4"], targets: Float[Tensor, "P 4"], beta:
     return F.smooth_l1_loss(deltas.float(), targets, reduction="none", beta=beta).sum(dim=1)
 
 
+def box_losses(
+    deltas: Float[Tensor, "P 4"],
+    anchors_xyxy: Float[Tensor, "P 4"],
+    boxes_xyxy: Float[Tensor, "P 4"],
+    settings: LossSettings,
+    delta_clamp: float = DELTA_CLAMP,
+) -> Float[Tensor, " P"]:
+    """How far the box of each positive is from the one it stands for: L_reg, or 1 - an IoU of some kind.
+
+    Args:
+        deltas: Predicted.
+        anchors_xyxy: That they are relative to.
+        boxes_xyxy: Wanted.
+        settings: Which loss.
+        delta_clamp: As in ``decode``; only for the IoU losses, which compare boxes.
+    """
+    if settings.box == "smooth-l1":
+        return smooth_l1(deltas, encode(boxes_xyxy, anchors_xyxy), settings.smooth_l1_beta)
+    predicted = decode(deltas, anchors_xyxy, delta_clamp)
+    match settings.box:
+        case "giou":
+            return generalized_box_iou_loss(predicted, boxes_xyxy)
+        case "diou":
+            return distance_box_iou_loss(predicted, boxes_xyxy)
+        case "ciou":
+            return complete_box_iou_loss(predicted, boxes_xyxy)
+
+
 def image_loss(
     logits: Float[Tensor, "S K"],
     labels: Int[Tensor, " S"],
-    deltas: Float[Tensor, "P 4"],
-    targets: Float[Tensor, "P 4"],
+    box_losses: Float[Tensor, " P"],
     *,
     batch_size: int,
     locations: int,
@@ -67,17 +96,16 @@ def image_loss(
     Args:
         logits: Of the sampled anchors.
         labels: 1 or 0.
-        deltas: Predicted for the positives.
-        targets: Encoded boxes of the positives.
+        box_losses: Of the positives.
         batch_size: N_cls, the size of a mini-batch (256), however many could be drawn.
         locations: N_reg, the number of anchor locations of the image (about 2,400).
-        settings: Normalisation, lambda, beta.
+        settings: Normalisation, lambda.
 
     Returns:
         Both parts; without positives the box part is exactly 0.
     """
     objectness = objectness_losses(logits, labels).sum()
-    box = smooth_l1(deltas, targets, settings.smooth_l1_beta).sum()
+    box = box_losses.sum()
     if settings.normalise == "paper":
         return RPNLoss(objectness / batch_size, settings.box_weight * box / locations)
     count = max(1, len(labels))

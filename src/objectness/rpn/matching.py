@@ -69,7 +69,7 @@ def match(
         labels = matches.labels.clone()
         background = torch.nonzero(labels == NEGATIVE).flatten()
         for rows in background.split(_rows_a_chunk(len(ignore_xyxy))):
-            covered = _inside_fraction(taking_part[rows], ignore_xyxy)
+            covered = inside_fraction(taking_part[rows], ignore_xyxy)
             labels[rows[covered > settings.ignore_iof]] = IGNORED
         matches = Matches(labels, matches.box_index, matches.iou)
     if kept is None:
@@ -130,7 +130,7 @@ def _rows_a_chunk(columns: int) -> int:
     return max(1, _CHUNK_PAIRS // max(1, columns))
 
 
-def _inside_fraction(boxes_xyxy: Float[Tensor, "C 4"], regions_xyxy: Float[Tensor, "R 4"]) -> Float[Tensor, " C"]:
+def inside_fraction(boxes_xyxy: Float[Tensor, "C 4"], regions_xyxy: Float[Tensor, "R 4"]) -> Float[Tensor, " C"]:
     """The largest share of each box's own area that lies in one of the regions."""
     top_left = torch.maximum(boxes_xyxy[:, None, :2], regions_xyxy[None, :, :2])
     bottom_right = torch.minimum(boxes_xyxy[:, None, 2:], regions_xyxy[None, :, 2:])

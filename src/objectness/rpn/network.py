@@ -10,21 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
 from objectness.errors import InputError
+from objectness.rpn.aligned import aligned_loss
 from objectness.rpn.anchors import anchors_per_cell, inside_image, level_anchors
 from objectness.rpn.backbones import build_backbone
-from objectness.rpn.deltas import encode
 from objectness.rpn.heads import RPNHead
-from objectness.rpn.losses import RPNLoss, image_loss, mean_loss, objectness_losses
-from objectness.rpn.matching import Matches, match
-from objectness.rpn.sampling import Evidence, Sample, sampler_of, window_rank
+from objectness.rpn.sampled import sampled_loss
+from objectness.rpn.sampling import window_rank
 from objectness.rpn.selection import Selection, candidates, suppress
-from objectness.rpn.settings import RPNSettings, SelectSettings
+from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings
+from objectness.rpn.truth import Answer, LossReport, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,38 +44,6 @@ class Outputs:
     def maps_hw(self) -> list[tuple[int, int]]:
         """(H, W) of each level's map."""
         return [(level.shape[2], level.shape[3]) for level in self.features]
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """The truth about one image, in the pixels that the network sees.
-
-    Attributes:
-        boxes_xyxy: ``float32 (G, 4)`` objects; none is valid.
-        ignore_xyxy: ``float32 (R, 4)`` crowd and ignore regions.
-        size_hw: (height, width) of the image without the batch's padding.
-    """
-
-    boxes_xyxy: Float[Tensor, "G 4"]
-    ignore_xyxy: Float[Tensor, "R 4"]
-    size_hw: tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class LossReport:
-    """The loss of a batch, and how it came about, for drawing.
-
-    Attributes:
-        loss: Mean over the images.
-        anchors_xyxy: ``(M, 4)`` anchors of all levels.
-        samples: The mini-batch of each image, as indices of anchors.
-        matches: What the anchors stood for in each image.
-    """
-
-    loss: RPNLoss
-    anchors_xyxy: Float[Tensor, "M 4"]
-    samples: list[Sample]
-    matches: list[Matches]
 
 
 class RegionProposalNetwork(nn.Module):
@@ -106,6 +73,7 @@ class RegionProposalNetwork(nn.Module):
             self.pyramid: nn.Module | None = FeaturePyramidNetwork(channels, width)
             strides += [strides[-1] * 2 ** (i + 1) for i in range(settings.backbone.extra_levels)]
             channels = [width] * len(strides)
+            self.extra = nn.ModuleList(_extra_level(settings.backbone) for _ in range(settings.backbone.extra_levels))
         elif settings.backbone.extra_levels or len(set(channels)) > 1:
             raise InputError(
                 f"One head is shared over the levels, which have {channels} channels here: set "
@@ -113,8 +81,9 @@ class RegionProposalNetwork(nn.Module):
             )
         else:
             self.pyramid = None
+            self.extra = nn.ModuleList()
         self.strides = tuple(strides)
-        self.head = RPNHead(channels[0], anchors_per_cell(settings.anchors, len(strides)), settings.head)
+        self.head = RPNHead(channels[0], anchors_per_cell(settings.anchors, len(strides)), len(strides), settings.head)
         self.mean: Tensor
         self.std: Tensor
         for name, numbers in (("mean", settings.images.mean_rgb), ("std", settings.images.std_rgb)):
@@ -136,8 +105,8 @@ class RegionProposalNetwork(nn.Module):
         if self.pyramid is not None:
             named = self.pyramid({str(level): feature_map for level, feature_map in enumerate(maps)})
             maps = list(named.values())
-            for _ in range(self.settings.backbone.extra_levels):
-                maps.append(F.max_pool2d(maps[-1], kernel_size=1, stride=2))
+            for extra in self.extra:
+                maps.append(extra(maps[-1]))
         logits, deltas = self.head(maps)
         return Outputs(logits, deltas, maps)
 
@@ -148,39 +117,29 @@ class RegionProposalNetwork(nn.Module):
         return level_anchors(self.settings.anchors, maps_hw, self.strides, device)
 
     def loss(self, outputs: Outputs, targets: Sequence[Target], generator: torch.Generator) -> LossReport:
-        """Match, sample and compare, image by image; ``generator`` (CPU) decides what is drawn by chance."""
+        """Compare with the truth by the objective of the settings; ``generator`` (CPU) decides what chance decides."""
         levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
         anchors = torch.cat(levels)
         logits, deltas = torch.cat(outputs.logits, dim=1), torch.cat(outputs.deltas, dim=1)
-        losses, samples, all_matches = [], [], []
-        for index, target in enumerate(targets):
-            kept = self._taking_part(anchors, target.size_hw)
-            matches = match(anchors, target.boxes_xyxy, target.ignore_xyxy, self.settings.match, kept)
-            ranks = self._window_ranks(outputs, index, target.size_hw)
-            evidence = Evidence(matches, self._negative_losses(logits[index]), ranks)
-            sample = sampler_of(self.settings.sample)(evidence, self.settings.sample, generator)
-            chosen = torch.cat([sample.positives, sample.negatives])
-            labels = torch.cat([torch.ones_like(sample.positives), torch.zeros_like(sample.negatives)])
-            # Indexing an empty ground truth would fail although nothing is asked of it.
-            wanted = (
-                target.boxes_xyxy[matches.box_index[sample.positives]]
-                if len(sample.positives)
-                else anchors[sample.positives]
+        answers = [
+            Answer(
+                logits[index],
+                deltas[index],
+                self._taking_part(anchors, target.size_hw),
+                self._window_ranks(outputs, index, target.size_hw),
+                self._locations(target.size_hw),
+                target,
             )
-            losses.append(
-                image_loss(
-                    logits[index, chosen],
-                    labels,
-                    deltas[index, sample.positives],
-                    encode(wanted, anchors[sample.positives]),
-                    batch_size=self.settings.sample.size,
-                    locations=self._locations(target.size_hw),
-                    settings=self.settings.loss,
-                )
-            )
-            samples.append(sample)
-            all_matches.append(matches)
-        return LossReport(mean_loss(losses), anchors, samples, all_matches)
+            for index, target in enumerate(targets)
+        ]
+        match self.settings.loss.objective:
+            case "sampled":
+                return sampled_loss(anchors, answers, self.settings, generator)
+            case "aligned":
+                cells = [
+                    anchors.new_full((len(level),), side) for level, side in zip(levels, self.strides, strict=True)
+                ]
+                return aligned_loss(anchors, torch.cat(cells), answers, self.settings)
 
     def propose(
         self, outputs: Outputs, sizes_hw: Sequence[tuple[int, int]], settings: SelectSettings | None = None
@@ -229,10 +188,6 @@ class RegionProposalNetwork(nn.Module):
         """N_reg: the anchor locations of an image of this size, over all levels."""
         return sum(-(-size_hw[0] // stride) * -(-size_hw[1] // stride) for stride in self.strides)
 
-    def _negative_losses(self, logits: Float[Tensor, "M K"]) -> Float[Tensor, " M"]:
-        labels = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
-        return objectness_losses(logits.detach(), labels)
-
     def _window_ranks(self, outputs: Outputs, index: int, size_hw: tuple[int, int]) -> Float[Tensor, " M"]:
         if self.settings.sample.sampler != "hard-window":  # the others never look
             count = sum(level.shape[1] for level in outputs.logits)
@@ -244,3 +199,12 @@ class RegionProposalNetwork(nn.Module):
                 for level, stride in zip(outputs.features, self.strides, strict=True)
             ]
         )
+
+
+def _extra_level(settings: BackboneSettings) -> nn.Module:
+    """From a level of the pyramid to the one above it, of twice the stride."""
+    match settings.extra_by:
+        case "pool":
+            return nn.MaxPool2d(kernel_size=1, stride=2)
+        case "convolution":
+            return nn.Conv2d(settings.pyramid_channels, settings.pyramid_channels, kernel_size=3, stride=2, padding=1)

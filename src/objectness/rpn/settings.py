@@ -62,6 +62,8 @@ class BackboneSettings:
         strides: Strides of the maps used, from the backbone's own; each one is a level.
         pyramid_channels: Join the levels by a feature pyramid of this width; 0 leaves them alone.
         extra_levels: Coarser levels on top of the pyramid, each half the one below.
+        extra_by: "pool" takes every second cell of the level below, as the standard RPN does; "convolution" is a
+            3 x 3 window of stride 2 with weights of its own (RetinaNet, FCOS).
         pretrained: Start from ImageNet weights through timm, where the machine can reach them.
         weights: A safetensors file to start from instead.
         frozen_stages: The first stages of the backbone that stay as they were loaded (paper, section 3.1.3:
@@ -75,6 +77,7 @@ class BackboneSettings:
     strides: tuple[int, ...] = (16,)
     pyramid_channels: int = 0
     extra_levels: int = 0
+    extra_by: Literal["pool", "convolution"] = "pool"
     pretrained: bool = True
     weights: str | None = None
     frozen_stages: int = 2
@@ -94,21 +97,30 @@ class HeadSettings:
     Attributes:
         channels: Width of the intermediate layer: 512 for VGG-16, 256 for ZF.
         convolutions: How many 3 x 3 convolutions before the two siblings.
+        own_convolutions: How many more each of the siblings has to itself.
+        norm: "batch" follows each of these convolutions by a batch norm, whose statistics each level has to itself.
         two_class: Two logits an anchor and a softmax, as in the paper; else one logit and a sigmoid (its
             footnote).
         initial_std: New layers are drawn from N(0, initial_std).
+        initial_score: What an untrained network answers everywhere; dense objectives start low, because most
+            anchors show background (RetinaNet).
         delta_clamp: tw and th are decoded up to this: exp of it is the most that a box outgrows its anchor.
     """
 
     channels: int = 512
     convolutions: int = 1
+    own_convolutions: int = 0
+    norm: Literal["none", "batch"] = "none"
     two_class: bool = True
     initial_std: float = 0.01
+    initial_score: float = 0.5
     delta_clamp: float = 4.135166556742356  # log(1000 / 16), the habit of detectors since
 
     def __post_init__(self) -> None:
         require("rpn.head.channels", self.channels, "at least 1", self.channels >= 1)
-        require("rpn.head.convolutions", self.convolutions, "at least 0", self.convolutions >= 0)
+        for name in ("convolutions", "own_convolutions"):
+            require(f"rpn.head.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+        require("rpn.head.initial_score", self.initial_score, "between 0 and 1, exclusive", 0 < self.initial_score < 1)
         require("rpn.head.initial_std", self.initial_std, "at least 0", 0 <= self.initial_std < math.inf)
         require("rpn.head.delta_clamp", self.delta_clamp, "between 0 and 80", 0 <= self.delta_clamp <= 80)
 
@@ -166,18 +178,52 @@ class SampleSettings:
 
 
 @dataclass(frozen=True)
+class AlignSettings:
+    """Which anchors stand for a box where every anchor is trained ("aligned" objective): the task alignment of TOOD.
+
+    An anchor centred in a box is worth ``score ** score_power * iou ** iou_power`` to it, with the score and the
+    overlap that the network gives it now; the best few are positive, and what the score is to say is that
+    worth, scaled so that the best of a box is asked for its overlap. So a score says how well the box fits.
+
+    Attributes:
+        positives: Anchors at most that stand for one box.
+        score_power: See above.
+        iou_power: See above.
+        focus: Each anchor's log loss is weighted by ``|target - score| ** focus``, so that the many easy ones
+            do not drown the others (generalised focal loss); 0 weighs all alike.
+    """
+
+    positives: int = 10
+    score_power: float = 1.0
+    iou_power: float = 6.0
+    focus: float = 2.0
+
+    def __post_init__(self) -> None:
+        require("rpn.align.positives", self.positives, "at least 1", self.positives >= 1)
+        for name in ("score_power", "iou_power", "focus"):
+            require(f"rpn.align.{name}", getattr(self, name), "at least 0", 0 <= getattr(self, name) < math.inf)
+
+
+@dataclass(frozen=True)
 class LossSettings:
     """L = 1/N_cls sum L_cls + lambda 1/N_reg sum p* smoothL1 (paper, equation 1).
 
     Attributes:
+        objective: "sampled" is the paper's: anchors are matched by their own overlap and a mini-batch of them is
+            drawn. "aligned" trains every anchor of the image: see ``AlignSettings``; it divides both parts by the
+            sum of the targets, whatever ``normalise`` says.
         normalise: "paper" divides by N_cls = the mini-batch size and N_reg = the number of anchor locations;
             "samples" divides both by the number of samples, as the released code does with box_weight 1.
         box_weight: lambda.
+        box: "smooth-l1" compares deltas, as the paper does; "giou", "diou" and "ciou" compare the boxes that they
+            mean by generalised, distance or complete IoU.
         smooth_l1_beta: Where the smooth L1 loss turns from square to linear (released code: 1/9).
     """
 
+    objective: Literal["sampled", "aligned"] = "sampled"
     normalise: Literal["paper", "samples"] = "paper"
     box_weight: float = 10.0
+    box: Literal["smooth-l1", "giou", "diou", "ciou"] = "smooth-l1"
     smooth_l1_beta: float = 1.0
 
     def __post_init__(self) -> None:
@@ -243,6 +289,7 @@ class RPNSettings:
     anchors: AnchorSettings = field(default_factory=AnchorSettings)
     match: MatchSettings = field(default_factory=MatchSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
+    align: AlignSettings = field(default_factory=AlignSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     select: SelectSettings = field(default_factory=SelectSettings)
     select_train: SelectSettings = field(default_factory=lambda: SelectSettings(before_nms=12000, after_nms=2000))

@@ -5,6 +5,7 @@ N boxes. Pixels are RGB ``uint8 (H, W, 3)``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from objectness.boxes import area, clip
 from objectness.images import fit_size_hw, resize
 from objectness.rpn.settings import ImageSettings
 from objectness.training.settings import AugmentSettings
+
+_MOSAIC_CENTRE = (0.35, 0.65)  # of the side: no quarter is so thin that it shows nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +44,16 @@ def fit(example: Example, images: ImageSettings, scale: float = 1.0) -> Example:
 
 
 def augment(
-    example: Example, images: ImageSettings, settings: AugmentSettings, generator: np.random.Generator
+    examples: Sequence[Example], images: ImageSettings, settings: AugmentSettings, generator: np.random.Generator
 ) -> Example:
-    """One random variation, resized to what the network sees."""
-    low, high = settings.scale
-    scale = float(np.exp(generator.uniform(np.log(low), np.log(high))))
-    example = fit(example, images, scale)
-    if settings.crop:
-        example = crop(example, settings.crop, settings.keep_visible, generator)
+    """One random variation, resized to what the network sees: of a single photograph, or of four a mosaic."""
+    if len(examples) == 1:
+        example = fit(examples[0], images, _scale(settings, generator))
+        if settings.crop:
+            example = crop(example, (settings.crop, settings.crop), settings.keep_visible, generator)
+    else:
+        fitted = [fit(one, images, settings.mosaic_shrink * _scale(settings, generator)) for one in examples]
+        example = mosaic(fitted, settings.crop, settings.keep_visible, generator)
     if generator.random() < settings.flip:
         example = mirror(example)
     if generator.random() < settings.flip_vertical:
@@ -56,6 +61,26 @@ def augment(
     if settings.colour:
         example = recolour(example, settings.colour, generator)
     return example
+
+
+def mosaic(examples: Sequence[Example], side: int, keep_visible: float, generator: np.random.Generator) -> Example:
+    """Four photographs around a random point of a square; each is cut to its quarter, or stays smaller.
+
+    What no photograph covers is grey, as the padding of a batch.
+    """
+    x, y = (int(side * generator.uniform(*_MOSAIC_CENTRE)) for _ in range(2))
+    pixels = np.full((side, side, 3), 114, dtype=np.uint8)
+    boxes, ignore = [], []
+    for index, example in enumerate(examples):
+        right, below = index % 2 == 1, index >= 2
+        room_hw = (side - y if below else y, side - x if right else x)
+        cut = crop(example, room_hw, keep_visible, generator)
+        height, width = cut.pixels.shape[:2]
+        left, top = x if right else x - width, y if below else y - height
+        pixels[top : top + height, left : left + width] = cut.pixels
+        boxes.append(cut.boxes_xyxy + np.array([left, top, left, top], dtype=np.float32))
+        ignore.append(cut.ignore)
+    return Example(pixels, np.concatenate(boxes), np.concatenate(ignore))
 
 
 def mirror(example: Example, vertical: bool = False) -> Example:
@@ -68,16 +93,16 @@ def mirror(example: Example, vertical: bool = False) -> Example:
     return Example(np.ascontiguousarray(np.flip(example.pixels, axis)), boxes, example.ignore)
 
 
-def crop(example: Example, side: int, keep_visible: float, generator: np.random.Generator) -> Example:
-    """A random window of at most ``side`` x ``side``; a smaller photograph stays smaller, and the batch pads it.
+def crop(example: Example, most_hw: tuple[int, int], keep_visible: float, generator: np.random.Generator) -> Example:
+    """A random window of at most (height, width); a smaller photograph stays smaller, and the batch pads it.
 
     Boxes are cut at the window; those cut away altogether are dropped, and those of which less than
     ``keep_visible`` is left become ignore regions: neither object nor background.
     """
     height, width = example.pixels.shape[:2]
-    top = int(generator.integers(0, max(0, height - side) + 1))
-    left = int(generator.integers(0, max(0, width - side) + 1))
-    pixels = example.pixels[top : top + side, left : left + side]
+    top = int(generator.integers(0, max(0, height - most_hw[0]) + 1))
+    left = int(generator.integers(0, max(0, width - most_hw[1]) + 1))
+    pixels = example.pixels[top : top + most_hw[0], left : left + most_hw[1]]
     shift = np.array([left, top, left, top], dtype=np.float32)
     boxes = clip(example.boxes_xyxy - shift, pixels.shape[:2])
     left_over = area(boxes) / np.maximum(area(example.boxes_xyxy), 1e-6)
@@ -92,3 +117,8 @@ def recolour(example: Example, strength: float, generator: np.random.Generator) 
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         picture = enhancer(picture).enhance(float(generator.uniform(1 - strength, 1 + strength)))
     return Example(np.asarray(picture), example.boxes_xyxy, example.ignore)
+
+
+def _scale(settings: AugmentSettings, generator: np.random.Generator) -> float:
+    low, high = settings.scale
+    return float(np.exp(generator.uniform(np.log(low), np.log(high))))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from objectness.datasets.records import Record
 from objectness.images import open_upright
-from objectness.rpn.network import Target
+from objectness.rpn.truth import Target
 from objectness.training.augment import Example, augment
 from objectness.training.settings import LoopSettings, RunSettings
 
@@ -53,10 +53,21 @@ class TrainingPhotographs(Dataset[tuple[Example, str]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Example, str]:
         epoch, index = key
+        settings = self._settings
+        generator = np.random.default_rng((settings.loop.seed, epoch, index))
+        chosen = [index]
+        if (
+            epoch < settings.augment.mosaic_until * settings.loop.epochs
+            and generator.random() < settings.augment.mosaic
+        ):
+            chosen += generator.integers(0, len(self._records), size=3).tolist()
+        examples = [self._read(one) for one in chosen]
+        example = augment(examples, settings.rpn.images, settings.augment, generator)
+        return example, str(self._records[index].path)
+
+    def _read(self, index: int) -> Example:
         record = self._records[index]
-        generator = np.random.default_rng((self._settings.loop.seed, epoch, index))
-        example = Example(open_upright(record.path), record.boxes_xyxy, record.ignore)
-        return augment(example, self._settings.rpn.images, self._settings.augment, generator), str(record.path)
+        return Example(open_upright(record.path), record.boxes_xyxy, record.ignore)
 
 
 def epoch_order(count: int, settings: LoopSettings, epoch: int) -> list[int]:

@@ -15,7 +15,8 @@ import torch
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import save_network
-from objectness.rpn.network import LossReport, RegionProposalNetwork
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.truth import LossReport
 from objectness.training.data import Batch, batch_chance, batches_an_epoch, epoch_batches
 from objectness.training.finite import require_finite
 from objectness.training.optimise import build_optimiser, rate_factor, update_average

@@ -49,6 +49,9 @@ def rate_factor(settings: ScheduleSettings, step: int, steps: int) -> float:
             share = min(1.0, step / max(1, steps))
             cosine = (1 + math.cos(math.pi * share)) / 2
             return warmup * (settings.final_factor + (1 - settings.final_factor) * cosine)
+        case "trapezoid":
+            left = min(1.0, (1 - step / max(1, steps)) / (1 - settings.fall_from))
+            return warmup * (settings.final_factor + (1 - settings.final_factor) * max(0.0, left))
 
 
 @torch.no_grad()

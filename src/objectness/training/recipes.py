@@ -114,11 +114,45 @@ def small() -> RunSettings:
     )
 
 
+def aligned() -> RunSettings:
+    """One anchor a cell, every anchor trained, scores that say how well the box fits: recall above the standard RPN.
+
+    The network of ``small`` with the head of today's one-stage detectors and the objective of TOOD (``AlignSettings``).
+    """
+    return RunSettings(
+        recipe="aligned",
+        rpn=RPNSettings(
+            images=ImageSettings(short_side=384, long_side=640),
+            backbone=BackboneSettings(
+                name="mobilenetv2_100",
+                strides=(8, 16, 32),
+                pyramid_channels=96,
+                extra_levels=1,
+                extra_by="convolution",
+                frozen_stages=0,
+            ),
+            head=HeadSettings(
+                channels=96, own_convolutions=1, norm="batch", two_class=False, initial_std=0.03, initial_score=0.02
+            ),
+            anchors=AnchorSettings(sizes=(24.0, 56.0, 120.0, 256.0), ratios_height_over_width=(1.0,), offset=0.5),
+            match=MatchSettings(drop_cross_boundary=False),
+            loss=LossSettings(objective="aligned", box="giou", box_weight=2.0),
+            select=SelectSettings(before_nms=1000, after_nms=300),
+            select_train=SelectSettings(before_nms=2000, after_nms=2000),
+        ),
+        optimiser=OptimiserSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
+        schedule=ScheduleSettings(kind="cosine", warmup_steps=200),
+        augment=AugmentSettings(scale=(0.5, 1.3), crop=384, colour=0.2, mosaic=0.5),
+        loop=LoopSettings(epochs=40, batch_size=8, ema=0.999),
+    )
+
+
 RECIPES: dict[str, Callable[[], RunSettings]] = {
     "paper-vgg16": paper_vgg16,
     "paper-zf": paper_zf,
     "fpn-resnet50": fpn_resnet50,
     "small": small,
+    "aligned": aligned,
 }
 
 

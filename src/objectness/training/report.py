@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from objectness.drawing import contact_sheet, draw_samples
-from objectness.rpn.network import LossReport, RegionProposalNetwork
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.truth import LossReport
 from objectness.training.data import Batch
 from objectness.training.loop import Step
 

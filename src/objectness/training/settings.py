@@ -40,23 +40,27 @@ class ScheduleSettings:
     """How the learning rate moves; the defaults are the paper's 60k mini-batches, then a tenth for 20k.
 
     Attributes:
-        kind: "step" or "cosine".
+        kind: "step", "cosine", or "trapezoid": level, then falling in a straight line to ``final_factor``; a run can
+            be prolonged from any point of the level part.
         warmup_steps: The rate rises linearly over these first.
         step_at: "step": fractions of all steps after which the rate is multiplied by ``step_factor``.
         step_factor: See there.
-        final_factor: "cosine": the last rate as a fraction of the highest.
+        fall_from: "trapezoid": the fraction of all steps after which the rate falls.
+        final_factor: "cosine" and "trapezoid": the last rate as a fraction of the highest.
     """
 
-    kind: Literal["step", "cosine"] = "step"
+    kind: Literal["step", "cosine", "trapezoid"] = "step"
     warmup_steps: int = 0
     step_at: tuple[float, ...] = (0.75,)
     step_factor: float = 0.1
+    fall_from: float = 0.8
     final_factor: float = 0.01
 
     def __post_init__(self) -> None:
         require("schedule.warmup_steps", self.warmup_steps, "at least 0", self.warmup_steps >= 0)
         within = all(0 <= fraction <= 1 for fraction in self.step_at)
         require("schedule.step_at", self.step_at, "fractions between 0 and 1", within)
+        require("schedule.fall_from", self.fall_from, "at least 0 and below 1", 0 <= self.fall_from < 1)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,12 @@ class AugmentSettings:
         crop: Cut a square of at most this many pixels a side out of the scaled image; 0 keeps it whole.
         keep_visible: A box of which a crop leaves less than this share becomes an ignore region.
         colour: Strength of brightness, contrast and saturation changes.
+        mosaic: Probability that a training photograph is made of four, each at ``mosaic_shrink`` times the drawn
+            scale, set around a point of a square of ``crop`` pixels: more objects for the same time, and large ones
+            whole.
+        mosaic_shrink: See there.
+        mosaic_until: Share of the epochs after which there are no more of them, so that the network ends on
+            photographs as it will meet them.
     """
 
     flip: float = 0.5
@@ -78,13 +88,18 @@ class AugmentSettings:
     crop: int = 0
     keep_visible: float = 0.4
     colour: float = 0.0
+    mosaic: float = 0.0
+    mosaic_shrink: float = 0.6
+    mosaic_until: float = 0.9
 
     def __post_init__(self) -> None:
-        for name in ("flip", "flip_vertical", "keep_visible", "colour"):
+        for name in ("flip", "flip_vertical", "keep_visible", "colour", "mosaic", "mosaic_until"):
             require(f"augment.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
         rising = len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1]
         require("augment.scale", self.scale, "two numbers above 0, the smaller first", rising)
         require("augment.crop", self.crop, "0 or at least 32", self.crop == 0 or self.crop >= 32)
+        require("augment.mosaic", self.mosaic, "0 where augment.crop is 0", not self.mosaic or self.crop > 0)
+        require("augment.mosaic_shrink", self.mosaic_shrink, "above 0", self.mosaic_shrink > 0)
 
 
 @dataclass(frozen=True)
