@@ -6,6 +6,7 @@ from torch import nn
 
 from objectness.rpn.anchors import grid_anchors
 from objectness.rpn.heads import RPNHead
+from objectness.rpn.losses import objectness_margin
 from objectness.rpn.settings import HeadSettings
 
 
@@ -14,28 +15,28 @@ def count(module: nn.Module, name: str) -> int:
 
 
 def test_the_papers_parameters_for_vgg() -> None:
-    head = RPNHead(512, 9, HeadSettings())
+    head = RPNHead(512, 9, 1, HeadSettings())
     output = count(head, "objectness") + count(head, "deltas")
     assert output == 512 * (4 + 2) * 9 == 27_648  # 2.8e4
     assert output + count(head, "windows") == 2_386_944  # 2.4e6
 
 
 def test_the_zf_head_is_256_wide() -> None:
-    head = RPNHead(256, 9, HeadSettings(channels=256))
+    head = RPNHead(256, 9, 1, HeadSettings(channels=256))
     assert count(head, "windows") == 3 * 3 * 256 * 256
     assert count(head, "objectness") + count(head, "deltas") == 256 * 6 * 9
 
 
 def test_new_layers_are_drawn_from_a_normal_with_deviation_a_hundredth() -> None:
     torch.manual_seed(0)
-    head = RPNHead(64, 9, HeadSettings(channels=128))
+    head = RPNHead(64, 9, 1, HeadSettings(channels=128))
     for key, parameter in head.named_parameters():
         if key.endswith("bias"):
             assert parameter.abs().max() == 0
         else:
             assert parameter.std().item() == pytest.approx(0.01, rel=0.05)
             assert parameter.mean().item() == pytest.approx(0, abs=0.001)
-    other = RPNHead(64, 9, HeadSettings(channels=128, initial_std=0.1))
+    other = RPNHead(64, 9, 1, HeadSettings(channels=128, initial_std=0.1))
     assert other.objectness.weight.std().item() == pytest.approx(0.1, rel=0.1)
 
 
@@ -43,7 +44,7 @@ def test_new_layers_are_drawn_from_a_normal_with_deviation_a_hundredth() -> None
 def test_outputs_come_in_the_order_of_the_anchors(two_class: bool) -> None:
     """One anchor of one cell is singled out: its logit and its delta stand where grid_anchors puts its box."""
     k, (rows, columns), (anchor, row, column) = 3, (4, 5), (1, 2, 3)
-    head = RPNHead(1, k, HeadSettings(convolutions=0, two_class=two_class))
+    head = RPNHead(1, k, 1, HeadSettings(convolutions=0, two_class=two_class))
     for layer in (head.objectness, head.deltas):
         nn.init.zeros_(layer.weight)
     values = 2 if two_class else 1
@@ -67,7 +68,7 @@ def test_outputs_come_in_the_order_of_the_anchors(two_class: bool) -> None:
 
 def test_one_head_serves_all_levels() -> None:
     torch.manual_seed(0)
-    head = RPNHead(4, 2, HeadSettings(channels=8, initial_std=0.5))
+    head = RPNHead(4, 2, 2, HeadSettings(channels=8, initial_std=0.5))
     fine, coarse = torch.rand(1, 4, 6, 6), torch.rand(1, 4, 3, 3)
     logits, deltas = head([fine, coarse])
     assert [level.shape for level in logits] == [(1, 72, 2), (1, 18, 2)]
@@ -78,7 +79,36 @@ def test_one_head_serves_all_levels() -> None:
 
 
 def test_more_convolutions() -> None:
-    head = RPNHead(4, 1, HeadSettings(channels=8, convolutions=3))
-    assert [layer.in_channels for layer in head.windows] == [4, 8, 8]
+    head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=3))
+    assert [window.convolution.in_channels for window in head.windows] == [4, 8, 8]
     logits, _ = head([torch.rand(1, 4, 3, 3)])
     assert logits[0].shape == (1, 9, 2)
+
+
+def test_siblings_have_windows_of_their_own() -> None:
+    torch.manual_seed(0)
+    head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=0, own_convolutions=2, initial_std=0.5))
+    feature_map = torch.rand(1, 4, 3, 3)
+    (logits,), (deltas,) = head([feature_map])
+    with torch.no_grad():
+        head.objectness_windows[1].convolution.weight.zero_()
+    (other_logits,), (same_deltas,) = head([feature_map])
+    assert not torch.equal(logits, other_logits)
+    assert torch.equal(deltas, same_deltas)
+
+
+def test_each_level_has_statistics_of_its_own_and_shares_the_window() -> None:
+    torch.manual_seed(0)
+    head = RPNHead(4, 1, 2, HeadSettings(channels=8, norm="batch", initial_std=0.5)).train()
+    head([torch.rand(2, 4, 6, 6), 10 + torch.rand(2, 4, 3, 3)])
+    fine, coarse = head.windows[0].norms
+    assert not torch.allclose(fine.running_mean, coarse.running_mean)
+    assert head.windows[0].convolution.bias is None  # the norm's own would only double it
+    assert len([layer for layer in head.modules() if isinstance(layer, torch.nn.Conv2d)]) == 3
+
+
+@pytest.mark.parametrize("two_class", [True, False])
+def test_an_untrained_network_answers_the_initial_score(two_class: bool) -> None:
+    head = RPNHead(4, 3, 1, HeadSettings(channels=8, two_class=two_class, initial_score=0.02))
+    (logits,), _ = head([torch.zeros(1, 4, 2, 2)])
+    assert torch.sigmoid(objectness_margin(logits[0])).tolist() == pytest.approx([0.02] * 12)

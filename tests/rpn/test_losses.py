@@ -9,6 +9,7 @@ from torch import Tensor
 
 from objectness.rpn.losses import (
     RPNLoss,
+    box_losses,
     image_loss,
     mean_loss,
     objectness_losses,
@@ -30,7 +31,9 @@ def test_an_empty_mini_batch_costs_nothing(normalise: str, width: int) -> None:
     logits, deltas = leaf([], width), leaf([], 4)
     settings = LossSettings(normalise=normalise)  # type: ignore[arg-type]
     labels = torch.zeros(0, dtype=torch.int64)
-    loss = image_loss(logits, labels, deltas, torch.zeros(0, 4), batch_size=256, locations=2400, settings=settings)
+    loss = image_loss(
+        logits, labels, smooth_l1(deltas, torch.zeros(0, 4)), batch_size=256, locations=2400, settings=settings
+    )
     assert (loss.objectness.item(), loss.box.item(), loss.total.item()) == (0, 0, 0)
     loss.total.backward()
     assert logits.grad is not None
@@ -42,7 +45,9 @@ def test_without_positives_the_box_part_is_exactly_0(normalise: str) -> None:
     logits, deltas = leaf([[3.0], [-2.0]], 1), leaf([], 4)
     settings = LossSettings(normalise=normalise)  # type: ignore[arg-type]
     labels = torch.zeros(2, dtype=torch.int64)
-    loss = image_loss(logits, labels, deltas, torch.zeros(0, 4), batch_size=256, locations=2400, settings=settings)
+    loss = image_loss(
+        logits, labels, smooth_l1(deltas, torch.zeros(0, 4)), batch_size=256, locations=2400, settings=settings
+    )
     assert loss.box.item() == 0
     assert loss.objectness.item() > 0
     loss.total.backward()
@@ -56,7 +61,7 @@ def test_equation_1_by_hand() -> None:
     """Two anchors at log 2 each over N_cls = 256; one positive off by 2 and 0.5 over N_reg = 2400, lambda = 10."""
     logits = torch.zeros(2, 2)
     deltas = torch.tensor([[2.0, 0.5, 0.0, 0.0]])
-    loss = image_loss(logits, torch.tensor([1, 0]), deltas, torch.zeros(1, 4), **PAPER)
+    loss = image_loss(logits, torch.tensor([1, 0]), smooth_l1(deltas, torch.zeros(1, 4)), **PAPER)
     assert loss.objectness.item() == pytest.approx(2 * math.log(2) / 256)
     assert loss.box.item() == pytest.approx(10 * (1.5 + 0.125) / 2400)
     assert loss.total.item() == pytest.approx(2 * math.log(2) / 256 + 16.25 / 2400)
@@ -74,8 +79,7 @@ def test_lambda_weighs_the_box_part_alone() -> None:
         image_loss(
             logits,
             torch.tensor([1, 0]),
-            deltas,
-            torch.zeros(1, 4),
+            smooth_l1(deltas, torch.zeros(1, 4)),
             batch_size=256,
             locations=2400,
             settings=LossSettings(box_weight=weight),
@@ -92,7 +96,8 @@ def test_samples_divides_both_parts_by_the_mini_batch() -> None:
     labels = torch.tensor([1] * 128 + [0] * 128)
     deltas = torch.ones(128, 4)
     settings = LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=1 / 9)
-    loss = image_loss(logits, labels, deltas, torch.zeros(128, 4), batch_size=256, locations=1, settings=settings)
+    boxes = smooth_l1(deltas, torch.zeros(128, 4), 1 / 9)
+    loss = image_loss(logits, labels, boxes, batch_size=256, locations=1, settings=settings)
     assert loss.objectness.item() == pytest.approx(math.log(2))
     assert loss.box.item() == pytest.approx(128 * 4 * (1 - 1 / 18) / 256)
 
@@ -102,14 +107,49 @@ def test_samples_counts_what_was_drawn() -> None:
     loss = image_loss(
         torch.zeros(4, 1),
         torch.tensor([1, 0, 0, 0]),
-        torch.full((1, 4), 3.0),
-        torch.zeros(1, 4),
+        smooth_l1(torch.full((1, 4), 3.0), torch.zeros(1, 4)),
         batch_size=256,
         locations=1,
         settings=settings,
     )
     assert loss.objectness.item() == pytest.approx(math.log(2))
     assert loss.box.item() == pytest.approx(4 * 2.5 / 4)
+
+
+ANCHOR = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+
+
+@pytest.mark.parametrize("box", ["smooth-l1", "giou", "diou", "ciou"])
+def test_a_perfect_box_costs_nothing_and_no_box_costs_an_empty_tensor(box: str) -> None:
+    settings = LossSettings(box=box)  # type: ignore[arg-type]
+    assert box_losses(leaf([], 4), torch.zeros(0, 4), torch.zeros(0, 4), settings).shape == (0,)
+    assert box_losses(torch.zeros(1, 4), ANCHOR, ANCHOR, settings).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        # The box made is (10, 0, 20, 10): beside the anchor, which is wanted. IoU 0, hull 20 x 10.
+        ("giou", 1 + (200 - 200) / 200),
+        ("diou", 1 + 10**2 / (20**2 + 10**2)),
+        ("ciou", 1 + 10**2 / (20**2 + 10**2)),
+        ("smooth-l1", 0.5),
+    ],
+)
+def test_box_losses_by_hand(box: str, expected: float) -> None:
+    settings = LossSettings(box=box)  # type: ignore[arg-type]
+    beside = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    assert box_losses(beside, ANCHOR, ANCHOR, settings).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_generalised_iou_still_pulls_boxes_that_do_not_touch() -> None:
+    """GIoU of (20, 0, 30, 10) and (0, 0, 10, 10): hull 30 x 10, of which a third is empty."""
+    apart = torch.tensor([[2.0, 0.0, 0.0, 0.0]], requires_grad=True)
+    loss = box_losses(apart, ANCHOR, ANCHOR, LossSettings(box="giou"))
+    assert loss.item() == pytest.approx(1 + 100 / 300, abs=1e-5)
+    loss.sum().backward()
+    assert apart.grad is not None
+    assert apart.grad[0, 0] > 0
 
 
 def test_two_classes_are_the_softmax_of_the_paper() -> None:

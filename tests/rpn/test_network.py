@@ -243,7 +243,9 @@ def test_hard_window_leaves_flat_background_out(make_network: Make, tiny_setting
 
 def test_the_loss_falls_when_one_image_is_learnt(make_network: Make, tiny_settings: RPNSettings) -> None:
     settings = replace(
-        tiny_settings, loss=LossSettings("samples", 1.0, 1 / 9), head=HeadSettings(channels=32, two_class=False)
+        tiny_settings,
+        loss=LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=1 / 9),
+        head=HeadSettings(channels=32, two_class=False),
     )
     network = make_network(settings).train()
     pixels = torch.zeros(1, 3, 96, 96, dtype=torch.uint8)

@@ -38,7 +38,7 @@ def test_a_round_trip_through_plain_data() -> None:
     settings = RPNSettings(
         backbone=BackboneSettings("resnet18", (8, 16, 32), 64, weights="w.safetensors"),
         anchors=AnchorSettings((16.0, 32.0, 64.0), (1.0,), style="py-faster-rcnn"),
-        loss=LossSettings("samples", 1.0),
+        loss=LossSettings(normalise="samples", box_weight=1.0),
     )
     assert from_dict(RPNSettings, to_dict(settings)) == settings
 

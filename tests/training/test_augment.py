@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from objectness.boxes import area
 from objectness.rpn.settings import ImageSettings
-from objectness.training.augment import Example, augment, crop, fit, mirror, recolour
+from objectness.training.augment import Example, augment, crop, fit, mirror, mosaic, recolour
 from objectness.training.settings import AugmentSettings
 
 
@@ -52,7 +52,7 @@ def test_crop_drops_cuts_and_ignores() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 40, 40], [30, 30, 40, 40], [12, 12, 20, 20]], dtype=np.float32)
     seen = set()
     for seed in range(40):
-        made = crop(Example(pixels, boxes, np.zeros(4, dtype=bool)), 20, 0.5, np.random.default_rng(seed))
+        made = crop(Example(pixels, boxes, np.zeros(4, dtype=bool)), (20, 20), 0.5, np.random.default_rng(seed))
         assert made.pixels.shape == (20, 20, 3)
         assert (made.boxes_xyxy >= 0).all()
         assert (made.boxes_xyxy <= 20).all()
@@ -60,7 +60,7 @@ def test_crop_drops_cuts_and_ignores() -> None:
         assert made.ignore[whole]  # a quarter of it is left
         seen.add(len(made.boxes_xyxy))
     assert len(seen) > 1
-    small = crop(example(), 500, 0.5, np.random.default_rng(0))
+    small = crop(example(), (500, 500), 0.5, np.random.default_rng(0))
     assert small.pixels.shape == (60, 80, 3)
     assert small.ignore.tolist() == [False, True]
 
@@ -68,9 +68,41 @@ def test_crop_drops_cuts_and_ignores() -> None:
 @given(st.integers(0, 10_000))
 def test_whatever_is_drawn_boxes_stay_on_their_objects(seed: int) -> None:
     settings = AugmentSettings(flip=0.5, flip_vertical=0.5, scale=(0.5, 2.0), crop=64, keep_visible=0.3)
-    made = augment(example(), ImageSettings(60, 80), settings, np.random.default_rng(seed))
+    made = augment([example()], ImageSettings(60, 80), settings, np.random.default_rng(seed))
     assert max(made.pixels.shape[:2]) <= 64
     assert (area(made.boxes_xyxy) >= 1).all()
+    for x1, y1, x2, y2 in made.boxes_xyxy:
+        inner = made.pixels[int(y1 + 2) : int(y2 - 2), int(x1 + 2) : int(x2 - 2)]
+        assert (inner > 200).all()
+
+
+def test_mosaic_of_photographs_of_one_colour_each() -> None:
+    """Each is one object as large as itself: its colour lies in its box, grey everywhere else."""
+    colours = [10, 60, 200, 250]
+    whole = np.array([[0, 0, 30, 20]], dtype=np.float32)
+    examples = [
+        Example(np.full((20, 30, 3), colour, dtype=np.uint8), whole, np.array([colour == 200])) for colour in colours
+    ]
+    for seed in range(10):
+        made = mosaic(examples, 64, 0.3, np.random.default_rng(seed))
+        assert made.pixels.shape == (64, 64, 3)
+        covered = np.zeros((64, 64), dtype=bool)
+        for box, colour, ignore in zip(made.boxes_xyxy.astype(int), colours, made.ignore, strict=True):
+            x1, y1, x2, y2 = box
+            assert (made.pixels[y1:y2, x1:x2] == colour).all()
+            assert ignore == (colour == 200)
+            covered[y1:y2, x1:x2] = True
+        assert (made.pixels[~covered] == 114).all()
+        # They meet in one point, so each touches the next.
+        first, second, third, _ = made.boxes_xyxy
+        assert (first[2], first[3]) == (second[0], third[1])
+
+
+@given(st.integers(0, 10_000))
+def test_boxes_stay_on_their_objects_in_a_mosaic(seed: int) -> None:
+    settings = AugmentSettings(scale=(0.8, 2.0), crop=96, keep_visible=0.3, mosaic=1.0, mosaic_shrink=0.7)
+    made = augment([example()] * 4, ImageSettings(60, 80), settings, np.random.default_rng(seed))
+    assert made.pixels.shape == (96, 96, 3)
     for x1, y1, x2, y2 in made.boxes_xyxy:
         inner = made.pixels[int(y1 + 2) : int(y2 - 2), int(x1 + 2) : int(x2 - 2)]
         assert (inner > 200).all()
@@ -79,9 +111,9 @@ def test_whatever_is_drawn_boxes_stay_on_their_objects(seed: int) -> None:
 def test_the_same_generator_gives_the_same_variation_and_nothing_asked_changes_nothing() -> None:
     settings = AugmentSettings(scale=(0.5, 2.0), crop=40, colour=0.4)
     images = ImageSettings(60, 80)
-    one, two = (augment(example(), images, settings, np.random.default_rng(5)) for _ in range(2))
+    one, two = (augment([example()], images, settings, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(one.pixels, two.pixels)
-    plain = augment(example(), images, AugmentSettings(flip=0.0), np.random.default_rng(0))
+    plain = augment([example()], images, AugmentSettings(flip=0.0), np.random.default_rng(0))
     assert np.array_equal(plain.pixels, example().pixels)
     assert plain.boxes_xyxy == pytest.approx(example().boxes_xyxy)
 
