@@ -52,6 +52,27 @@ def from_dict(kind: type[S], data: object, where: str = "") -> S:
     return kind(**values)
 
 
+def merge(settings: S, data: object, where: str = "") -> S:
+    """The settings with what ``data`` (nested plain data) names changed; the rest stays, nothing in place.
+
+    Raises:
+        InputError: an unknown key, or a value that does not fit its field.
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(f"Settings {where.rstrip('.') or 'of a run'} take names and values; got {data!r}.")
+    hints = get_type_hints(type(settings))
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in hints:
+            raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, hints)}")
+        current = getattr(settings, key)
+        nested = is_dataclass(current)
+        values[key] = (
+            merge(current, value, f"{where}{key}.") if nested else _checked(hints[key], value, f"{where}{key}")
+        )
+    return replace(settings, **values)  # type: ignore[type-var]
+
+
 def override(settings: S, assignments: Sequence[str]) -> S:
     """Apply ``key=value`` assignments, e.g. ``loss.box_weight=5`` or ``anchors.sizes=32,64``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,12 @@ def command(
     recipe: Annotated[
         str, typer.Option(help="paper-vgg16, paper-zf, fpn-resnet50 or small (two CPU cores are enough).")
     ] = "small",
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", metavar="FILE", help="JSON file of settings: a run's config.json, or from `anchors --apply`."
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
@@ -50,19 +57,20 @@ def command(
     """
     output = Output(as_json, quiet)
     _require_torch()
-    from objectness.settings import describe, override, to_dict
+    from objectness.settings import describe, merge, override, to_dict
     from objectness.training import recipes, run
 
     if resume is not None:
-        if data is not None or set_ or seed is not None or show:
+        if data is not None or set_ or seed is not None or show or settings_file is not None:
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
         folder = resume
         with _Live(output) as live:
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
-        settings = override(
-            recipes.recipe(recipe), [*(set_ or ()), *([f"loop.seed={seed}"] if seed is not None else [])]
-        )
+        settings = recipes.recipe(recipe)
+        if settings_file is not None:
+            settings = merge(settings, _read_settings(settings_file))
+        settings = override(settings, [*(set_ or ()), *([f"loop.seed={seed}"] if seed is not None else [])])
         if show:
             for key, value in describe(settings):
                 output.tables.print(f"{key} = {value!r}", markup=False)
@@ -91,6 +99,17 @@ def command(
     )
     if outcome.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _read_settings(path: Path) -> object:
+    """The settings in a JSON file: the document itself, or its "settings" as in a run's config.json."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: the settings cannot be read ({error.strerror or error}).") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a JSON file of settings ({error}).") from None
+    return document.get("settings", document) if isinstance(document, dict) else document
 
 
 def _require_torch() -> None:

@@ -1,0 +1,166 @@
+"""``objectness anchors DATA``: how well an anchor set fits a data set's boxes, and one that fits better."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from objectness.anchor_doctor.report import Examination, SeenBoxes, Suggestion
+    from objectness.datasets.records import Record
+
+_LISTED = 10
+
+
+@one_sentence_errors
+def command(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO, Pascal VOC or YOLO folder or file.")],
+    split: Annotated[str | None, typer.Option(help="train, val or test (default: train where there is one).")] = None,
+    recipe: Annotated[str, typer.Option(help="Whose anchors, image size and strides to examine.")] = "small",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw boxes, anchors and suggested anchors into this file.")
+    ] = None,
+    apply: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Write the suggested anchors as settings for `train --settings`."),
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Best possible recall of an anchor set on your boxes, the boxes that no anchor reaches, and better anchors.
+
+    Boxes are scaled as the network scales their photographs. A box is matched by its best anchor alone where none
+    overlaps it by more than the positive threshold; the best possible recall counts what anchors reach before
+    the network moves them.
+    """
+    from objectness.anchor_doctor.report import boxes_as_seen, examine, suggest
+    from objectness.datasets import available_splits, load_dataset, repair
+    from objectness.settings import override, to_dict
+    from objectness.training.recipes import recipe as recipe_of
+
+    output = Output(as_json, quiet)
+    settings = override(recipe_of(recipe), set_ or ())
+    chosen = split or ("train" if "train" in available_splits(data) else None)
+    dataset, notes = repair(load_dataset(data, chosen), decode=False)
+    for note in notes:
+        output.note(note)
+    seen = boxes_as_seen(dataset.records, settings.rpn.images)
+    present = examine(seen, settings.rpn)
+    suggestion = suggest(seen, settings.rpn)
+    suggested = examine(seen, settings.rpn, suggestion.anchors)
+    _print(output.tables, recipe, seen, present, suggested, suggestion, dataset.records)
+    if picture is not None:
+        _draw(picture, seen, present, suggestion)
+        output.note(f"Drawn to {picture}.")
+    if apply is not None:
+        anchors = to_dict(suggestion.anchors)
+        _write(apply, json.dumps({"rpn": {"anchors": anchors}}, indent=2) + "\n")
+        output.note(f"Written to {apply}: objectness train {data} --recipe {recipe} --settings {apply}")
+    output.result(
+        {
+            "boxes": len(seen.boxes_xyxy),
+            "present": _document(present),
+            "suggested": _document(suggested),
+            "free k-means": {"shapes": suggestion.free_wh.round(1).tolist(), "mean IoU": suggestion.free_mean_iou},
+            "out of reach": [
+                {
+                    "file": str(dataset.records[seen.record[i]].path),
+                    "box": int(seen.box[i]),
+                    "iou": present.reach.iou[i],
+                }
+                for i in present.out_of_reach
+            ],
+        }
+    )
+
+
+def _document(found: Examination) -> dict[str, object]:
+    from objectness.settings import to_dict
+
+    return {
+        "anchors": to_dict(found.anchors),
+        "best possible recall": {str(at): value for at, value in found.recall.items()},
+        "mean IoU": found.mean_iou,
+        "above the positive threshold": found.positive,
+        "out of reach": len(found.out_of_reach),
+    }
+
+
+def _print(
+    console: Console,
+    recipe: str,
+    seen: SeenBoxes,
+    present: Examination,
+    suggested: Examination,
+    suggestion: Suggestion,
+    records: Sequence[Record],
+) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{len(seen.boxes_xyxy):,} boxes against the anchors of {recipe}")
+    for column in ("", "present", "suggested"):
+        table.add_column(column, justify="left" if not column else "right")
+    pair = (present, suggested)
+    for at in present.recall:
+        table.add_row(f"best possible recall at IoU {at}", *(f"{found.recall[at]:.4f}" for found in pair))
+    table.add_row("mean IoU of the best anchor", *(f"{found.mean_iou:.4f}" for found in pair))
+    table.add_row("boxes with a positive by threshold", *(f"{found.positive:.1%}" for found in pair))
+    table.add_row("boxes out of reach", *(f"{len(found.out_of_reach):,}" for found in pair))
+    console.print(table)
+    for name, found in (("present", present), ("suggested", suggested)):
+        ratios = _row(found.anchors.ratios_height_over_width)
+        console.print(f"{name}: sizes {_row(found.anchors.sizes)}; ratios {ratios}", soft_wrap=True)
+    free = f"As many free shapes (k-means) would overlap a box by {suggestion.free_mean_iou:.4f}"
+    console.print(f"{free} on average if one of each stood in every pixel.", soft_wrap=True)
+    if len(present.out_of_reach):
+        console.print("\nWorst boxes for the present anchors:")
+    for index in present.out_of_reach[:_LISTED]:
+        width, height = seen.boxes_wh[index]
+        line = f"  {records[seen.record[index]].path}, box {seen.box[index]}: {width:.0f} x {height:.0f} px, "
+        console.print(f"{line}IoU {present.reach.iou[index]:.2f}", markup=False, soft_wrap=True)
+    if len(present.out_of_reach) > _LISTED:
+        console.print(f"  and {len(present.out_of_reach) - _LISTED:,} more: use --json")
+
+
+def _row(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
+def _draw(path: Path, seen: SeenBoxes, present: Examination, suggestion: Suggestion) -> None:
+    from io import BytesIO
+
+    import numpy as np
+
+    from objectness.anchor_doctor.reach import level_shapes
+    from objectness.drawing.anchors import draw_shapes
+
+    missed = np.zeros(len(seen.boxes_xyxy), dtype=bool)
+    missed[present.out_of_reach] = True
+    shapes = [
+        level_shapes([anchors.sizes], anchors.ratios_height_over_width, [1.0])[0].shapes_wh
+        for anchors in (present.anchors, suggestion.anchors)
+    ]
+    encoded = BytesIO()
+    draw_shapes(seen.boxes_wh, missed, *shapes).save(encoded, "PNG")
+    _write(path, encoded.getvalue())
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
