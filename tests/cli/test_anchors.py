@@ -16,7 +16,7 @@ def invoke(*arguments: object) -> tuple[int, str, str]:
 
 def test_report_picture_and_settings(shared_data: Path, tmp_path: Path) -> None:
     picture, settings = tmp_path / "new" / "shapes.png", tmp_path / "anchors.json"
-    options = ("--split", "val", "--picture", picture, "--apply", settings, "--json")
+    options = ("--split", "val", "--recipe", "paper-zf", "--picture", picture, "--apply", settings, "--json")
     code, out, err = invoke(shared_data / "bccd", *options)
     assert code == 0, err
     document = json.loads(out)
@@ -29,7 +29,7 @@ def test_report_picture_and_settings(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_tables(shared_data: Path) -> None:
-    code, out, _ = invoke(shared_data / "bccd", "--split", "val", "-q")
+    code, out, _ = invoke(shared_data / "bccd", "--split", "val", "--recipe", "paper-zf", "-q")
     assert code == 0
     assert "best possible recall at IoU 0.7" in out
     assert "suggested: sizes" in out

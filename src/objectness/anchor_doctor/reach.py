@@ -78,27 +78,31 @@ def best_anchors(
     """
     count = len(boxes_xyxy)
     best = Reach(np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64))
+    areas = np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
     for number, level in enumerate(levels):
-        for shape, (width, height) in enumerate(level.shapes_wh):
-            across = _common(boxes_xyxy[:, 0::2], sizes_hw[:, 1], width, level.stride, offset, inside_only)
-            down = _common(boxes_xyxy[:, 1::2], sizes_hw[:, 0], height, level.stride, offset, inside_only)
-            common = across * down
-            areas = np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
-            iou = common / np.maximum(areas + width * height - common, np.finfo(np.float64).tiny)
-            better = iou > best.iou
-            best.iou[better], best.level[better], best.shape[better] = iou[better], number, shape
+        width, height = level.shapes_wh[:, :1], level.shapes_wh[:, 1:]  # (A, 1)
+        across = _common(boxes_xyxy[:, 0::2], sizes_hw[:, 1], width, level.stride, offset, inside_only)
+        down = _common(boxes_xyxy[:, 1::2], sizes_hw[:, 0], height, level.stride, offset, inside_only)
+        common = across * down
+        iou = common / np.maximum(areas + width * height - common, np.finfo(np.float64).tiny)  # (A, N)
+        shape = iou.argmax(axis=0)
+        iou = iou[shape, np.arange(count)]
+        better = iou > best.iou
+        best.iou[better], best.level[better], best.shape[better] = iou[better], number, shape[better]
     return best
 
 
-def _common(spans: Floats, lengths: Floats, side: float, stride: float, offset: float, inside_only: bool) -> Floats:
-    """Pixels that each span ``(N, 2)`` shares with the nearest anchor of ``side`` on an axis of ``lengths``."""
-    cells = np.ceil(lengths / stride)
-    first, last = np.zeros_like(lengths), cells - 1
+def _common(spans: Floats, lengths: Floats, sides: Floats, stride: float, offset: float, inside_only: bool) -> Floats:
+    """``(A, N)`` pixels that each span ``(N, 2)`` shares with its nearest anchor of each of ``sides (A, 1)``.
+
+    The spans lie on an axis of ``lengths (N,)``.
+    """
+    half = sides / 2
+    first, last = np.zeros((len(sides), len(lengths))), np.ceil(lengths / stride)[None] - 1
     if inside_only:
-        first = np.maximum(first, np.ceil(side / 2 / stride - offset - 1e-9))
-        last = np.minimum(last, np.floor((lengths - side / 2) / stride - offset + 1e-9))
-    centres = spans.mean(axis=1)
-    nearest = np.clip(np.round(centres / stride - offset), first, np.maximum(first, last))
+        first = np.maximum(first, np.ceil(half / stride - offset - 1e-9))
+        last = np.minimum(last, np.floor((lengths - half) / stride - offset + 1e-9))
+    nearest = np.clip(np.round(spans.mean(axis=1) / stride - offset), first, np.maximum(first, last))
     at = (nearest + offset) * stride
-    common = np.minimum(spans[:, 1], at + side / 2) - np.maximum(spans[:, 0], at - side / 2)
+    common = np.minimum(spans[:, 1], at + half) - np.maximum(spans[:, 0], at - half)
     return np.where(last >= first, np.maximum(common, 0.0), 0.0)
