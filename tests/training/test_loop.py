@@ -227,7 +227,15 @@ def test_a_truncated_photograph_is_left_out_and_named(photographs: Path, tiny: T
     assert any("3.png" in sentence and sentence.startswith("train:") for sentence in said)
     assert any("Training on 5 photographs with 8 boxes" in sentence for sentence in said)
     with pytest.raises(InputError, match=r"3\.png"):
-        run.read_splits(photographs, tiny().loop, strict=True)
+        run.read_splits(photographs, tiny(), strict=True)
+
+
+@pytest.mark.parametrize(("key", "left"), [("only_classes", 9), ("held_out_classes", 0)])
+def test_classes_that_are_not_asked_for_are_forgotten(photographs: Path, tiny: Tiny, key: str, left: int) -> None:
+    splits = run.read_splits(photographs, tiny(f"data.{key}=thing"))
+    assert sum(len(record.boxes_xyxy) for record in splits.training.records) == left
+    assert len(splits.training) == 6
+    assert len(splits.validation) > 0
 
 
 def test_a_data_set_of_one_photograph_trains(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ def command(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
     ] = None,
+    only_classes: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Train as if only these classes were labelled (data.only_classes)."),
+    ] = None,
+    held_out_classes: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Train as if these classes were not labelled (data.held_out_classes)."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn by chance (loop.seed).")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run folder; the recipe's by default.")] = None,
     project: Annotated[Path, typer.Option(help="Folder that takes run folders.")] = RUNS,
@@ -60,8 +68,10 @@ def command(
     from objectness.settings import describe, merge, override, to_dict
     from objectness.training import recipes, run
 
+    short = {"loop.seed": seed, "data.only_classes": only_classes, "data.held_out_classes": held_out_classes}
+    assignments = [*(set_ or ()), *(f"{key}={value}" for key, value in short.items() if value is not None)]
     if resume is not None:
-        if data is not None or set_ or seed is not None or show or settings_file is not None:
+        if data is not None or assignments or show or settings_file is not None:
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
         folder = resume
         with _Live(output) as live:
@@ -70,7 +80,7 @@ def command(
         settings = recipes.recipe(recipe)
         if settings_file is not None:
             settings = merge(settings, _read_settings(settings_file))
-        settings = override(settings, [*(set_ or ()), *([f"loop.seed={seed}"] if seed is not None else [])])
+        settings = override(settings, assignments)
         if show:
             for key, value in describe(settings):
                 output.tables.print(f"{key} = {value!r}", markup=False)

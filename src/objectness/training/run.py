@@ -12,13 +12,14 @@ import torch
 
 import objectness
 from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
+from objectness.datasets.classes import label_only
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.settings import from_dict, to_dict
 from objectness.training.loop import Outcome, Watcher, pick_device, train
 from objectness.training.report import Board, Pictures, Tables
-from objectness.training.settings import LoopSettings, RunSettings
+from objectness.training.settings import RunSettings
 from objectness.training.validate import validation_records
 
 CONFIG_FILE = "config.json"
@@ -46,8 +47,10 @@ class Prepared:
     network: RegionProposalNetwork
 
 
-def read_splits(data: Path, settings: LoopSettings, strict: bool = False) -> Splits:
+def read_splits(data: Path, settings: RunSettings, strict: bool = False) -> Splits:
     """Training and validation records of a data set; a tenth is held out where it has no split for validation.
+
+    Boxes of classes that the settings leave out are forgotten in both.
 
     Raises:
         InputError: no data set, no photograph to train on, or with ``strict`` anything to repair.
@@ -62,13 +65,13 @@ def read_splits(data: Path, settings: LoopSettings, strict: bool = False) -> Spl
             training, validation = whole, replace(whole, records=())
             notes.append(f"{data} has {len(whole)} photographs: too few to validate on, all are trained on.")
         else:
-            training, validation = hold_out(whole, _HELD_OUT, settings.seed)
+            training, validation = hold_out(whole, _HELD_OUT, settings.loop.seed)
             notes.append(f"{data} has no validation split: {len(validation)} of {len(whole)} photographs are held out.")
     repaired = []
     for dataset in (training, validation):
-        mended, said = repair(dataset, strict, decode=settings.verify_images)
+        mended, said = repair(dataset, strict, decode=settings.loop.verify_images)
         notes += [f"{dataset.split}: {sentence}" for sentence in said]
-        repaired.append(mended)
+        repaired.append(label_only(mended, settings.data.only_classes, settings.data.held_out_classes))
     if not repaired[0].records:
         raise InputError(f"{data} has no usable photograph to train on: see `objectness check {data}`.")
     return Splits(repaired[0], repaired[1], tuple(notes))
@@ -90,7 +93,7 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared
         InputError: as ``read_splits``; settings that do not fit together; a device that is not there.
     """
     pick_device(settings.loop.device)
-    splits = read_splits(data, settings.loop, strict)
+    splits = read_splits(data, settings, strict)
     torch.manual_seed(settings.loop.seed)
     return Prepared(data.resolve(), strict, settings, splits, RegionProposalNetwork(settings.rpn))
 
@@ -126,7 +129,7 @@ def resume(
     settings = from_dict(RunSettings, config["settings"])
     data, strict = Path(config["data"]), bool(config["strict"])
     network, _ = load_network(folder / "last.safetensors")
-    prepared = Prepared(data, strict, settings, read_splits(data, settings.loop, strict), network)
+    prepared = Prepared(data, strict, settings, read_splits(data, settings, strict), network)
     return _train(prepared, folder, watchers, tell, resume=True)
 
 
@@ -160,7 +163,12 @@ def _train(
         "name": f"{settings.recipe} on {prepared.data.name}",
         "recipe": settings.recipe,
         "objectness": objectness.__version__,
-        "training": {"photographs": len(splits.training), "boxes": objects, "data": prepared.data.name},
+        "training": {
+            "photographs": len(splits.training),
+            "boxes": objects,
+            "data": prepared.data.name,
+            **to_dict(settings.data),
+        },
     }
     return train(
         settings,

@@ -103,6 +103,19 @@ class AugmentSettings:
 
 
 @dataclass(frozen=True)
+class DataSettings:
+    """Which boxes of the data set count as labelled, in training and in validation.
+
+    Attributes:
+        only_classes: As if nobody had labelled the others; empty means all.
+        held_out_classes: As if nobody had labelled these.
+    """
+
+    only_classes: tuple[str, ...] = ()
+    held_out_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class LoopSettings:
     """The loop itself.
 
@@ -162,4 +175,5 @@ class RunSettings:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    data: DataSettings = field(default_factory=DataSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)

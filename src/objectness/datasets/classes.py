@@ -1,0 +1,44 @@
+"""A data set as if only some classes had been labelled: for open-world training and measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from objectness.datasets.records import Dataset, Record
+from objectness.errors import InputError, did_you_mean
+
+
+def label_only(dataset: Dataset, only: Sequence[str] = (), held_out: Sequence[str] = ()) -> Dataset:
+    """Forget the boxes of other classes; every photograph stays, also one that has no box left.
+
+    Args:
+        dataset: Its class names stay as they are, so that class ids do.
+        only: Classes whose boxes stay; empty means all.
+        held_out: Classes whose boxes go.
+
+    Raises:
+        InputError: a class that the data set does not have, or both lists at once.
+    """
+    if not only and not held_out:
+        return dataset
+    if only and held_out:
+        raise InputError("Classes are either named to stay or named to be held out, not both: give one list.")
+    for name in (*only, *held_out):
+        if name not in dataset.class_names:
+            raise InputError(f"{dataset.root} has no class {name!r}: {did_you_mean(name, dataset.class_names)}")
+    stay = [(name in only) if only else (name not in held_out) for name in dataset.class_names]
+    kept = np.flatnonzero(stay)
+    return replace(dataset, records=tuple(_with(record, np.isin(record.class_ids, kept)) for record in dataset.records))
+
+
+def _with(record: Record, boxes: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Record:
+    return replace(
+        record,
+        boxes_xyxy=record.boxes_xyxy[boxes],
+        class_ids=record.class_ids[boxes],
+        ignore=record.ignore[boxes],
+        areas=record.areas[boxes],
+    )
