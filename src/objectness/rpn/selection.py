@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torchvision.ops import nms
 
+from objectness.boxes import nms as boxes_nms
 from objectness.rpn.deltas import DELTA_CLAMP, clip, decode
 from objectness.rpn.losses import objectness_margin
 from objectness.rpn.settings import SelectSettings
@@ -68,11 +69,17 @@ def candidates(
 
 
 def suppress(found: Selection, settings: SelectSettings) -> Selection:
-    """Non-maximum suppression within each level, then the best ``after_nms`` of all, ranked by score."""
-    kept = []
-    for level in found.levels.unique().tolist():
-        of_level = torch.nonzero(found.levels == level).flatten()
-        kept.append(of_level[nms(found.boxes_xyxy[of_level], found.scores[of_level], settings.nms_iou)])
-    keep = torch.cat(kept) if kept else found.levels
-    keep = keep[torch.argsort(found.scores[keep], descending=True, stable=True)][: settings.after_nms]
+    """Non-maximum suppression within each level, then the best ``after_nms`` of all, ranked by score.
+
+    Equal scores keep the lower index. On a CPU it stops as soon as enough are kept.
+    """
+    if found.scores.device.type == "cpu":
+        boxes, scores = (values.detach().float().numpy() for values in (found.boxes_xyxy, found.scores))
+        kept = boxes_nms(boxes, scores, settings.nms_iou, settings.after_nms, found.levels.numpy())
+        keep = torch.from_numpy(kept)
+    else:
+        parts = [torch.nonzero(found.levels == level).flatten() for level in found.levels.unique().tolist()]
+        parts = [part[nms(found.boxes_xyxy[part], found.scores[part], settings.nms_iou)] for part in parts]
+        keep = torch.cat(parts).sort().values if parts else found.levels
+        keep = keep[torch.argsort(found.scores[keep], descending=True, stable=True)][: settings.after_nms]
     return Selection(found.boxes_xyxy[keep], found.scores[keep], found.levels[keep])
