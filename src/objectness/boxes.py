@@ -126,8 +126,7 @@ def _survivors(
     dropped = np.zeros(len(boxes_xyxy), dtype=bool)
     if not len(solid):
         return np.flatnonzero(~dropped)
-    numbers = None if groups is None else np.unique(groups[solid], return_inverse=True)[1]
-    near = Neighbours(boxes_xyxy[solid], iou_threshold, numbers)
+    near = Neighbours(boxes_xyxy[solid], iou_threshold, None if groups is None else groups[solid])
     gone = np.zeros(len(solid), dtype=bool)
     kept = np.empty(0, dtype=np.int64)
     start, size = 0, _FIRST_CHUNK

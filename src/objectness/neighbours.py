@@ -53,10 +53,12 @@ class Neighbours:
     Args:
         boxes_xyxy: ``(N, 4)`` in float32 or float64, all with a finite area above 0.
         threshold: Pairs with an IoU above it are looked for; from 0 on.
-        groups: ``(N,)`` from 0 on: boxes of different groups are no pairs.
+        groups: ``(N,)``: boxes of different groups are no pairs.
     """
 
-    def __init__(self, boxes_xyxy: Numbers, threshold: float, groups: Indices | None = None) -> None:
+    def __init__(
+        self, boxes_xyxy: Numbers, threshold: float, groups: NDArray[np.integer[Any]] | None = None
+    ) -> None:
         self._x1, self._y1, self._x2, self._y2 = (np.ascontiguousarray(column) for column in boxes_xyxy.T)
         width, height = self._x2 - self._x1, self._y2 - self._y1
         self._area = width * height
@@ -79,7 +81,7 @@ class Neighbours:
         self._row_height = np.clip(rows_wanted, whole_y * _FINEST_ROW, whole_y)
         rows = np.floor(whole_y / self._row_height) + 1
         self._first_row = np.cumsum(rows) - rows
-        self._group_row = np.zeros(len(x)) if groups is None else groups * rows.sum()
+        self._group_row = np.zeros(len(x)) if groups is None else _from_lowest(groups) * rows.sum()
         groups_rows = float(self._group_row.max()) + rows.sum()
 
         # A key is the row plus x in [0, 0.5]: what is added to its ends never reaches the next row.
@@ -173,6 +175,14 @@ def _reach(threshold: float) -> float:
         return np.inf
     bound = 1 - threshold if threshold >= 0.5 else (1 / threshold - 1) / 2
     return max(bound, 0.0) * 1.001 + 1e-5
+
+
+def _from_lowest(groups: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Numbers of groups as small as they can be: large ones would leave x too few digits."""
+    numbers = groups.astype(np.float64) - float(groups.min())
+    if numbers.max() > 2**12:
+        numbers = np.unique(groups, return_inverse=True)[1].astype(np.float64)
+    return numbers
 
 
 def _from_zero(low: Numbers, length: Numbers) -> NDArray[np.float64]:
