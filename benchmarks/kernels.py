@@ -12,10 +12,11 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
-from timing import Paired, machine, paired, peak_memory
+from timing import Paired, machine, paired, peak_memory, seconds
 from torch import Tensor
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -117,10 +118,10 @@ def suppression(rounds: int, tell: Tell) -> list[Row]:
             rows.append(_suppression(f"NMS, {name}, {threshold}", some, scores, threshold, rounds, promised))
     for name, clusters in (("in 2,000 clusters", 2000), ("anywhere", None)):
         some, scores = scattered(100_000, (10_000, 10_000), clusters, seed=0)
-        row = _suppression(f"NMS, 100,000 {name}, 0.7", some, scores, 0.7, min(rounds, 3), None)
+        row = _suppression(f"NMS, 100,000 {name}, 0.7", some, scores, 0.7, 1, None)
         half = peak_memory(lambda some=some, scores=scores: boxes.nms(some[:50_000], scores[:50_000], 0.7))
-        fast = row.times.a <= 0.5
-        tell(f"{row.what}: {row.times.a:.3f} s, at most 0.5 s promised: {'kept' if fast else 'BROKEN'}")
+        alone = median(seconds(lambda some=some, scores=scores: boxes.nms(some, scores, 0.7)) for _ in range(rounds))
+        tell(f"{row.what}: {alone:.3f} s, at most 0.5 s promised: {'kept' if alone <= 0.5 else 'BROKEN'}")
         if row.ours and half:
             tell(f"{row.what}: {row.ours / half:.1f} times the memory of half the boxes (linear: 2)")
         rows.append(row)
@@ -131,17 +132,18 @@ def _suppression(
     what: str, some: np.ndarray, scores: np.ndarray, threshold: float, rounds: int, promised: float | None
 ) -> Row:
     tensors = torch.from_numpy(some), torch.from_numpy(scores)
+    answers = []
 
-    def ours() -> np.ndarray:
-        return boxes.nms(some, scores, threshold)
+    def ours() -> None:
+        answers.append(boxes.nms(some, scores, threshold).tolist())
 
-    def theirs() -> Tensor:
-        return nms(*tensors, threshold)
+    def theirs() -> None:
+        answers.append(nms(*tensors, threshold).tolist())
 
-    kept = ours()
-    assert kept.tolist() == theirs().tolist(), what
+    memory = peak_memory(ours), peak_memory(theirs)
     times = paired(ours, theirs, rounds, warm=0)
-    return Row(f"{what}, {len(kept)} kept", times, peak_memory(ours), peak_memory(theirs), promised)
+    assert all(answer == answers[0] for answer in answers), what
+    return Row(f"{what}, {len(answers[0])} kept", times, *memory, promised)
 
 
 def selection(rounds: int, tell: Tell) -> list[Row]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,7 @@ class Neighbours:
         groups: ``(N,)``: boxes of different groups are no pairs.
     """
 
-    def __init__(
-        self, boxes_xyxy: Numbers, threshold: float, groups: NDArray[np.integer[Any]] | None = None
-    ) -> None:
+    def __init__(self, boxes_xyxy: Numbers, threshold: float, groups: NDArray[np.integer[Any]] | None = None) -> None:
         self._x1, self._y1, self._x2, self._y2 = (np.ascontiguousarray(column) for column in boxes_xyxy.T)
         width, height = self._x2 - self._x1, self._y2 - self._y1
         self._area = width * height
@@ -138,7 +137,7 @@ class Neighbours:
         shifts = runs.starts - (ends - runs.counts)
         cuts = np.searchsorted(ends, np.arange(_PAIRS_AT_A_TIME, runs.total, _PAIRS_AT_A_TIME))
         edges = np.unique(np.concatenate([[0], cuts, [len(ends)]]))
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges.tolist()):
             asking, counts = runs.asking[start:stop], runs.counts[start:stop]
             places = np.arange(ends[start] - counts[0], ends[stop - 1]) + np.repeat(shifts[start:stop], counts)
             partners = directory.boxes[places]
@@ -155,7 +154,7 @@ class Neighbours:
         width -= np.maximum(own(self._x1), self._x1[partners])
         height = np.minimum(own(self._y2), self._y2[partners])
         height -= np.maximum(own(self._y1), self._y1[partners])
-        common = np.maximum(width, 0, out=width)
+        common: Numbers = np.maximum(width, 0, out=width)
         common *= np.maximum(height, 0, out=height)
         union = own(self._area)
         union += self._area[partners]
@@ -187,8 +186,9 @@ def _from_lowest(groups: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
 
 def _from_zero(low: Numbers, length: Numbers) -> NDArray[np.float64]:
     """Middles, counted from the smallest."""
-    middle = low.astype(np.float64) + length.astype(np.float64) / 2
-    return middle - middle.min()
+    middle: NDArray[np.float64] = low.astype(np.float64) + length.astype(np.float64) / 2
+    middle -= middle.min()
+    return middle
 
 
 def _power(numbers: NDArray[np.float64]) -> Indices:

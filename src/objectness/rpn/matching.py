@@ -58,7 +58,10 @@ def match(
             that the best anchor of a box is the best one inside the image.
     """
     settings = settings or MatchSettings()
-    taking_part = anchors_xyxy if kept is None else anchors_xyxy[kept]
+    # Half precision is widened: it could not tell apart what lies around a threshold.
+    wide = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
+    taking_part = (anchors_xyxy if kept is None else anchors_xyxy[kept]).to(wide)
+    boxes_xyxy = boxes_xyxy.to(wide)
     if anchors_xyxy.device.type == "cpu":
         matches = _label(*_overlaps_in_blocks(taking_part, boxes_xyxy), settings)
     else:  # where a thousand small steps would cost more than they save
@@ -135,20 +138,18 @@ def _overlaps_in_blocks(
     looked at that it touches: for most boxes a few in a hundred.
     """
     count = len(anchors_xyxy)
-    dtype = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
     blocks = -(-count // _BLOCK)
     iou = torch.zeros(blocks, _BLOCK)
     box_index = torch.zeros(blocks, _BLOCK, dtype=torch.int64)
     leads = torch.zeros(blocks, _BLOCK, dtype=torch.bool)
     if count and len(boxes_xyxy):
-        boxes = boxes_xyxy.to(dtype)
         # The last block is filled up with its last anchor, which changes nobody's best.
-        filled = torch.cat([anchors_xyxy, anchors_xyxy[-1:].expand(blocks * _BLOCK - count, 4)]).to(dtype)
+        filled = torch.cat([anchors_xyxy, anchors_xyxy[-1:].expand(blocks * _BLOCK - count, 4)])
         x1, y1, x2, y2 = (column.reshape(blocks, _BLOCK) for column in filled.unbind(1))
         areas = (x2 - x1) * (y2 - y1)
-        box_areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        box_areas = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
         left, top, right, bottom = x1.amin(1), y1.amin(1), x2.amax(1), y2.amax(1)
-        for index, (from_x, from_y, to_x, to_y) in enumerate(boxes.tolist()):
+        for index, (from_x, from_y, to_x, to_y) in enumerate(boxes_xyxy.tolist()):
             touched = (left < to_x) & (right > from_x) & (top < to_y) & (bottom > from_y)
             near = torch.nonzero(touched).flatten()
             if not len(near):
