@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
-from timing import Paired, machine, paired, peak_memory, seconds
+from tables import Row, promises, table
+from timing import machine, paired, peak_memory, seconds
 from torch import Tensor
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork as TheirNetwork
 from torchvision.models.detection.rpn import RPNHead as TheirHead
 from torchvision.ops import box_iou, nms
+from training_step import training_step
 
 from objectness import boxes
 from objectness.engines import OnnxEngine
@@ -32,46 +31,13 @@ from objectness.images import open_upright, resize
 from objectness.rpn.anchors import level_anchors
 from objectness.rpn.deltas import encode
 from objectness.rpn.matching import match
-from objectness.rpn.network import RegionProposalNetwork, Target
 from objectness.rpn.sampling import Evidence, sample_random
 from objectness.rpn.selection import candidates, suppress
 from objectness.rpn.settings import AnchorSettings, SampleSettings, SelectSettings
-from objectness.training.optimise import build_optimiser
-from objectness.training.recipes import recipe
 
 HERE = Path(__file__).parent
 PYRAMID = AnchorSettings(sizes=(32.0, 64.0, 128.0, 256.0, 512.0), offset=0.0)
 PYRAMID_STRIDES, PYRAMID_HW = [4, 8, 16, 32, 64], (800, 1344)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table, and what is promised of it.
-
-    Attributes:
-        what: Task and input.
-        times: Ours and theirs.
-        ours: Peak memory in bytes.
-        theirs: Likewise.
-        faster: Promised ratio of the times, at least.
-        memory: Promised ratio of the memory, at most.
-    """
-
-    what: str
-    times: Paired
-    ours: int | None = None
-    theirs: int | None = None
-    faster: float | None = None
-    memory: float | None = None
-
-    def promises(self) -> list[tuple[str, bool]]:
-        """Each promise with whether it is kept."""
-        kept = []
-        if self.faster is not None:
-            kept.append((f"{self.what}: at least {self.faster:g}x as fast", self.times.ratio >= self.faster))
-        if self.memory is not None and self.ours is not None and self.theirs is not None:
-            kept.append((f"{self.what}: {self.memory:g} of the memory", self.ours <= self.memory * self.theirs))
-        return kept
 
 
 Tell = Callable[[str], None]
@@ -184,7 +150,7 @@ def _selection(
         deltas.append(torch.where(near, 0.6 * wanted, 0) + 0.1 * torch.randn(len(level), 4, generator=chance))
         logits.append((8 * found.iou - 4 + torch.randn(len(level), generator=chance))[:, None])
     settings = SelectSettings(before_nms=counts[0], after_nms=counts[1])
-    coder, network = BoxCoder((1.0, 1.0, 1.0, 1.0)), _their_network(TheirHead(4, 3), counts).eval()
+    coder, network = BoxCoder((1.0, 1.0, 1.0, 1.0)), _their_network(counts).eval()
     network.min_size = settings.min_size
     all_deltas, all_logits, all_anchors = torch.cat(deltas), torch.cat(logits)[None, :, 0], [torch.cat(levels)]
 
@@ -248,69 +214,16 @@ def _matching(what: str, low: float, high: float, rounds: int) -> Row:
     )
 
 
-def training(rounds: int, tell: Tell) -> list[Row]:
-    """One update of ``fpn-resnet50``, 2 images of 800 x 1088 px, from the same kind of random weights."""
-    settings = recipe("fpn-resnet50")
-    pixels = torch.randint(0, 256, (2, 3, 800, 1088), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    truth = [torch.from_numpy(scattered(10, (600, 800), None, seed)[0]).clamp_(min=0) for seed in (1, 2)]
-    targets = [Target(some, torch.empty(0, 4), (800, 1088)) for some in truth]
-    tell(
-        f"Training: 2 images of 800 x 1088 px; ours as the recipe has it (bf16 {settings.loop.amp}, channels last "
-        f"{settings.loop.channels_last}), theirs eager float32"
-    )
-
-    # The backbone is frozen where it would be with loaded weights; branches start at 0 so that no scale explodes.
-    network = RegionProposalNetwork(settings.rpn, load_weights=False).train()
-    network = network.to(memory_format=torch.channels_last)
-    optimiser = build_optimiser(network, settings.optimiser)
-
-    def ours() -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.loop.amp):
-            outputs = network(pixels.to(memory_format=torch.channels_last))
-        report = network.loss(outputs, targets, torch.Generator().manual_seed(0))
-        report.loss.total.backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-
-    backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=3)
-    for name, buffer in backbone.named_buffers():
-        if name.endswith("bn3.weight"):
-            buffer.zero_()
-    sizes = tuple((int(size),) for size in settings.rpn.anchors.sizes)
-    select = settings.rpn.select_train
-    counts = (select.before_nms, select.after_nms)
-    rpn = _their_network(TheirHead(256, 3), counts, AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 5)).train()
-    backbone.train()
-    learned = [weight for weight in [*backbone.parameters(), *rpn.parameters()] if weight.requires_grad]
-    their_optimiser = torch.optim.SGD(learned, lr=0.02, momentum=0.9, weight_decay=0.0001)
-
-    def theirs() -> None:
-        scaled = (pixels.float() - network.mean) / network.std
-        images = ImageList(scaled, [(800, 1088)] * 2)
-        _, losses = rpn(images, backbone(scaled), [{"boxes": some} for some in truth])
-        sum(losses.values()).backward()
-        their_optimiser.step()
-        their_optimiser.zero_grad(set_to_none=True)
-
-    mine = sum(weight.numel() for group in optimiser.param_groups for weight in group["params"])
-    tell(f"Training: {mine:,} weights learned of ours, {sum(weight.numel() for weight in learned):,} of theirs")
-    return [Row("Training step, ResNet-50-FPN, batch of 2", paired(ours, theirs, min(rounds, 3)), faster=1.3)]
-
-
-def _their_network(head: TheirHead, counts: tuple[int, int], anchors: AnchorGenerator | None = None) -> TheirNetwork:
+def _their_network(counts: tuple[int, int]) -> TheirNetwork:
     before, after = ({"training": count, "testing": count} for count in counts)
-    return TheirNetwork(anchors or AnchorGenerator(), head, 0.7, 0.3, 256, 0.5, before, after, 0.7)
+    return TheirNetwork(AnchorGenerator(), TheirHead(4, 3), 0.7, 0.3, 256, 0.5, before, after, 0.7)
 
 
 def _maps(size_hw: tuple[int, int], strides: list[int]) -> list[tuple[int, int]]:
     return [(-(-size_hw[0] // stride), -(-size_hw[1] // stride)) for stride in strides]
 
 
-def _mib(count: int | None) -> str:
-    return "-" if count is None else f"{count / 2**20:.1f}"
-
-
-PARTS = {"nms": suppression, "selection": selection, "matching": matching, "training": training}
+PARTS = {"nms": suppression, "selection": selection, "matching": matching, "training": training_step}
 
 
 def main() -> None:
@@ -328,15 +241,8 @@ def main() -> None:
     threads = f"{torch.get_num_threads()} threads"
     tell(f"{machine('numpy', 'torch', 'torchvision')}, {threads}; medians of {words.rounds} rounds or fewer, A B A B")
     rows = [row for part in words.only for row in PARTS[part](words.rounds, tell)]
-    tell("")
-    tell("| what | ours ms | torchvision ms | ratio | ours MiB | torchvision MiB |")
-    tell("|---|---|---|---|---|---|")
-    for row in rows:
-        times = f"{1e3 * row.times.a:.1f} | {1e3 * row.times.b:.1f} | {row.times.ratio:.1f}"
-        tell(f"| {row.what} | {times} | {_mib(row.ours)} | {_mib(row.theirs)} |")
-    tell("")
-    for promise, kept in (promise for row in rows for promise in row.promises()):
-        tell(f"{'kept  ' if kept else 'BROKEN'} {promise}")
+    for line in ["", *table(rows, "torchvision"), "", *promises(rows)]:
+        tell(line)
     if words.out:
         words.out.parent.mkdir(parents=True, exist_ok=True)
         words.out.write_text("\n".join(lines) + "\n")

@@ -345,6 +345,15 @@ class TestManyBoxes:
         monkeypatch.setattr(boxes, "_MOST_PAIRS", most)
         assert boxes.nms(some, scores, 0.8).tolist() == want
 
+    @pytest.mark.parametrize("step", [1.0, 1.7, 3.0])
+    def test_a_long_chain_where_each_overlaps_the_next(self, step: float) -> None:
+        """With equal scores every box waits for the one before it."""
+        left = np.arange(3000) * np.float32(step)
+        chain = np.stack([left, left * 0, left + 10, left * 0 + 10], axis=1)
+        kept = boxes.nms(chain, np.ones(3000), 0.5)
+        stride = next(k for k in range(1, 9) if (10 - k * step) / (10 + k * step) <= 0.5)
+        assert kept.tolist() == list(range(0, 3000, stride))
+
     def test_half_precision_is_widened(self) -> None:
         rng = np.random.default_rng(7)
         some, scores = clustered(rng, 500, 20, 0.1, 400).astype(np.float16), rng.random(500).astype(np.float16)

@@ -113,6 +113,7 @@ def nms(
 
 _FIRST_CHUNK = 256
 _MOST_PAIRS = 2**20  # candidates among the boxes of a chunk, of which those that overlap are held at once
+_MOST_ROUNDS = 8
 
 
 def _survivors(
@@ -156,12 +157,21 @@ def _survivors(
 def _settle(gone: NDArray[np.bool_], worse: NDArray[np.int64], better: NDArray[np.int64]) -> None:
     """Mark as ``gone`` what greedy suppression drops, given all overlapping pairs among boxes not yet gone.
 
-    Each round keeps the boxes that no undecided box could still drop, and drops what they overlap.
+    Each round keeps the boxes that no undecided box could still drop, and drops what they overlap: a few rounds do,
+    but for a long chain of boxes each of which overlaps the next. Such a rest is settled one by one.
     """
-    while len(worse):
+    for _ in range(_MOST_ROUNDS):
+        if not len(worse):
+            return
         waiting = np.zeros(len(gone), dtype=bool)
         waiting[worse] = True
         decided = ~waiting[better]
         gone[worse[decided]] = True
-        open_pairs = np.flatnonzero(~(decided | gone[worse] | gone[better]))
-        worse, better = worse[open_pairs], better[open_pairs]
+        undecided = np.flatnonzero(~(decided | gone[worse] | gone[better]))
+        worse, better = worse[undecided], better[undecided]
+    best_first = np.argsort(better, kind="stable")
+    worse, better = worse[best_first], better[best_first]
+    starts = np.flatnonzero(np.diff(better, prepend=-1))
+    for box, overlapped in zip(better[starts].tolist(), np.split(worse, starts[1:]), strict=False):
+        if not gone[box]:
+            gone[overlapped] = True

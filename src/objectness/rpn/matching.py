@@ -60,7 +60,8 @@ def match(
     settings = settings or MatchSettings()
     # Half precision is widened: it could not tell apart what lies around a threshold.
     wide = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
-    taking_part = (anchors_xyxy if kept is None else anchors_xyxy[kept]).to(wide)
+    places = None if kept is None else torch.nonzero(kept).flatten()
+    taking_part = (anchors_xyxy if places is None else anchors_xyxy[places]).to(wide)
     boxes_xyxy = boxes_xyxy.to(wide)
     if anchors_xyxy.device.type == "cpu":
         matches = _label(*_overlaps_in_blocks(taking_part, boxes_xyxy), settings)
@@ -79,13 +80,13 @@ def match(
             covered = _inside_fraction(taking_part[rows], ignore_xyxy)
             labels[rows[covered > settings.ignore_iof]] = IGNORED
         matches = Matches(labels, matches.box_index, matches.iou)
-    if kept is None:
+    if places is None:
         return matches
     count, device = len(anchors_xyxy), anchors_xyxy.device
     labels = torch.full((count,), IGNORED, dtype=torch.int8, device=device)
     box_index = torch.zeros(count, dtype=torch.int64, device=device)
     iou = torch.zeros(count, device=device)
-    labels[kept], box_index[kept], iou[kept] = matches.labels, matches.box_index, matches.iou
+    labels[places], box_index[places], iou[places] = matches.labels, matches.box_index, matches.iou
     return Matches(labels, box_index, iou)
 
 
