@@ -1,6 +1,6 @@
 """Suppression, selection, matching and a training step beside torchvision's: time, memory, and whether promises hold.
 
-    python benchmarks/kernels.py [--only nms selection matching training] [--rounds 7] [--out FILE]
+    python benchmarks/kernels.py [--only nms large selection matching training] [--rounds 7] [--out FILE]
 
 Both sides get the same tensors, take turns (A B A B), and give the same answer, which is checked before they are
 timed. Threads are PyTorch's own choice (OMP_NUM_THREADS), for both.
@@ -12,11 +12,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
 from tables import Row, promises, table
-from timing import machine, paired, peak_memory, seconds
+from timing import machine, paired, peak_memory
 from torch import Tensor
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -71,6 +72,7 @@ def of_the_model(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def suppression(rounds: int, tell: Tell) -> list[Row]:
+    del tell
     rows = []
     inputs = {
         "12,000 of the model": of_the_model(12_000, seed=0),
@@ -82,12 +84,24 @@ def suppression(rounds: int, tell: Tell) -> list[Row]:
         for threshold in (0.3, 0.5, 0.7, 0.9):
             promised = 5.0 if threshold == 0.7 and "clusters" in name else None
             rows.append(_suppression(f"NMS, {name}, {threshold}", some, scores, threshold, rounds, promised))
+    return rows
+
+
+def large_suppression(rounds: int, tell: Tell) -> list[Row]:
+    """The promise is a time and not a ratio, so it is held to processor time: others may share the machine."""
+    rows = []
     for name, clusters in (("in 2,000 clusters", 2000), ("anywhere", None)):
         some, scores = scattered(100_000, (10_000, 10_000), clusters, seed=0)
         row = _suppression(f"NMS, 100,000 {name}, 0.7", some, scores, 0.7, 1, None)
         half = peak_memory(lambda some=some, scores=scores: boxes.nms(some[:50_000], scores[:50_000], 0.7))
-        alone = median(seconds(lambda some=some, scores=scores: boxes.nms(some, scores, 0.7)) for _ in range(rounds))
-        tell(f"{row.what}: {alone:.3f} s, at most 0.5 s promised: {'kept' if alone <= 0.5 else 'BROKEN'}")
+        spent = []
+        for _ in range(rounds):
+            start = perf_counter(), process_time()
+            boxes.nms(some, scores, 0.7)
+            spent.append((perf_counter() - start[0], process_time() - start[1]))
+        clock, processor = (median(times) for times in zip(*spent, strict=True))
+        verdict = "kept" if processor <= 0.5 else "BROKEN"
+        tell(f"{row.what}: {processor:.3f} s of processor time ({clock:.3f} s on the clock), 0.5 s promised: {verdict}")
         if row.ours and half:
             tell(f"{row.what}: {row.ours / half:.1f} times the memory of half the boxes (linear: 2)")
         rows.append(row)
@@ -223,7 +237,13 @@ def _maps(size_hw: tuple[int, int], strides: list[int]) -> list[tuple[int, int]]
     return [(-(-size_hw[0] // stride), -(-size_hw[1] // stride)) for stride in strides]
 
 
-PARTS = {"nms": suppression, "selection": selection, "matching": matching, "training": training_step}
+PARTS = {
+    "nms": suppression,
+    "large": large_suppression,
+    "selection": selection,
+    "matching": matching,
+    "training": training_step,
+}
 
 
 def main() -> None:
