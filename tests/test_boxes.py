@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -246,3 +248,135 @@ class TestNms:
             if all(overlaps[index, other] <= threshold for other in kept):
                 kept.append(int(index))
         assert boxes.nms(some, scores, threshold).tolist() == kept
+
+    def test_groups_do_not_suppress_one_another(self) -> None:
+        same = np.repeat(FOUR[:1], 4, axis=0)
+        assert boxes.nms(same, FALLING, 0.5, groups=np.array([0, 1, 0, 1])).tolist() == [0, 1]
+        assert boxes.nms(same, FALLING, 0.5, groups=np.array([7, 10**12, -(10**12), 7])).tolist() == [0, 1, 2]
+        assert boxes.nms(same, FALLING, 0.5, limit=1, groups=np.array([0, 1, 0, 1])).tolist() == [0]
+        assert boxes.nms(EMPTY, NO_SCORES, 0.5, groups=np.empty(0, np.int64)).tolist() == []
+
+    def test_one_group_a_box(self) -> None:
+        with pytest.raises(ValueError, match="one group a box"):
+            boxes.nms(FOUR, FALLING, 0.5, groups=np.zeros(3, np.int64))
+
+    @pytest.mark.parametrize("threshold", [-0.1, np.nan])
+    def test_a_threshold_that_is_none(self, threshold: float) -> None:
+        with pytest.raises(ValueError, match="threshold of at least 0"):
+            boxes.nms(FOUR, FALLING, threshold)
+
+    @pytest.mark.parametrize("threshold", [1.0, 1.5, np.inf])
+    def test_from_1_on_nothing_is_dropped(self, threshold: float) -> None:
+        assert boxes.nms(np.repeat(FOUR, 3, axis=0), np.arange(12.0), threshold).tolist() == [*range(11, -1, -1)]
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_areas_beyond_counting_overlap_nothing(self, dtype: type) -> None:
+        side = np.finfo(dtype).max / 4
+        vast = np.array([[0, 0, side, side], [0, 0, side, side], [0, 0, 4, 4], [0, 0, 4, 4]], dtype=dtype)
+        with np.errstate(all="raise"):
+            assert boxes.nms(vast, FALLING, 0.5).tolist() == [0, 1, 2]
+
+
+def clustered(rng: np.random.Generator, count: int, clusters: int, jitter: float, size: float) -> np.ndarray:
+    chosen = rng.integers(0, clusters, count)
+    sides = np.exp(rng.uniform(np.log(8), np.log(300), (clusters, 2)))[chosen]
+    centres = rng.uniform(0, size, (clusters, 2))[chosen] + rng.normal(0, jitter, (count, 2)) * sides
+    sides = sides * np.exp(rng.normal(0, jitter, (count, 2)))
+    return np.concatenate([centres - sides / 2, centres + sides / 2], axis=1).astype(np.float32)
+
+
+def many_kinds(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
+    """Boxes as they come and as they should not: each kind has broken a clever suppression somewhere."""
+    whole = np.round(clustered(rng, count, 20, 0.1, 200) / 16) * 16
+    mixed = clustered(rng, count, 30, 0.1, 500)
+    mixed[::3] = mixed[rng.integers(0, count, len(mixed[::3]))]  # twins
+    mixed[::7, 2] = mixed[::7, 0]  # without width
+    mixed[::11] = mixed[::11][:, [2, 3, 0, 1]]  # swapped corners
+    scales = clustered(rng, count, 20, 0.1, 50) * 10.0 ** rng.integers(-6, 7, (count, 1)).astype(np.float32)
+    lines = clustered(rng, count, 20, 0.05, 100) * np.array([100, 0.01, 100, 0.01], dtype=np.float32)
+    return {
+        "one cluster": clustered(rng, count, 1, 0.1, 100),
+        "clusters": clustered(rng, count, 40, 0.12, 800),
+        "anywhere": clustered(rng, count, count, 0, 1000),
+        "on a coarse grid, with many ties of IoU": whole.astype(np.float32),
+        "twins, flat and swapped boxes": mixed,
+        "sizes from a millionth to a million": scales,
+        "thin lines": lines,
+        "far from the origin": clustered(rng, count, 40, 0.1, 800) + np.float32(1e6),
+    }
+
+
+KINDS = list(many_kinds(np.random.default_rng(0), 10))
+
+
+class TestManyBoxes:
+    """Enough of them for several chunks, halved chunks and split runs."""
+
+    @pytest.mark.parametrize("threshold", [0, 0.01, 0.1, 0.2, 1 / 3, 0.5, 0.7, 0.9, 0.99, 1])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_list_of_torchvision(self, kind: str, threshold: float) -> None:
+        torch = pytest.importorskip("torch")
+        nms = pytest.importorskip("torchvision.ops").nms
+        rng = np.random.default_rng(KINDS.index(kind))
+        some = many_kinds(rng, 1200)[kind]
+        for scores in (rng.random(1200).astype(np.float32), rng.integers(0, 9, 1200).astype(np.float32) / 8):
+            want = nms(torch.from_numpy(some), torch.from_numpy(scores), threshold).tolist()
+            assert boxes.nms(some, scores, threshold).tolist() == want
+            assert boxes.nms(some, scores, threshold, limit=300).tolist() == want[:300]
+            wide = some.astype(np.float64), scores.astype(np.float64)
+            assert boxes.nms(*wide, threshold).tolist() == nms(*map(torch.from_numpy, wide), threshold).tolist()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_groups_are_as_if_each_were_alone(self, kind: str) -> None:
+        rng = np.random.default_rng(5)
+        some, scores = many_kinds(rng, 900)[kind], rng.integers(0, 50, 900) / 50
+        groups = rng.integers(0, 4, 900)
+        alone = [np.flatnonzero(groups == group) for group in range(4)]
+        kept = np.sort(np.concatenate([of[boxes.nms(some[of], scores[of], 0.6)] for of in alone]))
+        want = kept[np.argsort(-scores[kept], kind="stable")]
+        assert boxes.nms(some, scores, 0.6, groups=groups).tolist() == want.tolist()
+        assert boxes.nms(some, scores, 0.6, limit=50, groups=groups).tolist() == want[:50].tolist()
+
+    @pytest.mark.parametrize("most", [0, 100, 5000])
+    def test_crowds_are_taken_in_smaller_chunks(self, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        rng = np.random.default_rng(6)
+        some, scores = clustered(rng, 700, 2, 0.1, 50), rng.random(700)
+        want = boxes.nms(some, scores, 0.8).tolist()
+        monkeypatch.setattr(boxes, "_MOST_PAIRS", most)
+        assert boxes.nms(some, scores, 0.8).tolist() == want
+
+    @pytest.mark.parametrize("step", [1.0, 1.7, 3.0])
+    def test_a_long_chain_where_each_overlaps_the_next(self, step: float) -> None:
+        """With equal scores every box waits for the one before it."""
+        left = np.arange(3000) * np.float32(step)
+        chain = np.stack([left, left * 0, left + 10, left * 0 + 10], axis=1)
+        kept = boxes.nms(chain, np.ones(3000), 0.5)
+        stride = next(k for k in range(1, 9) if (10 - k * step) / (10 + k * step) <= 0.5)
+        assert kept.tolist() == list(range(0, 3000, stride))
+
+    def test_half_precision_is_widened(self) -> None:
+        rng = np.random.default_rng(7)
+        some, scores = clustered(rng, 500, 20, 0.1, 400).astype(np.float16), rng.random(500).astype(np.float16)
+        want = boxes.nms(some.astype(np.float32), scores.astype(np.float32), 0.7)
+        assert boxes.nms(some, scores, 0.7).tolist() == want.tolist()
+
+    def test_100000_boxes_in_linear_memory(self) -> None:
+        rng = np.random.default_rng(8)
+        peaks = []
+        for count in (25_000, 100_000):
+            some, scores = clustered(rng, count, count // 50, 0.1, 100 * count**0.5), rng.random(count)
+            tracemalloc.start()
+            kept = boxes.nms(some, scores, 0.7)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            assert count / 50 < len(kept) < count / 2
+        assert peaks[1] < 6 * peaks[0]
+
+    def test_memory_when_every_box_overlaps_every_other(self) -> None:
+        """5,000 x 5,000 pairs would take 100 MB in a byte each, and much more on the way."""
+        rng = np.random.default_rng(9)
+        some, scores = np.tile(f32([0, 0, 100, 100]), (5000, 1)), rng.random(5000)
+        tracemalloc.start()
+        assert boxes.nms(some, scores, 0.5).tolist() == [int(scores.argmax())]
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+        tracemalloc.stop()

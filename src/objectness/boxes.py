@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness.neighbours import Neighbours
+
 Boxes = NDArray[np.floating[Any]]
 
 
@@ -69,40 +71,107 @@ def xywh_to_xyxy(boxes_xywh: Boxes) -> Boxes:
 
 
 def nms(
-    boxes_xyxy: Boxes, scores: NDArray[np.floating[Any]], iou_threshold: float, limit: int | None = None
+    boxes_xyxy: Boxes,
+    scores: NDArray[np.floating[Any]],
+    iou_threshold: float,
+    limit: int | None = None,
+    groups: NDArray[np.integer[Any]] | None = None,
 ) -> NDArray[np.int64]:
     """Greedy non-maximum suppression (paper, section 3.3).
+
+    Boxes are taken in falling order of score, a growing chunk at a time: what overlaps a kept box goes, the rest of
+    the chunk is settled by its own pairs. Memory grows with N alone.
 
     Args:
         boxes_xyxy: ``(N, 4)``; a box that is not finite is never kept.
         scores: ``(N,)``; equal scores keep the lower index; a box whose score is NaN is never kept.
-        iou_threshold: a box is dropped when its IoU with a better kept box is **above** this.
+        iou_threshold: a box is dropped when its IoU with a better kept box is **above** this; at least 0. From 1 on
+            nothing is dropped.
         limit: stop as soon as this many are kept.
+        groups: ``(N,)`` feature levels or classes: boxes of different groups do not suppress one another.
 
     Returns:
         Indices of the kept boxes ``(K,)``, best first: the list that ``torchvision.ops.nms`` gives for finite
         input, cut at ``limit``.
 
     Raises:
-        ValueError: shapes that do not belong together.
+        ValueError: shapes that do not belong together, or a threshold below 0.
     """
     if boxes_xyxy.shape != (len(scores), 4) or scores.ndim != 1:
         raise ValueError(f"NMS needs boxes (N, 4) and scores (N,), not {boxes_xyxy.shape} and {scores.shape}.")
+    if groups is not None and groups.shape != scores.shape:
+        raise ValueError(f"NMS needs one group a box: scores are {scores.shape}, groups {groups.shape}.")
+    if not iou_threshold >= 0:
+        raise ValueError(f"NMS needs an IoU threshold of at least 0, not {iou_threshold}.")
     usable = np.flatnonzero(np.isfinite(boxes_xyxy).all(axis=1) & ~np.isnan(scores))
     # Half precision and integers are widened before the sign is turned: unsigned scores would wrap round.
     falling = -scores[usable].astype(np.promote_types(scores.dtype, np.float32))
     order = usable[np.argsort(falling, kind="stable")]
-    boxes = _wide(boxes_xyxy[order])
-    areas = area(boxes)
-    wanted = len(order) if limit is None else limit
-    alive = np.arange(len(order))
-    kept: list[int] = []
-    while len(alive) and len(kept) < wanted:
-        best, rest = alive[0], alive[1:]
-        kept.append(int(best))
-        common = intersection(boxes[best : best + 1], boxes[rest])[0]
-        union = areas[best] + areas[rest] - common
-        overlap = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-        # Compared in double precision as torchvision does: a float32 IoU of 1/5 lies a little above 0.2.
-        alive = rest[overlap.astype(np.float64) <= iou_threshold]
-    return order[np.array(kept, dtype=np.int64)]
+    kept = _survivors(_wide(boxes_xyxy[order]), iou_threshold, limit, None if groups is None else groups[order])
+    return order[kept[:limit]]
+
+
+_FIRST_CHUNK = 256
+_MOST_PAIRS = 2**20  # candidates among the boxes of a chunk, of which those that overlap are held at once
+_MOST_ROUNDS = 8
+
+
+def _survivors(
+    boxes_xyxy: Boxes, iou_threshold: float, limit: int | None, groups: NDArray[np.integer[Any]] | None
+) -> NDArray[np.int64]:
+    """Ascending indices of at least the first ``limit`` kept boxes, of boxes that come best first."""
+    with np.errstate(over="ignore", under="ignore"):
+        areas = area(boxes_xyxy)
+    # What has no area, or more than can be counted, overlaps nothing.
+    solid = np.flatnonzero((areas > 0) & np.isfinite(areas))
+    dropped = np.zeros(len(boxes_xyxy), dtype=bool)
+    if not len(solid):
+        return np.flatnonzero(~dropped)
+    near = Neighbours(boxes_xyxy[solid], iou_threshold, None if groups is None else groups[solid])
+    gone = np.zeros(len(solid), dtype=bool)
+    kept = np.empty(0, dtype=np.int64)
+    start, size = 0, _FIRST_CHUNK
+    while start < len(solid) and (limit is None or len(kept) < limit):
+        chunk = near.by_place(start + np.flatnonzero(~gone[start : start + size]))
+        directory = near.directory(kept)
+        for worse, _ in near.pairs(near.runs(chunk, directory), directory):
+            gone[worse] = True
+        chunk = chunk[~gone[chunk]]
+        directory = near.directory(chunk)
+        runs = near.runs(chunk, directory)
+        while runs.total > _MOST_PAIRS and size > 1:  # a crowd: come back for half of it
+            size //= 2
+            chunk = chunk[chunk < start + size]
+            directory = near.directory(chunk)
+            runs = near.runs(chunk, directory)
+        overlapping = [(worse[better < worse], better[better < worse]) for worse, better in near.pairs(runs, directory)]
+        if overlapping:
+            _settle(gone, *(np.concatenate(ends) for ends in zip(*overlapping, strict=True)))
+        kept = np.concatenate([kept, chunk[~gone[chunk]]])
+        start, size = start + size, 2 * size
+    dropped[solid[gone]] = True
+    dropped[solid[start:]] = True
+    return np.flatnonzero(~dropped)
+
+
+def _settle(gone: NDArray[np.bool_], worse: NDArray[np.int64], better: NDArray[np.int64]) -> None:
+    """Mark as ``gone`` what greedy suppression drops, given all overlapping pairs among boxes not yet gone.
+
+    Each round keeps the boxes that no undecided box could still drop, and drops what they overlap: a few rounds do,
+    but for a long chain of boxes each of which overlaps the next. Such a rest is settled one by one.
+    """
+    for _ in range(_MOST_ROUNDS):
+        if not len(worse):
+            return
+        waiting = np.zeros(len(gone), dtype=bool)
+        waiting[worse] = True
+        decided = ~waiting[better]
+        gone[worse[decided]] = True
+        undecided = np.flatnonzero(~(decided | gone[worse] | gone[better]))
+        worse, better = worse[undecided], better[undecided]
+    best_first = np.argsort(better, kind="stable")
+    worse, better = worse[best_first], better[best_first]
+    starts = np.flatnonzero(np.diff(better, prepend=-1))
+    for box, overlapped in zip(better[starts].tolist(), np.split(worse, starts[1:]), strict=False):
+        if not gone[box]:
+            gone[overlapped] = True

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.ops import box_iou
 
 from objectness.rpn import matching
-from objectness.rpn.anchors import inside_image
+from objectness.rpn.anchors import inside_image, level_anchors
 from objectness.rpn.matching import Matches, match, match_overlaps
-from objectness.rpn.settings import MatchSettings
+from objectness.rpn.settings import AnchorSettings, MatchSettings
 
 
 def boxes(*rows: list[float]) -> Tensor:
@@ -196,6 +197,53 @@ def test_chunked_equals_unchunked(pairs: int, monkeypatch: pytest.MonkeyPatch) -
     assert torch.equal(found.box_index, whole.box_index)
     assert torch.equal(found.iou, whole.iou)
     assert {-1, 0, 1} == set(whole.labels.tolist())
+
+
+def scattered(count: int, low: float, high: float, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    sides = low * (high / low) ** torch.rand(count, 2, generator=generator)
+    corner = torch.rand(count, 2, generator=generator) * 300 - 50
+    return torch.cat([corner, corner + sides], dim=1)
+
+
+TRUTHS = {
+    "small": scattered(15, 4, 20, seed=1),
+    "large": scattered(15, 100, 400, seed=2),
+    "mixed": scattered(40, 2, 300, seed=3),
+    "twins": scattered(5, 20, 60, seed=4).repeat(3, 1),
+    "anchors themselves": torch.cat([boxes([0, 0, 32, 32], [16, 16, 80, 80]), boxes([-16, 0, 16, 32])]),
+    "out of reach": boxes([5000, 5000, 5010, 5010], [100, 100, 140, 140]),
+    "without area": boxes([100, 100, 100, 140], [100, 100, 140, 140]),
+}
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 4096])
+@pytest.mark.parametrize("order", ["as laid out", "shuffled"])
+@pytest.mark.parametrize("name", list(TRUTHS))
+def test_blocks_agree_with_all_pairs(name: str, order: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    anchors = torch.cat(
+        level_anchors(AnchorSettings(sizes=(32.0, 64.0, 128.0)), [(32, 40), (16, 20), (8, 10)], [8, 16, 32])
+    )
+    if order == "shuffled":
+        anchors = anchors[torch.randperm(len(anchors), generator=torch.Generator().manual_seed(0))]
+    truth = TRUTHS[name]
+    monkeypatch.setattr(matching, "_BLOCK", block)
+    found = match(anchors, truth)
+    pairs = match_overlaps(lambda rows: box_iou(anchors[rows], truth), count=len(anchors), boxes=len(truth))
+    assert torch.equal(found.labels, pairs.labels)
+    assert torch.equal(found.box_index, pairs.box_index)
+    assert torch.equal(found.iou, pairs.iou)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_other_precisions_agree_with_all_pairs(kind: torch.dtype) -> None:
+    anchors, truth = scattered(200, 10, 60, seed=5).to(kind), scattered(9, 10, 60, seed=6).to(kind)
+    found = match(anchors, truth)
+    wide = torch.promote_types(kind, torch.float32)
+    table = box_iou(anchors.to(wide), truth.to(wide))
+    pairs = match_overlaps(lambda rows: table[rows], count=200, boxes=9)
+    assert torch.equal(found.labels, pairs.labels)
+    assert torch.equal(found.iou, pairs.iou)
 
 
 MEMORY = """

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torchvision.ops import nms
 
 from objectness.rpn.selection import Selection, candidates, suppress
 from objectness.rpn.settings import RPNSettings, SelectSettings
@@ -208,3 +209,55 @@ def test_gradients_do_not_flow_through_what_was_dropped() -> None:
     grad: Tensor | None = logits.grad
     assert grad is not None
     assert sorted(grad.flatten().tolist()) == [0, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("outside", [0, 1, 40])
+def test_decoding_only_the_best_changes_nothing(outside: int) -> None:
+    """The slow way: decode and rank all of a level, then cut."""
+    generator = torch.Generator().manual_seed(outside)
+    anchors = torch.rand(500, 4, generator=generator) * 90
+    anchors[:, 2:] = anchors[:, :2] + 5 + anchors[:, 2:] / 4
+    logits, deltas = torch.randn(500, 1, generator=generator), torch.randn(500, 4, generator=generator) * 0.3
+    best = logits[:, 0].argsort(descending=True)
+    anchors[best[:outside]] += 500
+    logits[best[60]], deltas[best[70]] = NAN, INF
+    whole = candidates([logits], [deltas], [anchors], (100, 100), SelectSettings(before_nms=500))
+    some = candidates([logits], [deltas], [anchors], (100, 100), SelectSettings(before_nms=90))
+    assert len(whole.scores) <= 498 - outside
+    assert torch.equal(some.boxes_xyxy, whole.boxes_xyxy[:90])
+    assert torch.equal(some.scores, whole.scores[:90])
+
+
+@pytest.mark.parametrize("after", [1, 7, 100, 5000])
+def test_levels_together_are_as_each_with_torchvision(after: int) -> None:
+    generator = torch.Generator().manual_seed(after)
+    corner = torch.rand(2000, 2, generator=generator) * 100
+    boxes = torch.cat([corner, corner + 20 + torch.rand(2000, 2, generator=generator) * 20], dim=1)
+    scores = torch.randint(0, 40, (2000,), generator=generator) / 40  # many ties
+    levels = torch.arange(2000) // 500
+    alone = [500 * level + nms(boxes[levels == level], scores[levels == level], 0.6) for level in range(4)]
+    kept = torch.cat(alone).sort().values
+    want = kept[scores[kept].argsort(descending=True, stable=True)][:after]
+    got = suppress(Selection(boxes, scores, levels), SelectSettings(nms_iou=0.6, after_nms=after))
+    assert torch.equal(got.boxes_xyxy, boxes[want])
+    assert torch.equal(got.scores, scores[want])
+    assert torch.equal(got.levels, levels[want])
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_suppression_in_other_precisions(kind: torch.dtype) -> None:
+    kept = suppress(
+        Selection(
+            torch.tensor(CHAINERCV, dtype=kind), torch.tensor([0.9, 0.8, 0.7, 0.6], dtype=kind), torch.zeros(4).long()
+        ),
+        SelectSettings(nms_iou=0.3),
+    )
+    assert kept.boxes_xyxy.tolist() == [CHAINERCV[index] for index in (0, 2, 3)]
+    assert kept.scores.dtype == kind
+
+
+def test_suppression_lets_gradients_through() -> None:
+    boxes, scores = torch.tensor(CHAINERCV, requires_grad=True), torch.tensor([0.9, 0.8, 0.7, 0.6], requires_grad=True)
+    suppress(Selection(boxes, scores, torch.zeros(4).long()), SelectSettings(nms_iou=0.3)).scores.sum().backward()
+    assert scores.grad is not None
+    assert scores.grad.tolist() == [1, 0, 1, 1]

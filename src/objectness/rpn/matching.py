@@ -17,6 +17,7 @@ from objectness.rpn.settings import MatchSettings
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 _CHUNK_PAIRS = 2**20  # anchor-box pairs at a time: 4 MiB of IoU, about 40 MiB on the way to it
+_BLOCK = 64  # anchors; fewer cost more steps, more are touched by more boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +58,21 @@ def match(
             that the best anchor of a box is the best one inside the image.
     """
     settings = settings or MatchSettings()
-    taking_part = anchors_xyxy if kept is None else anchors_xyxy[kept]
-    matches = match_overlaps(
-        lambda rows: box_iou(taking_part[rows], boxes_xyxy),
-        count=len(taking_part),
-        boxes=len(boxes_xyxy),
-        settings=settings,
-        device=anchors_xyxy.device,
-    )
+    # Half precision is widened: it could not tell apart what lies around a threshold.
+    wide = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
+    places = None if kept is None else torch.nonzero(kept).flatten()
+    taking_part = (anchors_xyxy if places is None else anchors_xyxy[places]).to(wide)
+    boxes_xyxy = boxes_xyxy.to(wide)
+    if anchors_xyxy.device.type == "cpu":
+        matches = _label(*_overlaps_in_blocks(taking_part, boxes_xyxy), settings)
+    else:  # where a thousand small steps would cost more than they save
+        matches = match_overlaps(
+            lambda rows: box_iou(taking_part[rows], boxes_xyxy),
+            count=len(taking_part),
+            boxes=len(boxes_xyxy),
+            settings=settings,
+            device=anchors_xyxy.device,
+        )
     if ignore_xyxy is not None and len(ignore_xyxy):
         labels = matches.labels.clone()
         background = torch.nonzero(labels == NEGATIVE).flatten()
@@ -72,13 +80,13 @@ def match(
             covered = inside_fraction(taking_part[rows], ignore_xyxy)
             labels[rows[covered > settings.ignore_iof]] = IGNORED
         matches = Matches(labels, matches.box_index, matches.iou)
-    if kept is None:
+    if places is None:
         return matches
     count, device = len(anchors_xyxy), anchors_xyxy.device
     labels = torch.full((count,), IGNORED, dtype=torch.int8, device=device)
     box_index = torch.zeros(count, dtype=torch.int64, device=device)
     iou = torch.zeros(count, device=device)
-    labels[kept], box_index[kept], iou[kept] = matches.labels, matches.box_index, matches.iou
+    labels[places], box_index[places], iou[places] = matches.labels, matches.box_index, matches.iou
     return Matches(labels, box_index, iou)
 
 
@@ -110,10 +118,7 @@ def match_overlaps(
             found = overlaps(rows).float()
             iou[rows], box_index[rows] = found.max(dim=1)
             best_of_box = torch.maximum(best_of_box, found.amax(dim=0))
-    labels = torch.full((count,), IGNORED, dtype=torch.int8, device=device)
-    labels[iou < settings.negative_iou] = NEGATIVE
-    labels[iou > settings.positive_iou] = POSITIVE
-
+    leads = torch.zeros(count, dtype=torch.bool, device=device)
     # IoU 0 is nobody's best: without this, a box that no anchor reaches makes every anchor positive, the
     # defect that four well-known implementations share.
     reached = best_of_box > 0
@@ -121,8 +126,57 @@ def match_overlaps(
         # Who leads for some box overlaps at least as much as the box that is matched worst.
         leaders = torch.nonzero(iou >= best_of_box[reached].min()).flatten()
         for rows in leaders.split(chunk):
-            leads = ((overlaps(rows).float() == best_of_box) & reached).any(dim=1)
-            labels[rows[leads]] = POSITIVE
+            leads[rows] = ((overlaps(rows).float() == best_of_box) & reached).any(dim=1)
+    return _label(iou, box_index, leads, settings)
+
+
+def _overlaps_in_blocks(
+    anchors_xyxy: Float[Tensor, "N 4"], boxes_xyxy: Float[Tensor, "G 4"]
+) -> tuple[Float[Tensor, " N"], Int[Tensor, " N"], Bool[Tensor, " N"]]:
+    """IoU and index of the box that each anchor overlaps most, and which anchors overlap some box best of all.
+
+    Neighbours in the list of anchors mostly lie close together. So for each box only those blocks of anchors are
+    looked at that it touches: for most boxes a few in a hundred.
+    """
+    count = len(anchors_xyxy)
+    blocks = -(-count // _BLOCK)
+    iou = torch.zeros(blocks, _BLOCK)
+    box_index = torch.zeros(blocks, _BLOCK, dtype=torch.int64)
+    leads = torch.zeros(blocks, _BLOCK, dtype=torch.bool)
+    if count and len(boxes_xyxy):
+        # The last block is filled up with its last anchor, which changes nobody's best.
+        filled = torch.cat([anchors_xyxy, anchors_xyxy[-1:].expand(blocks * _BLOCK - count, 4)])
+        x1, y1, x2, y2 = (column.reshape(blocks, _BLOCK) for column in filled.unbind(1))
+        areas = (x2 - x1) * (y2 - y1)
+        box_areas = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
+        left, top, right, bottom = x1.amin(1), y1.amin(1), x2.amax(1), y2.amax(1)
+        for index, (from_x, from_y, to_x, to_y) in enumerate(boxes_xyxy.tolist()):
+            touched = (left < to_x) & (right > from_x) & (top < to_y) & (bottom > from_y)
+            near = torch.nonzero(touched).flatten()
+            if not len(near):
+                continue
+            width = x2[near].clamp_(max=to_x).sub_(x1[near].clamp_(min=from_x)).clamp_(min=0)
+            height = y2[near].clamp_(max=to_y).sub_(y1[near].clamp_(min=from_y)).clamp_(min=0)
+            common = width.mul_(height)
+            union = areas[near].add_(box_areas[index]).sub_(common)
+            found = common.div_(union).float()
+            before = iou[near]
+            better = found > before
+            iou[near] = torch.where(better, found, before)
+            box_index[near] = box_index[near].masked_fill_(better, index)
+            best = found.amax()
+            # IoU 0 is nobody's best; see match_overlaps.
+            if best > 0:
+                leads[near] |= found == best
+    return iou.flatten()[:count], box_index.flatten()[:count], leads.flatten()[:count]
+
+
+def _label(
+    iou: Float[Tensor, " N"], box_index: Int[Tensor, " N"], leads: Bool[Tensor, " N"], settings: MatchSettings
+) -> Matches:
+    labels = torch.full_like(box_index, IGNORED, dtype=torch.int8)
+    labels[iou < settings.negative_iou] = NEGATIVE
+    labels[(iou > settings.positive_iou) | leads] = POSITIVE
     return Matches(labels, box_index, iou)
 
 

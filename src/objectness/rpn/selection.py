@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchvision.ops import nms
 
+from objectness.boxes import nms as boxes_nms
 from objectness.rpn.deltas import DELTA_CLAMP, clip, decode
 from objectness.rpn.losses import objectness_margin
 from objectness.rpn.settings import SelectSettings
@@ -52,27 +53,65 @@ def candidates(
     each_level = zip(logits, deltas, anchors_xyxy, strict=True)
     for level, (level_logits, level_deltas, anchors) in enumerate(each_level):
         scores = torch.sigmoid(objectness_margin(level_logits))
-        boxes = clip(decode(level_deltas.float(), anchors, delta_clamp), size_hw)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        # Asked of the deltas: clipping and clamping would make ordinary boxes of infinite ones.
-        finite = torch.isfinite(level_deltas).all(dim=1) & torch.isfinite(scores)
-        usable = finite & ((sides >= settings.min_size) & (sides > 0)).all(dim=1)
-        # Ranked last rather than cut out here: the same lines are exported, where every shape must be known.
-        scores, order = torch.where(usable, scores, _UNUSABLE).topk(torch.sym_min(settings.before_nms, scores.shape[0]))
-        boxes_parts.append(boxes[order])
+        boxes, scores = _best_of_level(scores, level_deltas, anchors, size_hw, settings, delta_clamp)
+        boxes_parts.append(boxes)
         scores_parts.append(scores)
-        levels_parts.append(torch.full_like(order, level))
+        levels_parts.append(torch.full_like(scores, level, dtype=torch.int64))
     boxes, scores, levels = torch.cat(boxes_parts), torch.cat(scores_parts), torch.cat(levels_parts)
     kept = scores >= 0
     return Selection(boxes[kept], scores[kept], levels[kept])
 
 
+def _best_of_level(
+    scores: Float[Tensor, " N"],
+    deltas: Float[Tensor, "N 4"],
+    anchors_xyxy: Float[Tensor, "N 4"],
+    size_hw: tuple[int, int],
+    settings: SelectSettings,
+    delta_clamp: float,
+) -> tuple[Float[Tensor, "K 4"], Float[Tensor, " K"]]:
+    """Boxes and scores of the best ``before_nms``, best first; what cannot be used has the score -1 and comes last."""
+    count = torch.sym_min(settings.before_nms, scores.shape[0])
+    # A processor need not decode the many that have no chance, unless one of the best turns out unusable.
+    if scores.device.type == "cpu" and not torch.compiler.is_compiling() and count < len(scores):
+        best, leading = torch.where(scores.isnan(), _UNUSABLE, scores).topk(count)
+        boxes, usable = _decode(best, deltas[leading], anchors_xyxy[leading], size_hw, settings, delta_clamp)
+        if bool(usable.all()):
+            return boxes, best
+    boxes, usable = _decode(scores, deltas, anchors_xyxy, size_hw, settings, delta_clamp)
+    # Ranked last rather than cut out here: the same lines are exported, where every shape must be known.
+    scores, order = torch.where(usable, scores, _UNUSABLE).topk(count)
+    return boxes[order], scores
+
+
+def _decode(
+    scores: Float[Tensor, " N"],
+    deltas: Float[Tensor, "N 4"],
+    anchors_xyxy: Float[Tensor, "N 4"],
+    size_hw: tuple[int, int],
+    settings: SelectSettings,
+    delta_clamp: float,
+) -> tuple[Float[Tensor, "N 4"], Bool[Tensor, " N"]]:
+    """Boxes inside the image, and which of them can be used."""
+    boxes = clip(decode(deltas.float(), anchors_xyxy, delta_clamp), size_hw)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    # Asked of the deltas: clipping and clamping would make ordinary boxes of infinite ones.
+    finite = torch.isfinite(deltas).all(dim=1) & torch.isfinite(scores)
+    return boxes, finite & ((sides >= settings.min_size) & (sides > 0)).all(dim=1)
+
+
 def suppress(found: Selection, settings: SelectSettings) -> Selection:
-    """Non-maximum suppression within each level, then the best ``after_nms`` of all, ranked by score."""
-    kept = []
-    for level in found.levels.unique().tolist():
-        of_level = torch.nonzero(found.levels == level).flatten()
-        kept.append(of_level[nms(found.boxes_xyxy[of_level], found.scores[of_level], settings.nms_iou)])
-    keep = torch.cat(kept) if kept else found.levels
-    keep = keep[torch.argsort(found.scores[keep], descending=True, stable=True)][: settings.after_nms]
+    """Non-maximum suppression within each level, then the best ``after_nms`` of all, ranked by score.
+
+    Equal scores keep the lower index. On a CPU it stops as soon as enough are kept.
+    """
+    if found.scores.device.type == "cpu":
+        boxes, scores = (values.detach().float().numpy() for values in (found.boxes_xyxy, found.scores))
+        kept = boxes_nms(boxes, scores, settings.nms_iou, settings.after_nms, found.levels.numpy())
+        keep = torch.from_numpy(kept)
+    else:
+        parts = [torch.nonzero(found.levels == level).flatten() for level in found.levels.unique().tolist()]
+        parts = [part[nms(found.boxes_xyxy[part], found.scores[part], settings.nms_iou)] for part in parts]
+        keep = torch.cat(parts).sort().values if parts else found.levels
+        keep = keep[torch.argsort(found.scores[keep], descending=True, stable=True)][: settings.after_nms]
     return Selection(found.boxes_xyxy[keep], found.scores[keep], found.levels[keep])
