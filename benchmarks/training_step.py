@@ -17,7 +17,8 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork as TheirNetwork
 from torchvision.models.detection.rpn import RPNHead as TheirHead
 
-from objectness.rpn.network import RegionProposalNetwork, Target
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.truth import Target
 from objectness.training.optimise import build_optimiser
 from objectness.training.recipes import recipe
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from objectness.errors import InputError
-from objectness.rpn.network import Outputs, RegionProposalNetwork, Target
+from objectness.rpn.network import Outputs, RegionProposalNetwork
 from objectness.rpn.settings import (
     AnchorSettings,
     BackboneSettings,
@@ -22,6 +22,7 @@ from objectness.rpn.settings import (
     SampleSettings,
     SelectSettings,
 )
+from objectness.rpn.truth import Target
 
 Make = Callable[..., RegionProposalNetwork]
 
