@@ -9,6 +9,7 @@ import os
 import stat
 import struct
 import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,10 @@ Source = str | os.PathLike[str] | Image.Image | NDArray[Any]
 
 # Twice the size at which Pillow begins to warn: what its own guard calls a decompression bomb.
 DEFAULT_MAX_PIXELS = 178_000_000
+
+# A JPEG is decoded at half, a quarter or an eighth of its size where that still is this much larger than wanted:
+# the rest of the way is an antialiased resize, so that boxes stay where they are.
+_DRAFT_MARGIN = 2.0
 
 PHOTO_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"}
@@ -38,6 +43,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LYING = (5, 6, 7, 8)  # orientations that swap height and width
 
 # What Pillow's decoders raise on damaged bytes: they are many, and few are its own.
 _DAMAGED = (
@@ -52,6 +58,56 @@ _DAMAGED = (
     zlib.error,
     Image.DecompressionBombError,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A photograph at the size that a network wants.
+
+    Attributes:
+        pixels: ``uint8 (h, w, 3)`` RGB, upright and resized.
+        size_hw: (height, width) of the upright photograph.
+        image: The photograph itself ``uint8 (H, W, 3)``, where it was asked for.
+    """
+
+    pixels: NDArray[np.uint8]
+    size_hw: tuple[int, int]
+    image: NDArray[np.uint8] | None = None
+
+
+def open_fitted(
+    source: Source,
+    short_side: int,
+    long_side: int,
+    *,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    keep_image: bool = False,
+) -> Fitted:
+    """Read a photograph at the size of :func:`fit_size_hw`, decoding no more of a large JPEG than that takes.
+
+    The pixels are the same whether the image is kept or not.
+
+    Args:
+        source: See :func:`open_upright`; raises the same.
+        short_side: See :func:`fit_size_hw`.
+        long_side: See :func:`fit_size_hw`.
+        max_pixels: Refuse larger files and PIL images before they are decoded; None for no limit.
+        keep_image: Hand out the whole photograph too.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        _check_file(path)
+        try:
+            with path.open("rb") as file:
+                drafted = _decode_small(_read_header(file, path), str(path), max_pixels, short_side, long_side)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be opened ({error.strerror or error}).") from None
+        if drafted is not None:
+            return replace(drafted, image=open_upright(path, max_pixels=max_pixels)) if keep_image else drafted
+    image = open_upright(source, max_pixels=max_pixels)
+    size_hw = (image.shape[0], image.shape[1])
+    pixels = resize(image, fit_size_hw(size_hw, short_side, long_side))
+    return Fitted(pixels, size_hw, image if keep_image else None)
 
 
 def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
@@ -161,6 +217,37 @@ def _read_header(file: IO[bytes], path: Path) -> Image.Image:
 
 
 def _decode(image: Image.Image, name: str, max_pixels: int | None) -> NDArray[np.uint8]:
+    _check_size(image, name, max_pixels)
+    rgb, orientation = _load(image, name)
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    return _pixels(rgb)
+
+
+def _decode_small(
+    image: Image.Image, name: str, max_pixels: int | None, short_side: int, long_side: int
+) -> Fitted | None:
+    """A large JPEG, shrunk while it is decoded; None where there is nothing to gain."""
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    _check_size(image, name, max_pixels)
+    lies = _orientation(image) in _LYING
+    height, width = image.size if lies else image.size[::-1]
+    fitted_hw = fit_size_hw((height, width), short_side, long_side)
+    stored_wh = fitted_hw if lies else fitted_hw[::-1]
+    wanted_wh = tuple(int(side * _DRAFT_MARGIN) for side in stored_wh)
+    draft = image.draft(None, wanted_wh) if all(wanted * 2 <= side for wanted, side in zip(wanted_wh, image.size, strict=True)) else None
+    if draft is None:
+        return None
+    rgb, orientation = _load(image, name)
+    # The box tells where the photograph ends: its size may be no multiple of what it was shrunk by.
+    small = rgb.resize(stored_wh, Image.Resampling.BILINEAR, box=draft[1])
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
+    return Fitted(_pixels(small), (height, width))
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int | None) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise InputError(f"{name}: has no pixels (width {width}, height {height}).")
@@ -169,17 +256,18 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> NDArray[np
             f"{name}: has {width} x {height} = {width * height} pixels, more than the limit of {max_pixels}; "
             "raise max_pixels (--max-pixels) if you trust it."
         )
+
+
+def _load(image: Image.Image, name: str) -> tuple[Image.Image, int | None]:
+    """Decode: RGB as it is stored, and the EXIF orientation that is left to apply."""
+    width, height = image.size
     try:
         image.load()
-        orientation = _orientation(image)
-        rgb = _as_rgb(image)
+        return _as_rgb(image), _orientation(image)
     except MemoryError:
         raise InputError(f"{name}: its {width} x {height} pixels do not fit into memory; make it smaller.") from None
     except _DAMAGED as error:
         raise InputError(f"{name}: the image is damaged or cut short ({_reason(error)}); copy it again.") from None
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    return _pixels(rgb)
 
 
 def _reason(error: BaseException) -> str:
