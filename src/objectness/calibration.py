@@ -18,7 +18,11 @@ from objectness.errors import InputError
 
 FEWEST = 500  # proposals: fewer say little about how often a score is right
 _KNOTS = 12
+_GROUPS = 100
+_HITS_A_GROUP = 20
 _STEEPNESS = 1e-3  # the least slope: equal probabilities are parted by score, too little for anyone to notice
+_NEAREST = 1e-6  # between the scores of two knots
+_NEGLIGIBLE = 0.002  # of probability
 _BINS = 15
 
 Floats = NDArray[np.floating[Any]]
@@ -112,10 +116,11 @@ def fit(scores: Floats, hits: NDArray[np.bool_]) -> Calibration:
         )
     order = np.argsort(scores, kind="stable")
     x, y = scores[order].astype(np.float64), hits[order].astype(np.float64)
-    # Equal shares of the right ones and of all: many knots where many proposals are, and where they matter.
+    # Equal shares of the right ones and of all: narrow groups where many proposals are, and where they matter.
     place = np.linspace(0, 1, len(x)) + np.cumsum(y) / y.sum()
-    edges = np.searchsorted(place, np.linspace(0, 2, _KNOTS + 1)[1:-1])
-    groups = [group for group in np.split(np.arange(len(x)), np.unique(edges)) if len(group)]
+    count = int(np.clip(y.sum() // _HITS_A_GROUP, 2, _GROUPS))
+    edges = np.unique(np.searchsorted(place, np.linspace(0, 2, count + 1)[1:-1]))
+    groups = [group for group in np.split(np.arange(len(x)), edges) if len(group)]
     means_x = np.array([x[group].mean() for group in groups])
     means_y = _pool([float(y[group].mean()) for group in groups], [len(group) for group in groups])
     return _through(means_x, means_y)
@@ -146,13 +151,26 @@ def _pool(values: list[float], weights: list[int]) -> Floats:
 
 
 def _through(x: Floats, y: Floats) -> Calibration:
-    """Straight lines through points, on to 0 and 1; level stretches are tilted by a hair."""
-    wide = np.flatnonzero(np.diff(x, prepend=-1.0) > 1e-6)  # two knots on one score would be a step
-    x, y = x[wide], y[wide]
-    inside = (x > 1e-6) & (x < 1 - 1e-6)
-    x, y = np.concatenate([[0.0], x[inside]]), np.concatenate([[0.0], y[inside]])
-    # Beyond the last knot the last line goes on: nothing was seen there, and 1 would promise too much.
-    slope = (y[-1] - y[-2]) / (x[-1] - x[-2]) if len(x) > 1 else 1.0
-    x, y = np.append(x, 1.0), np.append(y, min(1.0, y[-1] + slope * (1 - x[-1])))
-    y = (1 - _STEEPNESS) * y + _STEEPNESS * x
+    """Straight lines through the points that matter, from 0 on to 1; level stretches are tilted by a hair."""
+    apart = np.flatnonzero(np.diff(x, prepend=0.0) > _NEAREST)  # two knots on one score would be a step
+    x, y = np.concatenate([[0.0], x[apart]]), np.concatenate([[0.0], y[apart]])
+    if x[-1] < 1 - _NEAREST:
+        # Beyond the last point the last line goes on: nothing was seen there, and 1 would promise too much.
+        slope = (y[-1] - y[-2]) / (x[-1] - x[-2]) if len(x) > 1 else 1.0
+        x, y = np.append(x, 1.0), np.append(y, min(1.0, y[-1] + slope * (1 - x[-1])))
+    else:
+        x[-1] = 1.0
+    kept = _simplified(x, y)
+    x, y = x[kept], (1 - _STEEPNESS) * y[kept] + _STEEPNESS * x[kept]
     return Calibration(tuple(np.round(x, 7).tolist()), tuple(np.round(y, 12).tolist()))
+
+
+def _simplified(x: Floats, y: Floats) -> list[int]:
+    """The ends, and one after another the point that the lines so far miss by most (Ramer, 1972), up to K."""
+    kept = [0, len(x) - 1]
+    while len(kept) < _KNOTS:
+        misses = np.abs(np.interp(x, x[kept], y[kept]) - y)
+        if misses.max() < _NEGLIGIBLE:
+            break
+        kept = sorted([*kept, int(misses.argmax())])
+    return kept

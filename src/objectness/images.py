@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from objectness.colours import array_as_rgb, as_rgb, to_array
 from objectness.errors import InputError
 
 Source = str | os.PathLike[str] | Image.Image | NDArray[Any]
@@ -54,6 +55,9 @@ _DAMAGED = (
     LookupError,
     TypeError,
     OverflowError,
+    AssertionError,
+    AttributeError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -130,7 +134,7 @@ def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS)
             of another shape or type.
     """
     if isinstance(source, np.ndarray):
-        return _array_as_rgb(source)
+        return array_as_rgb(source)
     if isinstance(source, Image.Image):
         return _decode(source, describe(source), max_pixels)
     if isinstance(source, str | os.PathLike):
@@ -171,7 +175,7 @@ def resize(image: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uin
     height, width = size_hw
     if image.shape[:2] == (height, width):
         return image
-    return _pixels(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    return to_array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _check_file(path: Path) -> None:
@@ -221,7 +225,7 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> NDArray[np
     rgb, orientation = _load(image, name)
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
-    return _pixels(rgb)
+    return to_array(rgb)
 
 
 def _decode_small(
@@ -235,8 +239,10 @@ def _decode_small(
     height, width = image.size if lies else image.size[::-1]
     fitted_hw = fit_size_hw((height, width), short_side, long_side)
     stored_wh = fitted_hw if lies else fitted_hw[::-1]
-    wanted_wh = tuple(int(side * _DRAFT_MARGIN) for side in stored_wh)
-    draft = image.draft(None, wanted_wh) if all(wanted * 2 <= side for wanted, side in zip(wanted_wh, image.size, strict=True)) else None
+    wanted_wh = int(stored_wh[0] * _DRAFT_MARGIN), int(stored_wh[1] * _DRAFT_MARGIN)
+    if 2 * wanted_wh[0] > image.width or 2 * wanted_wh[1] > image.height:
+        return None  # half its size would be too small
+    draft = image.draft(None, wanted_wh)
     if draft is None:
         return None
     rgb, orientation = _load(image, name)
@@ -244,7 +250,7 @@ def _decode_small(
     small = rgb.resize(stored_wh, Image.Resampling.BILINEAR, box=draft[1])
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
-    return Fitted(_pixels(small), (height, width))
+    return Fitted(to_array(small), (height, width))
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int | None) -> None:
@@ -263,7 +269,7 @@ def _load(image: Image.Image, name: str) -> tuple[Image.Image, int | None]:
     width, height = image.size
     try:
         image.load()
-        return _as_rgb(image), _orientation(image)
+        return as_rgb(image), _orientation(image)
     except MemoryError:
         raise InputError(f"{name}: its {width} x {height} pixels do not fit into memory; make it smaller.") from None
     except _DAMAGED as error:
@@ -280,59 +286,3 @@ def _orientation(image: Image.Image) -> int | None:
         return image.getexif().get(_ORIENTATION_TAG)
     except _DAMAGED:
         return None  # a photograph with broken metadata is still a photograph
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _grey_as_8_bit(image).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels as an array that may be written to (``np.array`` of a PIL image takes twice the time)."""
-    return np.asarray(image).copy()
-
-
-def _grey_as_8_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float32)
-    # Pillow reads 16-bit PGM as "I", stretched to 0..65535 by the file's own maximum.
-    sixteen_bit = image.mode.startswith("I;16") or image.format == "PPM"
-    low, high = (0.0, 65535.0) if sixteen_bit else _value_range(values, is_float=image.mode == "F")
-    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
-    values -= low
-    values *= 255 / (high - low) if high > low else 0
-    values += 0.5
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-
-
-def _value_range(values: NDArray[np.float32], *, is_float: bool) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    usual = (1.0, 255.0, 65535.0) if is_float else (255.0, 65535.0)
-    full = next((limit for limit in usual if high <= limit), None)
-    return (0.0, full) if low >= 0 and full is not None else (low, high)
-
-
-def _array_as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
-    shape = array.shape
-    if (
-        array.dtype != np.uint8
-        or array.size == 0
-        or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
-    ):
-        raise InputError(
-            f"The array has shape {shape} and type {array.dtype}; expected uint8 of shape (height, width), "
-            "(height, width, 1), (height, width, 3) RGB or (height, width, 4) RGBA, with at least one pixel."
-        )
-    if len(shape) == 2:
-        return np.repeat(array[:, :, None], 3, axis=2)
-    if shape[2] == 1:
-        return np.repeat(array, 3, axis=2)
-    if shape[2] == 4:
-        return _pixels(_as_rgb(Image.fromarray(np.ascontiguousarray(array))))
-    return np.ascontiguousarray(array)

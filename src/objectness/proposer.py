@@ -23,7 +23,17 @@ from objectness.errors import InputError
 from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
 from objectness.proposals import Proposals
 
-__all__ = ["Candidates", "Engine", "EngineSettings", "ModelDescription", "Outcome", "Proposer", "Ranked", "load", "select"]
+__all__ = [
+    "Candidates",
+    "Engine",
+    "EngineSettings",
+    "ModelDescription",
+    "Outcome",
+    "Proposer",
+    "Ranked",
+    "load",
+    "select",
+]
 
 
 @dataclass(frozen=True, eq=False)

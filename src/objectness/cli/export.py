@@ -22,11 +22,15 @@ _SHOWN_KS = (10, 100, 300, 1000)
 
 
 class Format(StrEnum):
+    """What kind of file."""
+
     onnx = "onnx"
     openvino = "openvino"
 
 
 class Precision(StrEnum):
+    """How its weights are kept."""
+
     fp32 = "fp32"
     fp16 = "fp16"
     int8 = "int8"
@@ -138,7 +142,9 @@ def _own_validation(checkpoint: Path, output: Output) -> Dataset | None:
         why = f"no boxes in {config['data']}"
     except InputError as error:
         why = str(error).removesuffix(".")
-    output.warn(f"Scores stay as the network gives them, not calibrated ({why}): name photos with boxes by --calibrate.")
+    output.warn(
+        f"Scores stay as the network gives them, not calibrated ({why}): name photos with boxes by --calibrate."
+    )
     return None
 
 

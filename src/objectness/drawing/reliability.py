@@ -26,9 +26,9 @@ def draw_reliability(before: Reliability, after: Reliability, title: str) -> Ima
         title: Written above.
 
     Returns:
-        A picture of 608 x 640 pixels.
+        A picture of 608 x 652 pixels.
     """
-    picture = Image.new("RGB", (_SIDE + 2 * _MARGIN, _SIDE + 2 * _MARGIN + 32), _PAPER)
+    picture = Image.new("RGB", (_SIDE + 2 * _MARGIN, _SIDE + 2 * _MARGIN + 44), _PAPER)
     draw = ImageDraw.Draw(picture)
     font = font_of_size(15)
     for tick in range(_TICKS + 1):

@@ -69,7 +69,10 @@ class GraphRanker:
 
     def batch(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> list[Ranked]:
         """The same for each image of a batch ``uint8 (B, H, W, 3)``."""
-        limits = {NMS_INPUT: np.array([float32_at_most(nms)], np.float32), TOP_INPUT: np.array([top], np.int64)}
+        limits: dict[str, NDArray[Any]] = {
+            NMS_INPUT: np.array([float32_at_most(nms)], np.float32),
+            TOP_INPUT: np.array([top], np.int64),
+        }
         if self._fixed:
             own = self.description
             if nms != own.nms_iou or top > own.top:

@@ -15,7 +15,9 @@ from objectness.engines.opening import Surface
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 
-_TOO_NEW = re.compile(r"Unsupported model IR version|Opset \d+ is under development|opset.*not supported", re.IGNORECASE)
+_TOO_NEW = re.compile(
+    r"Unsupported model IR version|Opset \d+ is under development|opset.*not supported", re.IGNORECASE
+)
 
 
 class OnnxRuntime:

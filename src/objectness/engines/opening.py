@@ -19,7 +19,6 @@ from objectness.engines.graph import (
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 
-
 GRAPH_SUFFIXES = (".onnx", ".xml")
 
 

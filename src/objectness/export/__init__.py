@@ -28,7 +28,7 @@ from objectness.export.describing import describe_export
 from objectness.export.graph import export_graphs
 from objectness.export.openvino_file import require_openvino, write_openvino
 from objectness.export.precision import halve, quantise
-from objectness.export.tail import combine
+from objectness.export.tail import combine, needed
 from objectness.images import open_fitted
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.engine import TorchEngine, describe_network
@@ -145,7 +145,8 @@ def export_model(
     require_same_selection(candidates, proposals, target)
     before = after = None
     if settings.precision != "fp32":
-        changed = _change_precision(batch, settings, sources, description, tell)
+        results = {name for name in needed(one_image) if not name.startswith("anchors")}
+        changed = _change_precision(batch, results, settings, sources, description, tell)
         if sources.measured is not None:
             records = measuring.measured_records(sources.measured)
             before = average_recall(measuring.propose_all(proposals, records, track), records)
@@ -170,6 +171,7 @@ def export_model(
 
 def _change_precision(
     batch: onnx.ModelProto,
+    results: set[str],
     settings: ExportSettings,
     sources: Sources,
     description: ModelDescription,
@@ -185,7 +187,7 @@ def _change_precision(
             images.append(open_fitted(photo, description.short_side, description.long_side).pixels)
     if not images:
         raise InputError(f"None of the {len(photos)} photographs for int8 could be read; name others with --photos.")
-    return quantise(batch, images)
+    return quantise(batch, results, images)
 
 
 def _spread(photos: Sequence[Path], most: int) -> list[Path]:
@@ -205,7 +207,9 @@ def _described(model: onnx.ModelProto, description: ModelDescription) -> onnx.Mo
     onnx.helper.set_model_props(described, {METADATA_KEY: description.to_json()})
     described.producer_name = "objectness"
     described.producer_version = str(description.details.get("version", ""))
-    described.doc_string = f"{description.name}: region proposals. Licence of the weights: {description.details['licence']}."
+    described.doc_string = (
+        f"{description.name}: region proposals. Licence of the weights: {description.details['licence']}."
+    )
     return described
 
 

@@ -74,7 +74,7 @@ def export_graphs(network: RegionProposalNetwork) -> tuple[Any, Any]:
         ["boxes_xyxy", "scores", "levels"],
         {
             "pixels": sides,
-            "tensors": [{axis: free for axis in range(1, tensor.dim())} for tensor in alone],
+            "tensors": [dict.fromkeys(range(1, tensor.dim()), free) for tensor in alone],
             "anchors": [{0: free} for _ in anchors],
         },
     )

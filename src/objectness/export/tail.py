@@ -95,9 +95,19 @@ def combine(
         _add_input(graph, TOP_INPUT, np.array([settings.after_nms], np.int64))
     del graph.output[:]
     for name in names:
-        shape_of = {"boxes_xyxy": ["batch", "places", 4], "counts": ["batch"]}.get(name, ["batch", "places"])
-        graph.output.append(helper.make_tensor_value_info(name, _TYPES.get(name, TensorProto.INT64), shape_of))
+        sides: tuple[str | int, ...] = ("batch", "places")
+        if name == "boxes_xyxy":
+            sides = ("batch", "places", 4)
+        elif name == "counts":
+            sides = ("batch",)
+        graph.output.append(helper.make_tensor_value_info(name, _TYPES.get(name, TensorProto.INT64), sides))
     return model
+
+
+def needed(one_image: onnx.ModelProto) -> set[str]:
+    """Which of the network's tensors the choice for one image looks at."""
+    used = {name for node in one_image.graph.node for name in node.input}
+    return used & {value.name for value in one_image.graph.input} - {INPUT}
 
 
 def strip_traces(model: onnx.ModelProto) -> None:
@@ -111,11 +121,10 @@ def strip_traces(model: onnx.ModelProto) -> None:
 def _place(network: onnx.ModelProto, one_image: onnx.ModelProto, body: _Nodes) -> tuple[list[Any], dict[str, str]]:
     """Put the choice for one image into the loop's body: its constants, and what its results are called there."""
     given = {value.name for value in network.graph.output}
-    used = {name for node in one_image.graph.node for name in node.input}
     index = body.add("Unsqueeze", ["image/index", body.constant(np.array([0]), "first_axis")], "from")
     following = body.add("Add", [index, body.constant(np.array([1]), "one")], "to")
     renamed = {"": "", INPUT: INPUT}
-    for name in sorted(used & {value.name for value in one_image.graph.input} - {INPUT}):
+    for name in sorted(needed(one_image)):
         if name not in given:
             raise ValueError(f"The network does not give {name}.")
         alone = name.startswith("anchors")
@@ -143,7 +152,10 @@ def _suppress(body: _Nodes, found: dict[str, str], levels: int) -> dict[str, str
     boxes, scores = found["boxes_xyxy"], found["scores"]
     of_level = body.add("Equal", [found["levels"], body.constant(np.arange(levels)[:, None], "level_ids")], "of_level")
     masked = body.add("Where", [of_level, scores, body.constant(_BELOW_ALL, "below_all")], "scores_by_level")  # (L, n)
-    batched = [body.add("Unsqueeze", [value, "image/first_axis"], f"{name}_batched") for name, value in (("boxes", boxes), ("scores", masked))]
+    batched = [
+        body.add("Unsqueeze", [value, "image/first_axis"], f"{name}_batched")
+        for name, value in (("boxes", boxes), ("scores", masked))
+    ]
     lowest = body.constant(np.array([_BELOW_ALL / 2]), "lowest")
     kept = body.add("NonMaxSuppression", [*batched, TOP_INPUT, NMS_INPUT, lowest], "kept")  # (m, 3): 0, level, index
     index = body.add("Gather", [kept, body.constant(np.array(2), "index_column")], "kept_index", axis=1)
@@ -173,10 +185,14 @@ def _calibrate(body: _Nodes, scores: str, calibration: Calibration) -> str:
     zero = body.constant(np.float32(0), "no_rise")
     total = body.constant(lowest, "lowest_probability")
     for number, piece in enumerate(zip(starts, lengths, slopes, strict=True)):
-        start, length, slope = (body.constant(value, f"piece{number}/{kind}") for value, kind in zip(piece, "sle", strict=True))
+        start, length, slope = (
+            body.constant(value, f"piece{number}/{kind}") for value, kind in zip(piece, "sle", strict=True)
+        )
         above = body.add("Sub", [scores, start], f"piece{number}/above")
         risen = body.add("Clip", [above, zero, length], f"piece{number}/clipped")
-        total = body.add("Add", [total, body.add("Mul", [risen, slope], f"piece{number}/risen")], f"piece{number}/total")
+        total = body.add(
+            "Add", [total, body.add("Mul", [risen, slope], f"piece{number}/risen")], f"piece{number}/total"
+        )
     return body.add("Min", [total, body.constant(np.float32(1), "certain")], "calibrated")
 
 
@@ -203,7 +219,11 @@ def _subgraph(body: _Nodes, names: Sequence[str], results: Sequence[str]) -> Any
     go_on = body.add("Identity", ["image/go_on"], "goes_on")
     outputs = [helper.make_tensor_value_info(go_on, TensorProto.BOOL, [])]
     for name, result in zip(names, results, strict=True):
-        shape = {"boxes_xyxy": [None, 4], "counts": []}.get(name, [None])
+        shape: tuple[int | None, ...] = (None,)
+        if name == "boxes_xyxy":
+            shape = (None, 4)
+        elif name == "counts":
+            shape = ()
         outputs.append(helper.make_tensor_value_info(result, _TYPES.get(name, TensorProto.INT64), shape))
     inputs = [
         helper.make_tensor_value_info("image/index", TensorProto.INT64, []),
