@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from objectness import export
 from objectness.engines import Candidates, EngineSettings, GraphEngine, GraphRanker, open_graph
 from objectness.errors import InputError
 from objectness.export import ExportReport, ExportSettings, Sources, export_model
 from objectness.export.agreement import agreement
-from objectness.export.describing import portable
+from objectness.export.describing import portable, weights_hash
+from objectness.export.graph import export_graphs
 from objectness.proposer import load, select
 from objectness.rpn.checkpoint import save_network
 from objectness.rpn.engine import TorchEngine, load_engine
@@ -59,6 +61,22 @@ def save_checkpoint(kind: str, path: Path, *more: str) -> Path:
         torch.nn.init.normal_(layer.weight, std=0.3)
     save_network(path, network, {"name": "tiny", "recipe": name, "validation": {"AR@100": 0.1}})
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced_once(tracing: None) -> Iterator[None]:
+    """PyTorch's export takes seconds: the same network is exported once for all tests."""
+    known: dict[str, Any] = {}
+
+    def remembered(network: RegionProposalNetwork) -> Any:
+        key = f"{network.settings} {weights_hash(network)}"
+        if key not in known:
+            known[key] = export_graphs(network)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "export_graphs", remembered)
+        yield
 
 
 @pytest.fixture(scope="module", params=RECIPES)
