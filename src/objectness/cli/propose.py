@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -191,20 +193,28 @@ def _plan(photos: Sequence[Path], image_ids: dict[Path, int], out: Path | None) 
 
 
 def _run(proposer: Proposer, tasks: Sequence[_Task], draw: int, results: _Results, output: Output) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = output.progress
-    columns = (TextColumn("proposing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = len(tasks) < 2 or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        bar = progress.add_task("", total=len(tasks))
+    with _progress(len(tasks), output) as advance:
         stream = proposer.stream((task.photo for task in tasks), keep_images=any(task.picture for task in tasks))
         try:
             for task, outcome in zip(tasks, stream, strict=True):
                 _keep(task, outcome, draw, results, output)
-                progress.advance(bar)
+                advance()
         except KeyboardInterrupt:
             results.interrupted = True
+
+
+@contextmanager
+def _progress(count: int, output: Output) -> Iterator[Callable[[], None]]:
+    """A bar where someone looks at it and there is more than one photograph; else nothing is even imported."""
+    if count < 2 or output.quiet or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("proposing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=output.progress, transient=True) as progress:
+        bar = progress.add_task("", total=count)
+        yield lambda: progress.advance(bar)
 
 
 def _keep(task: _Task, outcome: Outcome, draw: int, results: _Results, output: Output) -> None:

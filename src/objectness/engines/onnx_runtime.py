@@ -38,6 +38,8 @@ class OnnxRuntime:
         options = ort.SessionOptions()
         # Named, as ONNX Runtime would otherwise pin one thread to each core of the machine, allowed or not.
         options.intra_op_num_threads = settings.cores
+        # Threads that wait by spinning would take the core on which the next photograph is being decoded.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors only: its warnings speak to the author of a graph
         providers = _providers(settings.device)
         try:
