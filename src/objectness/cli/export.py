@@ -149,12 +149,13 @@ def _own_validation(checkpoint: Path, output: Output) -> Dataset | None:
 
 
 def _report(report: ExportReport, output: Output) -> None:
-    for found in report.agreements:
+    for found in (*report.agreements, *report.changed):
         height, width = found.size_hw
         images = "" if found.images == 1 else f"{found.images} x "
+        when = " in the precision asked for" if found in report.changed else ""
         output.note(
-            f"{images}{width} x {height}: {found.candidates} candidates, PyTorch and ONNX Runtime differ by at most "
-            f"{found.pixels:.2g} pixels and {found.score:.2g} in score."
+            f"{images}{width} x {height}: {found.candidates} candidates, PyTorch and ONNX Runtime{when} differ by at "
+            f"most {found.pixels:.2g} pixels and {found.score:.2g} in score."
         )
     if report.recall_before is not None and report.recall_after is not None:
         output.note(f"Before: {_recall(report.recall_before)}.")
@@ -173,6 +174,7 @@ def _report(report: ExportReport, output: Output) -> None:
             "files": [str(file) for file in report.files],
             "bytes": size,
             "agreement": [asdict(found) for found in report.agreements],
+            "agreement_after": [asdict(found) for found in report.changed],
             "recall": _to_json(report.recall),
             "recall_before": _to_json(report.recall_before),
             "recall_after": _to_json(report.recall_after),

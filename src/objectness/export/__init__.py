@@ -23,7 +23,14 @@ from objectness.engines.opening import open_graph
 from objectness.errors import InputError
 from objectness.evaluation import RecallReport, average_recall
 from objectness.export import measuring
-from objectness.export.agreement import Agreement, compare, require_agreement, require_same_selection, require_written
+from objectness.export.agreement import (
+    Agreement,
+    compare,
+    require_agreement,
+    require_close_scores,
+    require_same_selection,
+    require_written,
+)
 from objectness.export.describing import describe_export
 from objectness.export.graph import export_graphs
 from objectness.export.openvino_file import require_openvino, write_openvino
@@ -85,6 +92,7 @@ class ExportReport:
         target: The file.
         files: Everything that was written.
         agreements: ONNX Runtime beside PyTorch, before any change of precision.
+        changed: The same after it; empty for fp32.
         calibrated: What calibration changed; None where scores are the network's own.
         recall: On the data of the calibration; None without.
         recall_before: In fp32, on ``Sources.measured``; None where not compared.
@@ -94,6 +102,7 @@ class ExportReport:
     target: Path
     files: tuple[Path, ...]
     agreements: list[Agreement]
+    changed: list[Agreement]
     calibrated: measuring.Calibrated | None
     recall: RecallReport | None
     recall_before: RecallReport | None
@@ -140,7 +149,8 @@ def export_model(
         return _open(build(of, nms=nms), description, target)
 
     candidates, proposals = opened(batch, nms=False), opened(batch, nms=True)
-    agreements = compare(TorchEngine(network, description), candidates)
+    reference = TorchEngine(network, description)
+    agreements, differences = compare(reference, candidates), []
     require_agreement(agreements, target)
     require_same_selection(candidates, proposals, target)
     before = after = None
@@ -150,6 +160,9 @@ def export_model(
         if sources.measured is not None:
             records = measuring.measured_records(sources.measured)
             before = average_recall(measuring.propose_all(proposals, records, track), records)
+        differences = compare(reference, opened(changed, nms=False))
+        if settings.precision == "fp16":
+            require_close_scores(differences, target)
         batch, proposals = changed, opened(changed, nms=True)
         if sources.measured is not None:
             after = average_recall(measuring.propose_all(proposals, records, track), records)
@@ -166,7 +179,7 @@ def export_model(
         plot = target.with_name(f"{target.stem}.reliability.png")
         draw_reliability(calibrated.before, calibrated.after, description.name).save(plot)
         files = (*files, plot)
-    return ExportReport(target, files, agreements, calibrated, recall, before, after)
+    return ExportReport(target, files, agreements, differences, calibrated, recall, before, after)
 
 
 def _change_precision(

@@ -21,6 +21,7 @@ from objectness.proposer import select
 TOLERANCE_PIXELS = 0.5
 TOLERANCE_SCORE = 1e-3
 _CHECKED_SIZES_HW = ((224, 320), (361, 257))
+_HALF_TOLERANCE_SCORE = 0.02
 _BATCH = 2
 _NEARLY_ALL = 0.9
 _COMPARED = 300  # of the best boxes: the worst may change places among equals
@@ -90,6 +91,20 @@ def require_agreement(agreements: Sequence[Agreement], target: object) -> None:
                 f"{found.score:.3g} in score on an image of {found.size_hw} (at most {TOLERANCE_PIXELS} and "
                 f"{TOLERANCE_SCORE} are accepted)."
             )
+
+
+def require_close_scores(differences: Sequence[Agreement], target: object) -> None:
+    """Refuse half precision that moves a score by more than 0.02: weights beyond what half a float holds.
+
+    Raises:
+        InputError: It says by how much.
+    """
+    worst = max((found.score for found in differences), default=0.0)
+    if worst > _HALF_TOLERANCE_SCORE:
+        raise InputError(
+            f"{target} was not written: in fp16 scores differ by {worst:.3g} from PyTorch (at most "
+            f"{_HALF_TOLERANCE_SCORE} is accepted); keep fp32."
+        )
 
 
 def require_same_selection(candidates: GraphEngine, proposals: GraphRanker, target: object, seed: int = 0) -> None:
