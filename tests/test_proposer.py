@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from PIL import Image
 import objectness
 from objectness import boxes, proposer
 from objectness.errors import InputError
-from objectness.proposer import Candidates, ModelDescription, Proposer, load, select
+from objectness.images import Fitted
+from objectness.proposer import Candidates, ModelDescription, Proposer, Ranked, load, select
 
 
 def _candidates(boxes_xyxy: list[list[float]], scores: list[float], levels: list[int] | None = None) -> Candidates:
@@ -176,20 +179,20 @@ def test_a_generator_is_read_one_photograph_ahead_and_no_further() -> None:
 def test_reading_goes_on_while_the_network_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     second_is_read = threading.Event()
     waited = []
-    original = proposer.open_upright
+    original = proposer.open_fitted
 
-    def watched(source: object, **options: object) -> np.ndarray:
-        image = original(source, **options)  # type: ignore[arg-type]
-        if image.shape[0] == 2:
+    def watched(source: object, *sides: int, **options: object) -> Fitted:
+        fitted = original(source, *sides, **options)  # type: ignore[arg-type]
+        if fitted.size_hw[0] == 2:
             second_is_read.set()
-        return image
+        return fitted
 
     class Slow(WholeImage):
         def candidates(self, pixels: np.ndarray) -> Candidates:
             waited.append(second_is_read.wait(10))
             return super().candidates(pixels)
 
-    monkeypatch.setattr(proposer, "open_upright", watched)
+    monkeypatch.setattr(proposer, "open_fitted", watched)
     list(Proposer(Slow())(iter([np.zeros((height, 9, 3), np.uint8) for height in (1, 2)])))
     assert waited == [True, True]
 
@@ -222,6 +225,71 @@ def test_an_engine_that_cannot_look_at_one_photograph_goes_on_with_the_next(tmp_
     first, second = Proposer(Choosy()).stream([tmp_path / "tall.png", np.zeros((8, 8, 3), np.uint8)])
     assert str(first.error) == f"{tmp_path / 'tall.png'}: the model failed on this."
     assert second.error is None
+
+
+class RankedInside:
+    """An engine that ranks by itself: it proposes as many boxes as it is asked for, in falling order."""
+
+    description = ModelDescription("ranked inside", short_side=100, long_side=150, nms_iou=0.6, top=4)
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, int]] = []
+
+    def ranked(self, pixels: np.ndarray, *, nms: float, top: int) -> Ranked:
+        self.asked.append((nms, top))
+        height, width = pixels.shape[:2]
+        boxes_xyxy = np.float32([[0, 0, width, height / (1 + rank)] for rank in range(top)])
+        return Ranked(boxes_xyxy, np.linspace(0.9, 0.1, top, dtype=np.float32))
+
+
+def test_an_engine_that_ranks_by_itself_is_asked_for_what_the_user_wants() -> None:
+    photo = np.zeros((60, 90, 3), np.uint8)
+    engine = RankedInside()
+    found = Proposer(engine)(photo)
+    np.testing.assert_allclose(found.boxes_xyxy[:, 3], [60, 30, 20, 15], rtol=1e-6)
+    np.testing.assert_allclose(found.boxes_xyxy[:, 2], [90] * 4, rtol=1e-6)
+    assert len(Proposer(engine, nms=0.3, top=9, score=0.5)(photo)) == 5
+    assert engine.asked == [(0.6, 4), (0.3, 9)]
+
+
+def test_a_long_stream_holds_two_photographs_however_slow_its_reader_is() -> None:
+    alive = 0
+    most = 0
+
+    class Photo(np.ndarray):
+        """An array that is counted while it lives."""
+
+    def photos() -> Iterator[np.ndarray]:
+        nonlocal alive, most
+
+        def gone() -> None:
+            nonlocal alive
+            alive -= 1
+
+        for number in range(60):
+            photo = np.full((8, 8 + number, 3), number, np.uint8).view(Photo)
+            alive += 1
+            most = max(most, alive)
+            weakref.finalize(photo, gone)
+            yield photo
+            del photo
+
+    widths = []
+    for outcome in Proposer(WholeImage()).stream(photos()):
+        time.sleep(0.002)  # the slow reader
+        assert outcome.proposals is not None
+        widths.append(outcome.proposals.size_hw[1])
+        del outcome
+    assert widths == list(range(8, 68))
+    assert most <= 4
+
+
+def test_a_stream_that_is_left_early_stops_reading() -> None:
+    before = set(threading.enumerate())
+    stream = Proposer(WholeImage()).stream([np.zeros((8, 8, 3), np.uint8)] * 5)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
@@ -279,7 +347,7 @@ def test_a_model_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pyt
     cases = {
         "missing.onnx": "there is no such model file",
         "missing.safetensors": "there is no such model file",
-        "photo.jpg": "a model is an .onnx file, a .safetensors checkpoint or a run folder",
+        "photo.jpg": "a model is an .onnx or .xml file, a .safetensors checkpoint or a run folder",
         "empty.onnx": "empty",
         "": "a folder without best.safetensors or last.safetensors",
     }
@@ -314,7 +382,7 @@ def test_a_run_folder_gives_its_best_checkpoint(tmp_path: Path, monkeypatch: pyt
 
     class Engine:
         @staticmethod
-        def load_engine(path: Path, *, device: str) -> WholeImage:
+        def load_engine(path: Path, *, device: str, threads: int | None) -> WholeImage:
             asked.append((path.name, device))
             return WholeImage()
 

@@ -9,6 +9,7 @@ import os
 import stat
 import struct
 import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,12 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from objectness.colours import array_as_rgb, as_rgb, to_array
 from objectness.errors import InputError
 
 Source = str | os.PathLike[str] | Image.Image | NDArray[Any]
 
 # Twice the size at which Pillow begins to warn: what its own guard calls a decompression bomb.
 DEFAULT_MAX_PIXELS = 178_000_000
+
+# A JPEG is decoded at half, a quarter or an eighth of its size where that still is this much larger than wanted:
+# the rest of the way is an antialiased resize, so that boxes stay where they are.
+_DRAFT_MARGIN = 2.0
 
 PHOTO_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"}
@@ -38,6 +44,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LYING = (5, 6, 7, 8)  # orientations that swap height and width
 
 # What Pillow's decoders raise on damaged bytes: they are many, and few are its own.
 _DAMAGED = (
@@ -48,10 +55,63 @@ _DAMAGED = (
     LookupError,
     TypeError,
     OverflowError,
+    AssertionError,
+    AttributeError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A photograph at the size that a network wants.
+
+    Attributes:
+        pixels: ``uint8 (h, w, 3)`` RGB, upright and resized.
+        size_hw: (height, width) of the upright photograph.
+        image: The photograph itself ``uint8 (H, W, 3)``, where it was asked for.
+    """
+
+    pixels: NDArray[np.uint8]
+    size_hw: tuple[int, int]
+    image: NDArray[np.uint8] | None = None
+
+
+def open_fitted(
+    source: Source,
+    short_side: int,
+    long_side: int,
+    *,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    keep_image: bool = False,
+) -> Fitted:
+    """Read a photograph at the size of :func:`fit_size_hw`, decoding no more of a large JPEG than that takes.
+
+    The pixels are the same whether the image is kept or not.
+
+    Args:
+        source: See :func:`open_upright`; raises the same.
+        short_side: See :func:`fit_size_hw`.
+        long_side: See :func:`fit_size_hw`.
+        max_pixels: Refuse larger files and PIL images before they are decoded; None for no limit.
+        keep_image: Hand out the whole photograph too.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        _check_file(path)
+        try:
+            with path.open("rb") as file:
+                drafted = _decode_small(_read_header(file, path), str(path), max_pixels, short_side, long_side)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be opened ({error.strerror or error}).") from None
+        if drafted is not None:
+            return replace(drafted, image=open_upright(path, max_pixels=max_pixels)) if keep_image else drafted
+    image = open_upright(source, max_pixels=max_pixels)
+    size_hw = (image.shape[0], image.shape[1])
+    pixels = resize(image, fit_size_hw(size_hw, short_side, long_side))
+    return Fitted(pixels, size_hw, image if keep_image else None)
 
 
 def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
@@ -74,7 +134,7 @@ def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS)
             of another shape or type.
     """
     if isinstance(source, np.ndarray):
-        return _array_as_rgb(source)
+        return array_as_rgb(source)
     if isinstance(source, Image.Image):
         return _decode(source, describe(source), max_pixels)
     if isinstance(source, str | os.PathLike):
@@ -115,7 +175,7 @@ def resize(image: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uin
     height, width = size_hw
     if image.shape[:2] == (height, width):
         return image
-    return _pixels(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    return to_array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _check_file(path: Path) -> None:
@@ -161,6 +221,39 @@ def _read_header(file: IO[bytes], path: Path) -> Image.Image:
 
 
 def _decode(image: Image.Image, name: str, max_pixels: int | None) -> NDArray[np.uint8]:
+    _check_size(image, name, max_pixels)
+    rgb, orientation = _load(image, name)
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    return to_array(rgb)
+
+
+def _decode_small(
+    image: Image.Image, name: str, max_pixels: int | None, short_side: int, long_side: int
+) -> Fitted | None:
+    """A large JPEG, shrunk while it is decoded; None where there is nothing to gain."""
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    _check_size(image, name, max_pixels)
+    lies = _orientation(image) in _LYING
+    height, width = image.size if lies else image.size[::-1]
+    fitted_hw = fit_size_hw((height, width), short_side, long_side)
+    stored_wh = fitted_hw if lies else fitted_hw[::-1]
+    wanted_wh = int(stored_wh[0] * _DRAFT_MARGIN), int(stored_wh[1] * _DRAFT_MARGIN)
+    if 2 * wanted_wh[0] > image.width or 2 * wanted_wh[1] > image.height:
+        return None  # half its size would be too small
+    draft = image.draft(None, wanted_wh)
+    if draft is None:
+        return None
+    rgb, orientation = _load(image, name)
+    # The box tells where the photograph ends: its size may be no multiple of what it was shrunk by.
+    small = rgb.resize(stored_wh, Image.Resampling.BILINEAR, box=draft[1])
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
+    return Fitted(to_array(small), (height, width))
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int | None) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise InputError(f"{name}: has no pixels (width {width}, height {height}).")
@@ -169,17 +262,18 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> NDArray[np
             f"{name}: has {width} x {height} = {width * height} pixels, more than the limit of {max_pixels}; "
             "raise max_pixels (--max-pixels) if you trust it."
         )
+
+
+def _load(image: Image.Image, name: str) -> tuple[Image.Image, int | None]:
+    """Decode: RGB as it is stored, and the EXIF orientation that is left to apply."""
+    width, height = image.size
     try:
         image.load()
-        orientation = _orientation(image)
-        rgb = _as_rgb(image)
+        return as_rgb(image), _orientation(image)
     except MemoryError:
         raise InputError(f"{name}: its {width} x {height} pixels do not fit into memory; make it smaller.") from None
     except _DAMAGED as error:
         raise InputError(f"{name}: the image is damaged or cut short ({_reason(error)}); copy it again.") from None
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    return _pixels(rgb)
 
 
 def _reason(error: BaseException) -> str:
@@ -192,59 +286,3 @@ def _orientation(image: Image.Image) -> int | None:
         return image.getexif().get(_ORIENTATION_TAG)
     except _DAMAGED:
         return None  # a photograph with broken metadata is still a photograph
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _grey_as_8_bit(image).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels as an array that may be written to (``np.array`` of a PIL image takes twice the time)."""
-    return np.asarray(image).copy()
-
-
-def _grey_as_8_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float32)
-    # Pillow reads 16-bit PGM as "I", stretched to 0..65535 by the file's own maximum.
-    sixteen_bit = image.mode.startswith("I;16") or image.format == "PPM"
-    low, high = (0.0, 65535.0) if sixteen_bit else _value_range(values, is_float=image.mode == "F")
-    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
-    values -= low
-    values *= 255 / (high - low) if high > low else 0
-    values += 0.5
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-
-
-def _value_range(values: NDArray[np.float32], *, is_float: bool) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    usual = (1.0, 255.0, 65535.0) if is_float else (255.0, 65535.0)
-    full = next((limit for limit in usual if high <= limit), None)
-    return (0.0, full) if low >= 0 and full is not None else (low, high)
-
-
-def _array_as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
-    shape = array.shape
-    if (
-        array.dtype != np.uint8
-        or array.size == 0
-        or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
-    ):
-        raise InputError(
-            f"The array has shape {shape} and type {array.dtype}; expected uint8 of shape (height, width), "
-            "(height, width, 1), (height, width, 3) RGB or (height, width, 4) RGBA, with at least one pixel."
-        )
-    if len(shape) == 2:
-        return np.repeat(array[:, :, None], 3, axis=2)
-    if shape[2] == 1:
-        return np.repeat(array, 3, axis=2)
-    if shape[2] == 4:
-        return _pixels(_as_rgb(Image.fromarray(np.ascontiguousarray(array))))
-    return np.ascontiguousarray(array)

@@ -16,12 +16,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from objectness import boxes
-from objectness.engines import Candidates, Engine, ModelDescription, OnnxEngine
+from objectness.engines import Candidates, Engine, EngineSettings, ModelDescription, Ranked, Ranker, open_graph
+from objectness.engines.opening import GRAPH_SUFFIXES
+from objectness.engines.settings import EngineName, Precision
 from objectness.errors import InputError
-from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, fit_size_hw, open_upright, resize
+from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
 from objectness.proposals import Proposals
 
-__all__ = ["Candidates", "Engine", "ModelDescription", "Outcome", "Proposer", "load", "select"]
+__all__ = [
+    "Candidates",
+    "Engine",
+    "EngineSettings",
+    "ModelDescription",
+    "Outcome",
+    "Proposer",
+    "Ranked",
+    "load",
+    "select",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +71,7 @@ class Proposer:
     """A model that is ready to propose.
 
     Args:
-        engine: The loaded network.
+        engine: The loaded network, with suppression inside it or without.
         top: Give at most this many proposals; None for the model's own number.
         score: Leave out proposals below this score.
         nms: Drop the worse of two boxes of a level whose IoU is above this; None for the model's own.
@@ -71,7 +83,7 @@ class Proposer:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | Ranker,
         *,
         top: int | None = None,
         score: float = 0.0,
@@ -135,13 +147,16 @@ class Proposer:
     def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
         start = perf_counter()
         try:
-            image = open_upright(source, max_pixels=self._max_pixels)
+            fitted = open_fitted(
+                source,
+                self.description.short_side,
+                self.description.long_side,
+                max_pixels=self._max_pixels,
+                keep_image=keep_image,
+            )
         except InputError as error:
             return _Prepared(source, (0, 0), None, None, error, perf_counter() - start)
-        size_hw = (image.shape[0], image.shape[1])
-        fitted_hw = fit_size_hw(size_hw, self.description.short_side, self.description.long_side)
-        pixels = resize(image, fitted_hw)
-        return _Prepared(source, size_hw, pixels, image if keep_image else None, None, perf_counter() - start)
+        return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, perf_counter() - start)
 
     def _finish(self, prepared: _Prepared) -> Outcome:
         if prepared.pixels is None:
@@ -149,20 +164,52 @@ class Proposer:
         start = perf_counter()
         source = prepared.source
         try:
-            candidates = self._engine.candidates(prepared.pixels)
+            proposals = self._propose(prepared.pixels, prepared.size_hw, source)
         except InputError as error:
             seconds = prepared.seconds + perf_counter() - start
             return Outcome(source, None, InputError(f"{describe(source)}: {error}"), seconds)
-        proposals = select(
-            candidates,
-            resized_hw=(prepared.pixels.shape[0], prepared.pixels.shape[1]),
-            size_hw=prepared.size_hw,
+        return Outcome(source, proposals, None, prepared.seconds + perf_counter() - start, prepared.image)
+
+    def _propose(self, pixels: NDArray[np.uint8], size_hw: tuple[int, int], source: Source) -> Proposals:
+        file = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+        resized_hw = (pixels.shape[0], pixels.shape[1])
+        if isinstance(self._engine, Ranker):
+            ranked = self._engine.ranked(pixels, nms=self._nms, top=self._top)
+            return to_photograph(ranked, resized_hw=resized_hw, size_hw=size_hw, score=self._score, source=file)
+        return select(
+            self._engine.candidates(pixels),
+            resized_hw=resized_hw,
+            size_hw=size_hw,
             top=self._top,
             score=self._score,
             nms=self._nms,
-            source=os.fspath(source) if isinstance(source, str | os.PathLike) else None,
+            source=file,
         )
-        return Outcome(source, proposals, None, prepared.seconds + perf_counter() - start, prepared.image)
+
+
+def to_photograph(
+    ranked: Ranked,
+    *,
+    resized_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+    score: float = 0.0,
+    source: str | None = None,
+) -> Proposals:
+    """From ranked boxes on the resized image to proposals on the photograph.
+
+    Args:
+        ranked: As an engine with suppression inside gives them.
+        resized_hw: (height, width) of what the network saw.
+        size_hw: (height, width) of the upright photograph.
+        score: Keep scores of at least this.
+        source: The photograph's file, to be carried along.
+
+    Returns:
+        Boxes in pixels of the photograph, best first; none without area.
+    """
+    scaled_xyxy = _scaled(ranked.boxes_xyxy, resized_hw, size_hw)
+    kept = (ranked.scores >= score) & (boxes.area(scaled_xyxy) > 0)
+    return Proposals(scaled_xyxy[kept], ranked.scores[kept], size_hw, source)
 
 
 def select(
@@ -192,11 +239,9 @@ def select(
     Returns:
         Boxes in pixels of the photograph, best first.
     """
-    ratio_y, ratio_x = size_hw[0] / resized_hw[0], size_hw[1] / resized_hw[1]
-    ratios = np.array([ratio_x, ratio_y, ratio_x, ratio_y])  # float64: one rounding, at the end
     finite = np.isfinite(candidates.boxes_xyxy).all(axis=1) & np.isfinite(candidates.scores)
     seen_xyxy = boxes.clip(np.where(finite[:, None], candidates.boxes_xyxy, 0), resized_hw)
-    scaled_xyxy = boxes.clip((seen_xyxy * ratios).astype(np.float32), size_hw)
+    scaled_xyxy = _scaled(seen_xyxy, resized_hw, size_hw)
     usable = np.flatnonzero(finite & (candidates.scores >= score) & (boxes.area(scaled_xyxy) > 0))
     levels = candidates.levels[usable]
     kept = [
@@ -208,6 +253,14 @@ def select(
     return Proposals(scaled_xyxy[best], candidates.scores[best], size_hw, source)
 
 
+def _scaled(boxes_xyxy: boxes.Boxes, resized_hw: tuple[int, int], size_hw: tuple[int, int]) -> NDArray[np.float32]:
+    """Boxes of the resized image in pixels of the photograph, clipped to it."""
+    ratio_y, ratio_x = size_hw[0] / resized_hw[0], size_hw[1] / resized_hw[1]
+    ratios = np.array([ratio_x, ratio_y, ratio_x, ratio_y])  # float64: one rounding, at the end
+    scaled: NDArray[np.float32] = boxes.clip((boxes_xyxy * ratios).astype(np.float32), size_hw)
+    return scaled
+
+
 def load(
     model: str | os.PathLike[str] | None = None,
     *,
@@ -216,38 +269,42 @@ def load(
     nms: float | None = None,
     threads: int | None = None,
     device: str = "cpu",
+    engine: EngineName = "auto",
+    precision: Precision = "fp32",
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
 ) -> Proposer:
     """Load a model.
 
     Args:
-        model: An exported ``.onnx`` file; a ``.safetensors`` checkpoint or a training's run folder (they need
-            PyTorch); None or "default" for the model that comes with the package.
+        model: An exported ``.onnx`` or OpenVINO ``.xml`` file; a ``.safetensors`` checkpoint or a training's run
+            folder (they need PyTorch); None or "default" for the model that comes with the package.
         top: Give at most this many proposals; None for the model's own number (usually 300).
         score: Leave out proposals below this score.
         nms: Drop the worse of two boxes whose IoU is above this; None for the model's own (usually 0.7).
         threads: Processor threads for the network; None for every core this process may use.
-        device: "cpu" or "cuda".
+        device: See :class:`objectness.engines.EngineSettings`; so are ``engine`` and ``precision``.
+        engine: "auto" goes by the file; "openvino" runs an .onnx file too.
+        precision: What OpenVINO computes in.
         max_pixels: Refuse larger photographs; None for no limit.
 
     Raises:
         InputError: The model is missing, damaged or of an unknown kind, or a number is outside its range.
     """
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}, but must be at least 1.")
-    engine = _open_engine(model, threads, device)
-    return Proposer(engine, top=top, score=score, nms=nms, max_pixels=max_pixels)
+    settings = EngineSettings(engine=engine, device=device, threads=threads, precision=precision)
+    return Proposer(_open_engine(model, settings), top=top, score=score, nms=nms, max_pixels=max_pixels)
 
 
-def _open_engine(model: str | os.PathLike[str] | None, threads: int | None, device: str) -> Engine:
+def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings) -> Engine | Ranker:
     if model is None or model == "default":
         embedded = resources.files("objectness.models") / "default.onnx"
         if not embedded.is_file():
             raise InputError("objectness was installed without a model; name one: --model PATH or load(PATH).")
-        return OnnxEngine(embedded.read_bytes(), "the default model", threads=threads, device=device)
+        return open_graph(embedded.read_bytes(), "the default model", settings)
     path = _model_file(Path(model))
-    if path.suffix.lower() == ".onnx":
-        return OnnxEngine(path, str(path), threads=threads, device=device)
+    if path.suffix.lower() in GRAPH_SUFFIXES:
+        return open_graph(path, str(path), settings)
+    if settings.engine not in ("auto", "torch"):
+        raise InputError(f"{path}: a checkpoint runs in PyTorch only; leave out --engine, or export it first.")
     try:
         from objectness.rpn.engine import load_engine
     except ModuleNotFoundError as error:
@@ -257,7 +314,7 @@ def _open_engine(model: str | os.PathLike[str] | None, threads: int | None, devi
             f"{path}: a checkpoint needs PyTorch ({error.name} is not installed); "
             'pip install "objectness[train]", or use the .onnx file that `objectness export` makes of it.'
         ) from None
-    loaded: Engine = load_engine(path, device=device)
+    loaded: Engine = load_engine(path, device=settings.device, threads=settings.threads)
     return loaded
 
 
@@ -270,8 +327,10 @@ def _model_file(path: Path) -> Path:
                 f"{path}: is a folder without best.safetensors or last.safetensors; name a run folder or a model file."
             )
         return found
-    if path.suffix.lower() not in (".onnx", ".safetensors"):
-        raise InputError(f"{path}: a model is an .onnx file, a .safetensors checkpoint or a run folder; name one.")
+    if path.suffix.lower() not in (*GRAPH_SUFFIXES, ".safetensors"):
+        raise InputError(
+            f"{path}: a model is an .onnx or .xml file, a .safetensors checkpoint or a run folder; name one."
+        )
     if not path.is_file():
         raise InputError(f"{path}: there is no such model file; check the path.")
     if path.stat().st_size == 0:

@@ -61,7 +61,7 @@ def test_one_photograph(run: Run) -> None:
     result = run("photo.jpg")
     assert result.exit_code == 0
     assert "photo.jpg   90 x 60           2        0.500" in result.stdout
-    assert "Wrote proposals/proposals.json and 1 picture (model halves)." in result.stdout
+    assert "Wrote proposals/proposals.json and 1 picture (model halves, scores not calibrated)." in result.stdout
     assert json.loads(Path("proposals/proposals.json").read_text()) == [
         {"image_id": 1, "category_id": 1, "bbox": [0.0, 0.0, 45.0, 60.0], "score": 0.5},
         {"image_id": 1, "category_id": 1, "bbox": [0.0, 0.0, 90.0, 60.0], "score": 0.25},
@@ -94,6 +94,7 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
     assert 0 < document["images"][0].pop("seconds") < 60
     assert document == {
         "model": "halves",
+        "calibrated": False,
         "images": [
             {
                 "file": "a.png",
@@ -195,7 +196,7 @@ def test_options_reach_the_selection(run: Run) -> None:
 def test_no_pictures(run: Run) -> None:
     _photo("a.jpg")
     result = run("a.jpg", "--no-pictures")
-    assert "Wrote proposals/proposals.json (model halves)." in result.stdout
+    assert "Wrote proposals/proposals.json (model halves, scores not calibrated)." in result.stdout
     names = sorted(path.name for path in Path("proposals").iterdir())
     assert names == ["proposals.images.json", "proposals.json"]
 

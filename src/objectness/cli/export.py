@@ -2,48 +2,197 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 
+if TYPE_CHECKING:
+    from objectness.datasets import Dataset
+    from objectness.evaluation import RecallReport
+    from objectness.export import ExportReport, Sources
+
+_SHOWN_KS = (10, 100, 300, 1000)
+
+
+class Format(StrEnum):
+    """What kind of file."""
+
+    onnx = "onnx"
+    openvino = "openvino"
+
+
+class Precision(StrEnum):
+    """How its weights are kept."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
 
 @one_sentence_errors
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder, or a .safetensors checkpoint.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; best.onnx beside the checkpoint.")
+        Path | None,
+        typer.Option("--out", help="The file to write.", show_default="beside the checkpoint, with its name"),
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="One .onnx file, or OpenVINO's .xml with its .bin.")
+    ] = Format.onnx,
+    precision: Annotated[
+        Precision, typer.Option(help="fp16 halves the file; int8 quantises convolutions and needs --photos.")
+    ] = Precision.fp32,
+    nms: Annotated[
+        bool, typer.Option("--nms/--no-nms", help="Suppression inside the graph, or candidates out.")
+    ] = True,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Data set with boxes on which scores are calibrated and recall is measured, or the word none.",
+            show_default="the run's own validation photos, where they still are",
+        ),
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Photos for int8: a folder, or a data set, on which recall is then compared before and after."
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the weights, kept in the file.", show_default="not stated")
     ] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Turn a trained checkpoint into one ONNX file that needs no PyTorch.
+    """Turn a trained checkpoint into one file that needs no PyTorch: pixels in, boxes and scores out.
 
-    The file is checked against PyTorch on two image sizes before it appears.
+    The file is run beside PyTorch on two image sizes and on a batch before it appears.
     """
     output = Output(as_json, quiet)
     checkpoint = run / "best.safetensors" if run.is_dir() else run
     if not checkpoint.is_file():
         raise InputError(f"No checkpoint {checkpoint}: give a run folder or a .safetensors file of `objectness train`.")
-    target = out or checkpoint.with_suffix(".onnx")
-    if target.suffix != ".onnx":
-        raise InputError(f"--out {target} must end in .onnx.")
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        from objectness.export import export_onnx
+        from objectness.export import ExportSettings, export_model
     except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "objectness":
+            raise
         raise InputError(f'Exporting needs {error.name}: pip install "objectness[train]"') from None
-    agreements = export_onnx(checkpoint, target)
-    for agreement in agreements:
-        height, width = agreement.size_hw
+    settings = ExportSettings(format_.value, precision.value, nms, licence)
+    target = out or checkpoint.with_suffix(settings.suffix)
+    if target.suffix != settings.suffix:
+        raise InputError(f"--out {target} must end in {settings.suffix}.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {target}: its folder cannot be made ({error.strerror}); name another.") from None
+    sources = _sources(checkpoint, calibrate, photos, output)
+
+    def track(items: Iterable[Any]) -> Iterable[Any]:
+        from rich.progress import track as tracked
+
+        return tracked(items, "measuring", console=output.progress, transient=True, disable=quiet)
+
+    report = export_model(checkpoint, target, settings, sources, track=track, tell=output.note)
+    _report(report, output)
+
+
+def _sources(checkpoint: Path, calibrate: str | None, photos: Path | None, output: Output) -> Sources:
+    from objectness.datasets import available_splits, load_dataset
+    from objectness.export import Sources
+    from objectness.export.measuring import load_measured
+    from objectness.sources import find_photos
+
+    calibration: Dataset | None = None
+    if calibrate is None:
+        calibration = _own_validation(checkpoint, output)
+    elif calibrate != "none":
+        calibration = load_measured(Path(calibrate))
+    if photos is None:
+        return Sources(calibration)
+    try:
+        measured = load_measured(photos)
+    except InputError:  # photographs without boxes are enough for int8
+        return Sources(calibration, None, find_photos([str(photos)]))
+    seen = load_dataset(photos, "train") if "train" in available_splits(photos) else measured
+    return Sources(calibration, measured, [record.path for record in seen.records])
+
+
+def _own_validation(checkpoint: Path, output: Output) -> Dataset | None:
+    """The validation photographs of the run that the checkpoint lies in, where they still are."""
+    from objectness.settings import from_dict
+    from objectness.training.run import read_config, read_splits
+    from objectness.training.settings import RunSettings
+
+    why = "no run folder"
+    try:
+        config = read_config(checkpoint.parent)
+        settings = from_dict(RunSettings, config["settings"])
+        dataset = read_splits(Path(config["data"]), settings.loop, bool(config["strict"])).validation
+        if any(len(record.boxes_xyxy) for record in dataset.records):
+            return dataset
+        why = f"no boxes in {config['data']}"
+    except InputError as error:
+        why = str(error).removesuffix(".")
+    output.warn(
+        f"Scores stay as the network gives them, not calibrated ({why}): name photos with boxes by --calibrate."
+    )
+    return None
+
+
+def _report(report: ExportReport, output: Output) -> None:
+    for found in (*report.agreements, *report.changed):
+        height, width = found.size_hw
+        images = "" if found.images == 1 else f"{found.images} x "
+        when = " in the precision asked for" if found in report.changed else ""
         output.note(
-            f"{width} x {height}: {agreement.candidates} candidates, PyTorch and ONNX Runtime differ by at most "
-            f"{agreement.pixels:.2g} pixels and {agreement.score:.2g} in score."
+            f"{images}{width} x {height}: {found.candidates} candidates, PyTorch and ONNX Runtime{when} differ by at "
+            f"most {found.pixels:.2g} pixels and {found.score:.2g} in score."
         )
-    size = target.stat().st_size
-    output.tables.print(f"{target} ({size / 1e6:.1f} MB)")
-    output.result({"file": str(target), "bytes": size, "agreement": [asdict(agreement) for agreement in agreements]})
+    if report.recall_before is not None and report.recall_after is not None:
+        output.note(f"Before: {_recall(report.recall_before)}.")
+        output.note(f"After:  {_recall(report.recall_after)}.")
+    calibrated = report.calibrated
+    if calibrated is not None and report.recall is not None:
+        output.note(
+            f"Calibrated on {calibrated.proposals} proposals of {calibrated.photographs} photos: scores are off by "
+            f"{calibrated.after.error:.3f} on average, {calibrated.before.error:.3f} before. {_recall(report.recall)}."
+        )
+    size = sum(file.stat().st_size for file in report.files if file.suffix != ".png")
+    output.tables.print(f"{' '.join(map(str, report.files))} ({size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
+    output.result(
+        {
+            "file": str(report.target),
+            "files": [str(file) for file in report.files],
+            "bytes": size,
+            "agreement": [asdict(found) for found in report.agreements],
+            "agreement_after": [asdict(found) for found in report.changed],
+            "recall": _to_json(report.recall),
+            "recall_before": _to_json(report.recall_before),
+            "recall_after": _to_json(report.recall_after),
+            "calibration": None
+            if calibrated is None
+            else {
+                **calibrated.calibration.to_json(),
+                "error_before": calibrated.before.error,
+                "error_after": calibrated.after.error,
+            },
+        }
+    )
+
+
+def _recall(report: RecallReport) -> str:
+    shown = {k: report.ar[k] for k in _SHOWN_KS if k in report.ar}
+    return ", ".join(f"AR@{k} {value:.4f}" for k, value in shown.items() if value is not None)
+
+
+def _to_json(report: RecallReport | None) -> dict[str, Any] | None:
+    return None if report is None else {str(k): value for k, value in report.ar.items()}

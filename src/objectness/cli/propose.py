@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -23,6 +25,8 @@ from objectness.cli.output import (
 from objectness.errors import InputError
 
 if TYPE_CHECKING:
+    from objectness.engines import ModelDescription
+    from objectness.engines.settings import EngineName
     from objectness.proposals import Proposals
     from objectness.proposer import Outcome, Proposer
 
@@ -61,7 +65,9 @@ def command(
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="An .onnx file, a .safetensors checkpoint or a run folder.", show_default="built in"),
+        typer.Option(
+            help="An .onnx or OpenVINO .xml file, a .safetensors checkpoint or a run folder.", show_default="built in"
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Proposals a photo, at most.")] = 300,
     score: Annotated[float, typer.Option(min=0, max=1, help="Leave out proposals below this score.")] = 0.0,
@@ -86,6 +92,10 @@ def command(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw a picture of each photo.")] = True,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse photos of more pixels than this.")] = 178_000_000,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda; for OpenVINO cpu, gpu, npu or auto.")] = "cpu",
+    engine: Annotated[
+        str, typer.Option(help="auto (what the file is made for), onnxruntime, openvino or torch.")
+    ] = "auto",
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -98,7 +108,16 @@ def command(
     results = _Results()
     photos = find_photos(source)
     image_ids = _number(photos, data, results, output)
-    proposer = load(model, top=top, score=score, nms=nms, threads=threads, max_pixels=max_pixels)
+    proposer = load(
+        model,
+        top=top,
+        score=score,
+        nms=nms,
+        threads=threads,
+        device=device,
+        engine=cast("EngineName", engine),
+        max_pixels=max_pixels,
+    )
     _make_folder(out)
     tasks = _plan([photo for photo in photos if photo in image_ids], image_ids, out if pictures else None)
     with warnings.catch_warnings():
@@ -107,7 +126,7 @@ def command(
             _run(proposer, tasks, draw, results, output)
         finally:  # whatever ends the run, what was done so far is kept
             coco_results.write(out / RESULTS_NAME, results.proposals)
-    _report(results, proposer.description.name, out, output, pictures=pictures)
+    _report(results, proposer.description, out, output, pictures=pictures)
     if results.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if results.failed:
@@ -174,20 +193,28 @@ def _plan(photos: Sequence[Path], image_ids: dict[Path, int], out: Path | None) 
 
 
 def _run(proposer: Proposer, tasks: Sequence[_Task], draw: int, results: _Results, output: Output) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = output.progress
-    columns = (TextColumn("proposing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = len(tasks) < 2 or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        bar = progress.add_task("", total=len(tasks))
+    with _progress(len(tasks), output) as advance:
         stream = proposer.stream((task.photo for task in tasks), keep_images=any(task.picture for task in tasks))
         try:
             for task, outcome in zip(tasks, stream, strict=True):
                 _keep(task, outcome, draw, results, output)
-                progress.advance(bar)
+                advance()
         except KeyboardInterrupt:
             results.interrupted = True
+
+
+@contextmanager
+def _progress(count: int, output: Output) -> Iterator[Callable[[], None]]:
+    """A bar where someone looks at it and there is more than one photograph; else nothing is even imported."""
+    if count < 2 or output.quiet or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("proposing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=output.progress, transient=True) as progress:
+        bar = progress.add_task("", total=count)
+        yield lambda: progress.advance(bar)
 
 
 def _keep(task: _Task, outcome: Outcome, draw: int, results: _Results, output: Output) -> None:
@@ -223,8 +250,10 @@ def _keep(task: _Task, outcome: Outcome, draw: int, results: _Results, output: O
         row["picture"] = str(task.picture)
 
 
-def _report(results: _Results, model: str, out: Path, output: Output, *, pictures: bool) -> None:
-    output.result({"model": model, "images": results.rows, "failed": results.failed, "out": str(out)})
+def _report(results: _Results, description: ModelDescription, out: Path, output: Output, *, pictures: bool) -> None:
+    model = description.name
+    known = {"model": model, "calibrated": description.calibrated}
+    output.result({**known, "images": results.rows, "failed": results.failed, "out": str(out)})
     if results.rows and not output.as_json:
         output.tables.print(_table(results.rows[:_MAX_ROWS]))
     if output.quiet or output.as_json:
@@ -234,8 +263,9 @@ def _report(results: _Results, model: str, out: Path, output: Output, *, picture
     drawn = sum(row["picture"] is not None for row in results.rows)
     also = f" and {drawn} picture{'s' if drawn != 1 else ''}" if pictures else ""
     stopped = "Stopped: what was done so far was kept. " if results.interrupted else ""
+    unsure = "" if description.calibrated else ", scores not calibrated"
     failed = f" {len(results.failed)} failed." if results.failed else ""
-    print(f"{stopped}Wrote {_printable(str(out / RESULTS_NAME))}{also} (model {model}).{failed}")
+    print(f"{stopped}Wrote {_printable(str(out / RESULTS_NAME))}{also} (model {model}{unsure}).{failed}")
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Any:

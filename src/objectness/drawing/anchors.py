@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from objectness.drawing.pen import Colour, font_of
+from objectness.drawing.pen import Colour, font_of_size
 
 Floats = NDArray[np.floating[Any]]
 
@@ -68,7 +68,7 @@ def draw_shapes(
 
 
 def _axes(draw: ImageDraw.ImageDraw, low: int, high: int) -> None:
-    font = font_of(13)
+    font = font_of_size(13)
     for power in range(low, high + 1):
         at = (power - low) / (high - low) * _SIDE
         draw.line((_LEFT + at, _TOP, _LEFT + at, _TOP + _SIDE), fill=GRID)
@@ -82,7 +82,7 @@ def _axes(draw: ImageDraw.ImageDraw, low: int, high: int) -> None:
 
 
 def _legend(draw: ImageDraw.ImageDraw, missed: int, suggested: bool) -> None:
-    font = font_of(13)
+    font = font_of_size(13)
     entries = [("box", FITTING), (f"box out of reach ({missed})", MISSED), ("+ anchor", PRESENT)]
     entries += [("o suggested anchor", SUGGESTED)] if suggested else []
     x: float = _LEFT

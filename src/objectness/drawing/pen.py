@@ -21,7 +21,7 @@ def line_width(image: Image.Image) -> int:
 
 def font_for(image: Image.Image) -> Font:
     """A font that is as easy to read on a large photograph as on a small one."""
-    return font_of(max(10, round(max(image.size) / 45)))
+    return font_of_size(max(10, round(max(image.size) / 45)))
 
 
 def outline(draw: ImageDraw.ImageDraw, box_xyxy: Sequence[float], colour: Colour, width: int, halo: int) -> None:
@@ -44,6 +44,6 @@ def readable_on(colour: Colour) -> Colour:
 
 
 @lru_cache
-def font_of(size: int) -> Font:
-    """The house's font at a height of ``size`` pixels."""
+def font_of_size(size: int) -> Font:
+    """Pillow's own font, ``size`` pixels high."""
     return ImageFont.load_default(size)

@@ -57,8 +57,13 @@ def describe_network(network: RegionProposalNetwork, details: dict[str, Any]) ->
     )
 
 
-def load_engine(path: Path, *, device: str = "cpu") -> TorchEngine:
+def load_engine(path: Path, *, device: str = "cpu", threads: int | None = None) -> TorchEngine:
     """The engine of a checkpoint that ``objectness train`` wrote.
+
+    Args:
+        path: The checkpoint.
+        device: As PyTorch calls it: "cpu", "cuda", "cuda:1", "mps".
+        threads: Processor threads of this process's PyTorch; None leaves them as they are.
 
     Raises:
         InputError: missing, broken, not ours, or a device that is not there.
@@ -68,4 +73,6 @@ def load_engine(path: Path, *, device: str = "cpu") -> TorchEngine:
         network.to(device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); take cpu.") from None
+    if threads is not None:
+        torch.set_num_threads(threads)
     return TorchEngine(network, describe_network(network, details))

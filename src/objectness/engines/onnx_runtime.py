@@ -1,0 +1,107 @@
+"""ONNX Runtime, which runs .onnx files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from objectness.engines.description import METADATA_KEY
+from objectness.engines.graph import INPUT
+from objectness.engines.opening import Surface
+from objectness.engines.settings import EngineSettings
+from objectness.errors import InputError
+
+_TOO_NEW = re.compile(
+    r"Unsupported model IR version|Opset \d+ is under development|opset.*not supported", re.IGNORECASE
+)
+
+
+class OnnxRuntime:
+    """A session.
+
+    Args:
+        model: The file, or its bytes.
+        where: What to call it in messages.
+        settings: Device and threads.
+
+    Raises:
+        InputError: Not an ONNX file, damaged, too new for this ONNX Runtime, or a device that is not there.
+    """
+
+    def __init__(self, model: Path | bytes, where: str, settings: EngineSettings) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        # Named, as ONNX Runtime would otherwise pin one thread to each core of the machine, allowed or not.
+        options.intra_op_num_threads = settings.cores
+        # Threads that wait by spinning would take the core on which the next photograph is being decoded.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors only: its warnings speak to the author of a graph
+        providers = _providers(settings.device)
+        try:
+            self._session = ort.InferenceSession(
+                model if isinstance(model, bytes) else str(model), options, providers=providers
+            )
+        except _failures() as error:
+            raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
+        values = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
+        self.surface = Surface(
+            inputs={value.name: f"{_type(value.type)} {_shape(value.shape)}" for value in values},
+            outputs=[value.name for value in self._session.get_outputs()],
+            description=self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY),
+        )
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """The named outputs, in their order."""
+        try:
+            found: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
+        except _failures() as error:  # memory, mostly: the next photograph may be smaller
+            height, width = inputs[INPUT].shape[1:3]
+            raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
+        return found
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: siblings without a common parent."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NotImplemented")
+    return (*(getattr(state, name) for name in names), state.RuntimeException)
+
+
+def _why_not(error: Exception, version: str) -> str:
+    if _TOO_NEW.search(str(error)):
+        return (
+            f"was made for a newer ONNX Runtime than the {version} installed here ({_reason(error)}); "
+            "pip install --upgrade onnxruntime, or export it again."
+        )
+    return f"is damaged, or no ONNX model that runs here ({_reason(error)}); export it again."
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200].removesuffix(".")
+
+
+def _type(text: str) -> str:
+    return text.removeprefix("tensor(").removesuffix(")")
+
+
+def _shape(sides: Sequence[Any]) -> str:
+    return f"({', '.join(str(side) for side in sides)})"
+
+
+def _providers(device: str) -> list[Any]:
+    import onnxruntime as ort
+
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    kind, _, index = device.partition(":")
+    if kind != "cuda" or (index and not index.isdecimal()):
+        raise InputError(f"The device {device!r} is unknown; known are cpu and cuda (or cuda:1).")
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        raise InputError("The device cuda needs ONNX Runtime for GPUs: pip install onnxruntime-gpu.")
+    return [("CUDAExecutionProvider", {"device_id": int(index or 0)}), "CPUExecutionProvider"]

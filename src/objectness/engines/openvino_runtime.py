@@ -1,0 +1,77 @@
+"""OpenVINO, which runs .xml files with their .bin, and .onnx files with the thresholds that are in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from objectness.engines.description import METADATA_KEY
+from objectness.engines.graph import INPUT
+from objectness.engines.opening import Surface
+from objectness.engines.settings import EngineSettings
+from objectness.errors import InputError
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+class OpenVinoRuntime:
+    """A compiled model.
+
+    Args:
+        model: The .xml or .onnx file, or the bytes of an .onnx file.
+        where: What to call it in messages.
+        settings: Device, threads and precision.
+
+    Raises:
+        InputError: OpenVINO is not installed, or it cannot read or compile the file.
+    """
+
+    def __init__(self, model: Path | bytes, where: str, settings: EngineSettings) -> None:
+        try:
+            import openvino as ov
+        except ModuleNotFoundError:
+            raise InputError(f'{where}: needs OpenVINO here: pip install "objectness[openvino]".') from None
+        if isinstance(model, Path) and model.suffix.lower() == ".xml" and not model.with_suffix(".bin").is_file():
+            raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
+        core = ov.Core()
+        device = settings.device.upper()
+        known = [*core.available_devices, "AUTO"]
+        if device.split(":")[0].split(".")[0] not in {name.split(".")[0] for name in known}:
+            names = ", ".join(name.lower() for name in known)
+            raise InputError(f"The device {settings.device!r} is not known to OpenVINO here; it has {names}.")
+        options: dict[str, Any] = {"INFERENCE_NUM_THREADS": settings.cores} if device == "CPU" else {}
+        if settings.precision != "auto":
+            options["INFERENCE_PRECISION_HINT"] = _HINTS[settings.precision]
+        try:
+            read = core.read_model(model)
+            self._request = core.compile_model(read, device, options).create_infer_request()
+        except RuntimeError as error:
+            raise InputError(f"{where}: OpenVINO cannot read it ({_reason(error)}); export it again.") from None
+        places = ([METADATA_KEY], ["framework", METADATA_KEY])  # of an .xml, of an .onnx
+        place = next((place for place in places if read.has_rt_info(place)), None)
+        self.surface = Surface(
+            inputs={port.any_name: f"{_type(port)} {port.partial_shape}" for port in read.inputs},
+            outputs=[port.any_name for port in read.outputs],
+            description=None if place is None else read.get_rt_info(place).astype(str),
+        )
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """The named outputs, in their order."""
+        try:
+            self._request.infer(dict(inputs))
+        except RuntimeError as error:
+            height, width = inputs[INPUT].shape[1:3]
+            raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
+        return [self._request.get_tensor(name).data.copy() for name in outputs]
+
+
+def _type(port: Any) -> str:
+    return str(port.element_type.get_type_name()).replace("u8", "uint8")
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:200].removesuffix(".")

@@ -1,0 +1,55 @@
+"""How a model is run: by what, on what, with how many threads."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from objectness.errors import InputError, did_you_mean
+
+EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+ENGINES = ("auto", "onnxruntime", "openvino", "torch")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How a model is run.
+
+    Attributes:
+        engine: "auto" takes what the file is made for: ONNX Runtime for .onnx, OpenVINO for .xml, PyTorch for
+            a checkpoint. "openvino" also runs an .onnx file.
+        device: "cpu"; "cuda" or "cuda:1" for ONNX Runtime (with onnxruntime-gpu) and PyTorch; "gpu", "npu" or
+            "auto" for OpenVINO.
+        threads: Processor threads; None for every core that this process may use.
+        precision: What OpenVINO computes in: "fp32" everywhere unless another is asked for; "auto" leaves it to
+            OpenVINO, which takes bf16 or fp16 where the processor is quick at it.
+
+    Raises:
+        InputError: An unknown name, or fewer threads than one.
+    """
+
+    engine: EngineName = "auto"
+    device: str = "cpu"
+    threads: int | None = None
+    precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        for key, known in (("engine", ENGINES), ("precision", PRECISIONS)):
+            value = getattr(self, key)
+            if value not in known:
+                raise InputError(f"The {key} {value!r} is unknown: {did_you_mean(str(value), known)}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads is {self.threads}, but must be at least 1.")
+
+    @property
+    def cores(self) -> int:
+        """``threads``, or every core that this process may use."""
+        if self.threads is not None:
+            return self.threads
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1

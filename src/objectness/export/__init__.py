@@ -1,0 +1,272 @@
+"""A checkpoint to one file that needs no PyTorch: pixels in, boxes and scores out, its description inside.
+
+The graph holds normalisation, backbone, head, anchors, decoding, clipping, top-k, suppression, ranking and the
+calibration of scores, for any image size and any batch. It appears only after it was run beside PyTorch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+
+from objectness.datasets import Dataset
+from objectness.drawing.reliability import draw_reliability
+from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, GraphRanker, ModelDescription
+from objectness.engines.opening import open_graph
+from objectness.errors import InputError
+from objectness.evaluation import RecallReport, average_recall
+from objectness.export import measuring
+from objectness.export.agreement import (
+    Agreement,
+    compare,
+    require_agreement,
+    require_close_scores,
+    require_same_selection,
+    require_written,
+)
+from objectness.export.describing import describe_export
+from objectness.export.graph import export_graphs
+from objectness.export.openvino_file import require_openvino, write_openvino
+from objectness.export.precision import halve, quantise
+from objectness.export.tail import combine, needed
+from objectness.images import open_fitted
+from objectness.rpn.checkpoint import load_network
+from objectness.rpn.engine import TorchEngine, describe_network
+
+__all__ = ["Agreement", "ExportReport", "ExportSettings", "Sources", "export_model"]
+
+Track = Callable[[Iterable[Any]], Iterable[Any]]
+_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+_RANGE_PHOTOS = 100  # that show the quantiser the ranges of values
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What to write.
+
+    Attributes:
+        format: "onnx", or "openvino" for an .xml with its .bin.
+        precision: "fp32"; "fp16" stores weights in half the space; "int8" quantises convolutions.
+        nms: Suppression and ranking inside the graph; else it ends with candidates.
+        licence: Of the weights, as a name or a sentence; None for what the checkpoint says, else "not stated".
+    """
+
+    format: Literal["onnx", "openvino"] = "onnx"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    nms: bool = True
+    licence: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What the file's name ends in."""
+        return _SUFFIXES[self.format]
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Photographs to measure on.
+
+    Attributes:
+        calibration: Where scores are calibrated and recall is measured; None for not at all.
+        measured: Where recall is compared before and after a change of precision; None for nowhere.
+        photos: What shows the quantiser the range of values.
+    """
+
+    calibration: Dataset | None = None
+    measured: Dataset | None = None
+    photos: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ExportReport:
+    """What was written and how good it is.
+
+    Attributes:
+        target: The file.
+        files: Everything that was written.
+        agreements: ONNX Runtime beside PyTorch, before any change of precision.
+        changed: The same after it; empty for fp32.
+        calibrated: What calibration changed; None where scores are the network's own.
+        recall: On the data of the calibration; None without.
+        recall_before: In fp32, on ``Sources.measured``; None where not compared.
+        recall_after: In the precision asked for, on the same.
+    """
+
+    target: Path
+    files: tuple[Path, ...]
+    agreements: list[Agreement]
+    changed: list[Agreement]
+    calibrated: measuring.Calibrated | None
+    recall: RecallReport | None
+    recall_before: RecallReport | None
+    recall_after: RecallReport | None
+
+
+def export_model(
+    checkpoint: Path,
+    target: Path,
+    settings: ExportSettings | None = None,
+    sources: Sources | None = None,
+    *,
+    track: Track = lambda items: items,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> ExportReport:
+    """Write ``target`` after running it beside PyTorch on images of two sizes and on a batch.
+
+    Args:
+        checkpoint: A .safetensors file that ``objectness train`` wrote.
+        target: Ends in .onnx or, for OpenVINO, in .xml; it appears whole or not at all.
+        settings: What to write.
+        sources: Photographs to calibrate, quantise and measure on.
+        track: Wraps a loop over photographs, to show progress.
+        tell: Takes sentences on what is being done.
+
+    Raises:
+        InputError: the checkpoint cannot be read, photographs are missing for what was asked, or ONNX Runtime and
+            PyTorch disagree beyond half a pixel or 0.001 in score.
+    """
+    settings, sources = settings or ExportSettings(), sources or Sources()
+    if settings.format == "openvino":
+        require_openvino()
+    if settings.precision == "int8" and not sources.photos:
+        raise InputError("int8 needs photographs that show it the range of values: --photos FOLDER or a data set.")
+    network, details = load_network(checkpoint)
+    description = describe_network(network, describe_export(network, details, settings))
+    batch, one_image = export_graphs(network)
+
+    def build(of: onnx.ModelProto, *, nms: bool, calibration: Any = None) -> onnx.ModelProto:
+        levels = len(network.strides)
+        return combine(of, one_image, network.settings.select, levels=levels, nms=nms, calibration=calibration)
+
+    def opened(of: onnx.ModelProto, *, nms: bool) -> Any:
+        return _open(build(of, nms=nms), description, target)
+
+    candidates, proposals = opened(batch, nms=False), opened(batch, nms=True)
+    reference = TorchEngine(network, description)
+    agreements, differences = compare(reference, candidates), []
+    require_agreement(agreements, target)
+    require_same_selection(candidates, proposals, target)
+    before = after = None
+    if settings.precision != "fp32":
+        results = {name for name in needed(one_image) if not name.startswith("anchors")}
+        changed = _change_precision(batch, results, settings, sources, description, tell)
+        if sources.measured is not None:
+            records = measuring.measured_records(sources.measured)
+            before = average_recall(measuring.propose_all(proposals, records, track), records)
+        differences = compare(reference, opened(changed, nms=False))
+        if settings.precision == "fp16":
+            require_close_scores(differences, target)
+        batch, proposals = changed, opened(changed, nms=True)
+        if sources.measured is not None:
+            after = average_recall(measuring.propose_all(proposals, records, track), records)
+    calibrated = recall = None
+    if sources.calibration is not None:
+        records = measuring.measured_records(sources.calibration)
+        found = measuring.propose_all(proposals, records, track)
+        recall = average_recall(found, records)
+        calibrated = measuring.calibrate(measuring.score_hits(found, records))
+        description = _with_measures(description, sources.calibration, calibrated, recall)
+    model = build(batch, nms=settings.nms, calibration=calibrated.calibration if calibrated else None)
+    files = _write(model, description, target, settings, proposals, calibrated)
+    if calibrated is not None:
+        plot = target.with_name(f"{target.stem}.reliability.png")
+        draw_reliability(calibrated.before, calibrated.after, description.name).save(plot)
+        files = (*files, plot)
+    return ExportReport(target, files, agreements, differences, calibrated, recall, before, after)
+
+
+def _change_precision(
+    batch: onnx.ModelProto,
+    results: set[str],
+    settings: ExportSettings,
+    sources: Sources,
+    description: ModelDescription,
+    tell: Callable[[str], None],
+) -> onnx.ModelProto:
+    if settings.precision == "fp16":
+        return halve(batch)
+    photos = _spread(sources.photos, _RANGE_PHOTOS)
+    tell(f"Quantising with the ranges seen on {len(photos)} photographs.")
+    images = []
+    for photo in photos:
+        with suppress(InputError):  # one that cannot be read: the others are enough
+            images.append(open_fitted(photo, description.short_side, description.long_side).pixels)
+    if not images:
+        raise InputError(f"None of the {len(photos)} photographs for int8 could be read; name others with --photos.")
+    return quantise(batch, results, images)
+
+
+def _spread(photos: Sequence[Path], most: int) -> list[Path]:
+    places = np.linspace(0, len(photos) - 1, min(most, len(photos))).round().astype(int)
+    return [photos[place] for place in places]
+
+
+def _open(model: onnx.ModelProto, description: ModelDescription, target: Path) -> GraphEngine | GraphRanker:
+    described = _described(model, description)
+    return open_graph(described.SerializeToString(), str(target), EngineSettings())
+
+
+def _described(model: onnx.ModelProto, description: ModelDescription) -> onnx.ModelProto:
+    """The graph with its description, and with what other tools show of a file."""
+    described = onnx.ModelProto()
+    described.CopyFrom(model)
+    onnx.helper.set_model_props(described, {METADATA_KEY: description.to_json()})
+    described.producer_name = "objectness"
+    described.producer_version = str(description.details.get("version", ""))
+    described.doc_string = (
+        f"{description.name}: region proposals. Licence of the weights: {description.details['licence']}."
+    )
+    return described
+
+
+def _with_measures(
+    description: ModelDescription, dataset: Dataset, calibrated: measuring.Calibrated, recall: RecallReport
+) -> ModelDescription:
+    where = {"data": dataset.root.name, "split": dataset.split, "photographs": calibrated.photographs}
+    measured = {**where, "objects": recall.objects, "ar": {str(k): value for k, value in recall.ar.items()}}
+    calibration = {
+        **where,
+        **calibrated.calibration.to_json(),
+        "iou": measuring.HIT_IOU,
+        "proposals": calibrated.proposals,
+        "error_before": calibrated.before.error,
+        "error_after": calibrated.after.error,
+    }
+    return replace(description, details={**description.details, "measured": measured, "calibration": calibration})
+
+
+def _write(
+    model: onnx.ModelProto,
+    description: ModelDescription,
+    target: Path,
+    settings: ExportSettings,
+    proposals: GraphRanker,
+    calibrated: measuring.Calibrated | None,
+) -> tuple[Path, ...]:
+    """Write beside the target, look at what was written, and only then let it take its place."""
+    temporary = target.with_name(f".{os.getpid()}.{target.name}")
+    pairs = [(temporary, target)]
+    try:
+        if settings.format == "openvino":
+            write_openvino(model, description.to_json(), temporary, half=settings.precision == "fp16")
+            pairs.insert(0, (temporary.with_suffix(".bin"), target.with_suffix(".bin")))
+        else:
+            onnx.save(_described(model, description), temporary)
+        written = open_graph(temporary, str(target), EngineSettings())
+        calibration = calibrated.calibration if calibrated else None
+        require_written(written, proposals, calibration, target, exact=settings.format == "onnx")
+        for source, place in pairs:
+            source.replace(place)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror or error}): name another place.") from None
+    finally:
+        for source, _ in pairs:
+            source.unlink(missing_ok=True)
+    return tuple(place for _, place in pairs)

@@ -1,0 +1,60 @@
+"""What an exported file says of itself: where it comes from, what it takes, how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import objectness
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.settings import RPNSettings
+from objectness.settings import to_dict
+
+if TYPE_CHECKING:
+    from objectness.export import ExportSettings
+
+
+def describe_export(
+    network: RegionProposalNetwork, details: Mapping[str, Any], settings: ExportSettings
+) -> dict[str, Any]:
+    """The details of a checkpoint, and what a reader of the file asks: plain values for JSON."""
+    own = portable(network.settings)
+    return {
+        **details,
+        "version": objectness.__version__,
+        "licence": settings.licence or details.get("licence") or "not stated",
+        "precision": settings.precision,
+        "suppression_inside": settings.nms,
+        "input": {
+            "pixels": "uint8 RGB (batch, height, width, 3), upright, 0 to 255; normalised inside",
+            "resize": "bilinear, antialiased, to short_side unless the long side would pass long_side",
+        },
+        "strides": list(network.strides),
+        "anchors": to_dict(own.anchors),
+        "thresholds": {**to_dict(own.select), "delta_clamp": own.head.delta_clamp},
+        "weights_sha256": weights_hash(network),
+        "measured": None,
+        "calibration": None,
+        "settings": to_dict(own),
+    }
+
+
+def weights_hash(network: RegionProposalNetwork) -> str:
+    """SHA-256 of names, types, shapes and values of the checkpoint's weights, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        values = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {values.dtype} {values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def portable(settings: RPNSettings) -> RPNSettings:
+    """The settings without the folder that the first weights lay in: the file goes to other machines."""
+    weights = settings.backbone.weights
+    if weights is None:
+        return settings
+    return replace(settings, backbone=replace(settings.backbone, weights=Path(weights).name))

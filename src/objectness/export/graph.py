@@ -1,0 +1,123 @@
+"""What PyTorch exports: the network for a batch, and the choice of candidates for one image.
+
+Two graphs rather than one, because how many candidates an image has depends on what is in it, and PyTorch exports
+no loop over images whose results differ in length. ``export.tail`` joins them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from objectness.engines import INPUT
+from objectness.export.tail import strip_traces
+from objectness.rpn.network import Outputs, RegionProposalNetwork
+
+_OPSET = 18
+_SIDES = {"min": 1, "max": 16384}
+_EXAMPLE_HW = (192, 256)
+
+
+class _BatchGraph(nn.Module):
+    """RGB ``uint8 (B, H, W, 3)`` to the tensors of ``Outputs`` and the anchors of each level."""
+
+    def __init__(self, network: RegionProposalNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.network(pixels.permute(0, 3, 1, 2))
+        return (*_tensors(outputs).values(), *self.network.anchors(outputs.maps_hw))
+
+
+class _OneImageGraph(nn.Module):
+    """The same tensors with a batch of 1 to ``boxes_xyxy (n, 4)``, ``scores (n,)`` and ``levels (n,)``."""
+
+    def __init__(self, network: RegionProposalNetwork, outputs: Outputs) -> None:
+        super().__init__()
+        self.network = network
+        self.like = outputs
+
+    def forward(self, pixels: Tensor, tensors: list[Tensor], anchors: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        outputs = _outputs(self.like, tensors)
+        size_hw = (pixels.shape[1], pixels.shape[2])
+        found = self.network.candidates(outputs, anchors, 0, size_hw, self.network.settings.select)
+        return found.boxes_xyxy, found.scores, found.levels
+
+
+def export_graphs(network: RegionProposalNetwork) -> tuple[Any, Any]:
+    """The network's graph and the choice's, as ``onnx.ModelProto``, free of the exporter's notes."""
+    network = network.eval()
+    pixels = torch.zeros((2, *_EXAMPLE_HW, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        outputs = network(pixels.permute(0, 3, 1, 2))
+        anchors = network.anchors(outputs.maps_hw)
+    tensors = _tensors(outputs)
+    anchor_names = [f"anchors_{level}" for level in range(len(anchors))]
+    sides = {1: torch.export.Dim("height", **_SIDES), 2: torch.export.Dim("width", **_SIDES)}
+    batch = _export(
+        _BatchGraph(network),
+        (pixels,),
+        [INPUT],
+        [*tensors, *anchor_names],
+        {"pixels": {0: torch.export.Dim("batch", min=1, max=4096), **sides}},
+    )
+    free = torch.export.Dim.AUTO
+    alone = [tensor[:1] for tensor in tensors.values()]
+    one_image = _export(
+        _OneImageGraph(network, outputs),
+        (pixels[:1], alone, anchors),
+        [INPUT, *tensors, *anchor_names],
+        ["boxes_xyxy", "scores", "levels"],
+        {
+            "pixels": sides,
+            "tensors": [dict.fromkeys(range(1, tensor.dim()), free) for tensor in alone],
+            "anchors": [{0: free} for _ in anchors],
+        },
+    )
+    return batch, one_image
+
+
+def _export(module: nn.Module, example: Any, inputs: list[str], outputs: list[str], shapes: Any) -> Any:
+    program = torch.onnx.export(
+        module.eval(),
+        example,
+        dynamo=True,
+        opset_version=_OPSET,
+        input_names=inputs,
+        output_names=outputs,
+        dynamic_shapes=shapes,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    strip_traces(model)
+    return model
+
+
+def _tensors(outputs: Outputs) -> dict[str, Tensor]:
+    """Every tensor of ``Outputs`` by name, whatever fields it has: lists of levels, single tensors, or None."""
+    named: dict[str, Tensor] = {}
+    for field in fields(outputs):
+        value = getattr(outputs, field.name)
+        if isinstance(value, Tensor):
+            named[field.name] = value
+        elif value is not None:
+            named |= {f"{field.name}_{level}": tensor for level, tensor in enumerate(value)}
+    return named
+
+
+def _outputs(like: Outputs, tensors: list[Tensor]) -> Outputs:
+    """``Outputs`` of the shape of ``like`` with other tensors in it."""
+    named = dict(zip(_tensors(like), tensors, strict=True))
+    values: dict[str, Any] = {}
+    for field in fields(like):
+        value = getattr(like, field.name)
+        if isinstance(value, Tensor):
+            values[field.name] = named[field.name]
+        elif value is not None:
+            values[field.name] = [named[f"{field.name}_{level}"] for level in range(len(value))]
+    return replace(like, **values)

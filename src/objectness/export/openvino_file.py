@@ -1,0 +1,48 @@
+"""From our ONNX graph to OpenVINO's pair of files: model.xml and, beside it, model.bin."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import onnx
+
+from objectness.engines import METADATA_KEY, NMS_INPUT, TOP_INPUT
+from objectness.errors import InputError
+
+
+def require_openvino() -> None:
+    """Say at the start what would be missing at the end.
+
+    Raises:
+        InputError: OpenVINO is not installed.
+    """
+    try:
+        import openvino  # noqa: F401
+    except ModuleNotFoundError:
+        raise InputError('--format openvino needs OpenVINO: pip install "objectness[openvino]".') from None
+
+
+def write_openvino(model: onnx.ModelProto, description: str, target: Path, *, half: bool) -> None:
+    """Write ``target`` (.xml) and its .bin.
+
+    Args:
+        model: As ``combine`` made it.
+        description: JSON, kept in the .xml under "objectness".
+        target: Ends in .xml.
+        half: Store weights in half precision.
+    """
+    import openvino as ov
+
+    free = onnx.ModelProto()
+    free.CopyFrom(model)
+    # OpenVINO would make constants of inputs that have a value in the file; here they must be given.
+    defaults = [constant for constant in free.graph.initializer if constant.name in (NMS_INPUT, TOP_INPUT)]
+    for constant in defaults:
+        free.graph.initializer.remove(constant)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "model.onnx")
+        onnx.save(free, source)
+        converted = ov.Core().read_model(source)
+        converted.set_rt_info(description, [METADATA_KEY])
+        ov.save_model(converted, target, compress_to_fp16=half)
