@@ -22,6 +22,7 @@ _COMMANDS = {
     "train": _Command("objectness.cli.train", "Train a Region Proposal Network on your own boxes."),
     "evaluate": _Command("objectness.cli.evaluate", "Measure the average recall of a model or of a proposals file."),
     "check": _Command("objectness.cli.check", "Count a data set and name everything that is wrong with it."),
+    "benchmark": _Command("objectness.cli.benchmark", "Time models on this machine, from file to boxes."),
     "anchors": _Command("objectness.cli.anchors", "Say how well anchors fit a data set, and suggest better ones."),
     "export": _Command("objectness.cli.export", "Turn a trained checkpoint into one ONNX file that needs no PyTorch."),
 }

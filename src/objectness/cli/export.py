@@ -136,7 +136,7 @@ def _own_validation(checkpoint: Path, output: Output) -> Dataset | None:
     try:
         config = read_config(checkpoint.parent)
         settings = from_dict(RunSettings, config["settings"])
-        dataset = read_splits(Path(config["data"]), settings.loop, bool(config["strict"])).validation
+        dataset = read_splits(Path(config["data"]), settings, bool(config["strict"])).validation
         if any(len(record.boxes_xyxy) for record in dataset.records):
             return dataset
         why = f"no boxes in {config['data']}"

@@ -1,0 +1,98 @@
+"""torchvision's Faster R-CNN cut after its Region Proposal Network, with the weights of one of our networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.transforms.functional import to_tensor
+
+from objectness.proposals import Proposals
+from objectness.rpn.network import RegionProposalNetwork
+
+
+class TorchvisionProposer:
+    """What a user of torchvision writes to get at the proposals and their scores, which it hides.
+
+    Args:
+        network: Ours, of the recipe ``fpn-resnet50``: its weights are copied.
+
+    Raises:
+        ValueError: a network whose tensors torchvision's has no place for.
+    """
+
+    def __init__(self, network: RegionProposalNetwork) -> None:
+        images, select = network.settings.images, network.settings.select
+        # As with downloaded weights: batch norms are frozen.
+        self.model = FasterRCNN(
+            resnet_fpn_backbone(backbone_name="resnet50", weights=None),
+            num_classes=91,
+            min_size=images.short_side,
+            max_size=images.long_side,
+            rpn_pre_nms_top_n_test=select.before_nms,
+            rpn_post_nms_top_n_test=select.after_nms,
+            rpn_nms_thresh=select.nms_iou,
+        ).eval()
+        copy_weights(network, self.model)
+        self.model.rpn.min_size = select.min_size
+
+    @torch.inference_mode()
+    def __call__(self, path: Path) -> Proposals:
+        """Read, resize, propose; back in the pixels of the photograph."""
+        with Image.open(path) as opened:
+            pixels = to_tensor(opened.convert("RGB"))
+        size_hw = (pixels.shape[1], pixels.shape[2])
+        images, _ = self.model.transform([pixels])
+        boxes, scores = self.propose(images)
+        ratios = [wanted / seen for wanted, seen in zip(size_hw, images.image_sizes[0], strict=True)]
+        scaled = boxes * torch.tensor([ratios[1], ratios[0], ratios[1], ratios[0]])
+        return Proposals(_array(scaled), _array(scores), size_hw, str(path))
+
+    @torch.inference_mode()
+    def propose(self, images: object) -> tuple[Tensor, Tensor]:
+        """Backbone, head, decoding and selection of an ``ImageList`` of one image."""
+        features = self.model.backbone(images.tensors)  # type: ignore[attr-defined]
+        rpn = self.model.rpn
+        maps = list(features.values())
+        objectness, deltas = rpn.head(maps)
+        anchors = rpn.anchor_generator(images, maps)
+        counts = [level.shape[1] * level.shape[2] * level.shape[3] for level in objectness]
+        by_anchor = [level.permute(0, 2, 3, 1).reshape(1, -1, 1) for level in objectness]
+        coordinates = [level.permute(0, 2, 3, 1).reshape(1, -1, 4) for level in deltas]
+        boxes = rpn.box_coder.decode(torch.cat(coordinates, 1).reshape(-1, 4), anchors).view(1, -1, 4)
+        logits = torch.cat(by_anchor, 1).flatten()[:, None]
+        found, scores = rpn.filter_proposals(boxes, logits, images.image_sizes, counts)  # type: ignore[attr-defined]
+        return found[0], scores[0]
+
+
+def copy_weights(network: RegionProposalNetwork, model: torch.nn.Module) -> None:
+    """Fill torchvision's backbone, pyramid and head from ours; the same layers come in the same order."""
+    ours = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    _fill(model.backbone.body, [v for k, v in ours.items() if k.startswith("backbone.")])  # type: ignore[union-attr]
+    _fill(model.backbone.fpn, [v for k, v in ours.items() if k.startswith("pyramid.")])  # type: ignore[union-attr]
+    head = model.rpn.head  # type: ignore[union-attr]
+    for theirs, name in (
+        (head.conv[0][0], "windows.0.convolution"),
+        (head.cls_logits, "objectness"),
+        (head.bbox_pred, "deltas"),
+    ):
+        _fill(theirs, [ours[f"head.{name}.weight"], ours[f"head.{name}.bias"]])
+
+
+def _fill(module: torch.nn.Module, tensors: list[Tensor]) -> None:
+    own = module.state_dict()
+    shapes = [tuple(tensor.shape) for tensor in own.values()], [tuple(tensor.shape) for tensor in tensors]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"torchvision's {type(module).__name__} has other layers than ours.")
+    module.load_state_dict(dict(zip(own, tensors, strict=True)))
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.float().numpy()
+    return array
