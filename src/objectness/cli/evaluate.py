@@ -94,7 +94,7 @@ def command(
 
 
 def _ks(texts: Sequence[str] | None) -> tuple[int, ...]:
-    from objectness.evaluation.recall import DEFAULT_KS
+    from objectness.evaluation.measuring import DEFAULT_KS
 
     if not texts:
         return DEFAULT_KS
