@@ -42,9 +42,9 @@ SEEN, UNSEEN = "seen", "unseen"
 
 # The twenty classes of Pascal VOC by their names in COCO and in VOC itself: the usual split into seen and unseen.
 VOC_CLASSES = frozenset(
-    "airplane aeroplane bicycle bird boat bottle bus car cat chair cow dog horse motorcycle motorbike person "
-    "sheep couch sofa train tv tvmonitor".split()
-    + ["dining table", "diningtable", "potted plant", "pottedplant"]
+    {"airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog"}
+    | {"horse", "motorcycle", "person", "potted plant", "sheep", "couch", "train", "tv"}
+    | {"aeroplane", "diningtable", "motorbike", "pottedplant", "sofa", "tvmonitor"}
 )
 
 
@@ -88,7 +88,8 @@ def by_class(class_ids: NDArray[np.integer], class_names: Sequence[str]) -> Grou
     doubled = {name for name in names.values() if list(names.values()).count(name) > 1}
     order = np.lexsort((ids, -counts))
     return {
-        f"{names[i]} ({i})" if names[i] in doubled else names[i]: class_ids == i for i in ids[order].astype(int).tolist()
+        f"{names[i]} ({i})" if names[i] in doubled else names[i]: class_ids == i
+        for i in ids[order].astype(int).tolist()
     }
 
 

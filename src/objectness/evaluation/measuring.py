@@ -95,7 +95,8 @@ class Measurement:
         step = np.flatnonzero(np.isclose(IOU_THRESHOLDS, iou_threshold))
         if not len(step):
             raise ValueError(f"Ranks are known at IoU .50, .55 … .95, not at {iou_threshold}.")
-        return self.ranks[step[0]]
+        row: NDArray[np.int64] = self.ranks[step[0]]
+        return row
 
     def scores_at(self, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Scores ``(M,)`` of the proposals that found the objects; NaN for an object that was not found."""
@@ -196,9 +197,12 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
     scores, ious, in_ignored = _overlaps(found, boxes_xyxy, record, int(tops[-1]))
     ranks = matched_ranks(ious, IOU_THRESHOLDS)
     image_area = float(record.size_hw[0] * record.size_hw[1]) if record.size_hw else np.nan
-    sizes = {SIZE: groups.by_size(areas), RELATIVE_SIZE: groups.by_relative_size(areas, np.full(len(areas), image_area))}
+    sizes = {
+        SIZE: groups.by_size(areas),
+        RELATIVE_SIZE: groups.by_relative_size(areas, np.full(len(areas), image_area)),
+    }
     closest_iou, closest_rank = overlaps.closest(ious, tops)
-    about = (ious >= COVERED).any(axis=1)
+    about = np.any(ious >= COVERED, axis=1)
     return _Image(
         image_of=np.full(len(number), position, dtype=np.int64),
         number=number.astype(np.int64),
@@ -219,9 +223,7 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
     )
 
 
-def _ranks_among(
-    ious: NDArray[np.float64], ranks: NDArray[np.int64], members: groups.Mask
-) -> NDArray[np.int64]:
+def _ranks_among(ious: NDArray[np.float64], ranks: NDArray[np.int64], members: groups.Mask) -> NDArray[np.int64]:
     """Ranks ``(T, M)`` where only the members may be matched; the others are ``UNMATCHED``."""
     if members.all():
         return ranks
@@ -234,15 +236,15 @@ def _ranks_among(
 def _overlaps(
     found: Proposals | None, boxes_xyxy: NDArray[np.float64], record: Record, count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
-    """Of the best ``count`` proposals, best first: scores ``(N,)``, IoU ``(N, M)``, whether in an ignore region ``(N,)``."""
+    """Of the best ``count`` proposals: scores ``(N,)``, IoU ``(N, M)``, whether in an ignore region ``(N,)``."""
     if found is None or not len(found):
         return np.zeros(0, np.float32), np.zeros((0, len(boxes_xyxy))), np.zeros(0, np.bool_)
     best = np.argsort(-found.scores, kind="stable")[:count]
     proposed = found.boxes_xyxy[best].astype(np.float64)
     regions = record.boxes_xyxy[record.ignore].astype(np.float64)
     with np.errstate(invalid="ignore"):  # a box with a NaN overlaps nothing
-        ious = np.nan_to_num(iou(proposed, boxes_xyxy), nan=0.0, posinf=0.0)
-        inside = (np.nan_to_num(iof(proposed, regions), nan=0.0) >= COVERED).any(axis=1)
+        ious: NDArray[np.float64] = np.nan_to_num(iou(proposed, boxes_xyxy), nan=0.0, posinf=0.0).astype(np.float64)
+        inside = np.any(np.nan_to_num(iof(proposed, regions), nan=0.0) >= COVERED, axis=1)
     return found.scores[best], ious, inside
 
 

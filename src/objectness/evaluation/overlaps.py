@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 NOBODY = -1
 
 
-def closest(
-    ious: NDArray[np.floating[Any]], ks: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def closest(ious: NDArray[np.floating[Any]], ks: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The proposal that overlaps each object most; one proposal may serve several objects.
 
     This is the overlap that ABO and MABO average (Uijlings et al., Selective Search, section 5.1).
@@ -88,4 +86,5 @@ def _is_first(keys: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
     first = np.full(count, len(keys))
     places = np.arange(len(keys))
     first[keys[::-1]] = places[::-1]
-    return first[keys] == places
+    is_first: NDArray[np.bool_] = first[keys] == places
+    return is_first

@@ -95,8 +95,7 @@ def recall_report(measured: Measurement) -> RecallReport:
             for size, ranks in measured.ranks_by_size[SIZE].items()
         },
         recall_at_iou={
-            level: by_k(values.mean(values.recall(measured, level)))
-            for level in np.round(IOU_THRESHOLDS, 2).tolist()
+            level: by_k(values.mean(values.recall(measured, level))) for level in np.round(IOU_THRESHOLDS, 2).tolist()
         },
         images=measured.images,
         objects=measured.objects,
