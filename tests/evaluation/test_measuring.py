@@ -67,7 +67,11 @@ def test_relative_sizes_need_the_size_of_the_image(make_record) -> None:
     from dataclasses import replace
 
     measured = measure({}, [replace(make_record(1, [A]), size_hw=None), make_record(2, [A])], (1,))
-    assert [mask.tolist() for mask in measured.sizes()["relative size"].values()] == [[False, True], [False] * 2, [False] * 2]
+    assert [mask.tolist() for mask in measured.sizes()["relative size"].values()] == [
+        [False, True],
+        [False] * 2,
+        [False] * 2,
+    ]
 
 
 def test_the_numbers_of_objects_are_those_of_the_record(make_record) -> None:

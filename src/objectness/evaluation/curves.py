@@ -112,8 +112,7 @@ def _against_iou(study: Study) -> Chart:
     lines = []
     for colour, result in enumerate(study.results):
         overlap = np.sort(result.measured.exclusive_iou[row])
-        # An overlap of exactly 0 is no overlap, so the curve falls right after 0.
-        reached = len(overlap) - np.searchsorted(overlap, np.maximum(levels, 1e-12) - 1e-12)
+        reached = len(overlap) - np.searchsorted(overlap, levels - 1e-12)  # from IoU .5 on, .5 is enough
         lines.append(Line(result.name, tuple(levels.tolist()), tuple((reached / len(overlap)).tolist()), colour=colour))
     return Chart(
         "recall-by-iou", f"Recall against IoU, best {study.at} proposals an image", "IoU", "recall",

@@ -190,31 +190,23 @@ def calibrations(study: Study) -> Table:
 
 def time(study: Study) -> Table:
     """Recall and time side by side, for methods that were timed."""
+    timed = any(result.seconds is not None for result in study.results)
+    places = list(dict.fromkeys((study.ks.index(study.at), len(study.ks) - 1)))
+    keys = (("AR",), ("R", "0.50"))
     rows: list[tuple[Cell, ...]] = []
-    if any(result.seconds is not None for result in study.results):
-        place = study.ks.index(study.at)
-        for index, result in enumerate(study.results):
-            figures = study.figures[index]
-            seconds = None if result.seconds is None else result.seconds[~np.isnan(result.seconds)]
-            timed = seconds is not None and len(seconds) > 0
-            rows.append(
-                (
-                    result.name,
-                    figures[("AR",)].estimates()[place],
-                    figures[("AR",)].estimates()[-1],
-                    figures[("R", "0.50")].estimates()[place],
-                    figures[("R", "0.50")].estimates()[-1],
-                    float(np.median(seconds)) if seconds is not None and timed else None,
-                    float(np.mean(seconds)) if seconds is not None and timed else None,
-                    len(seconds) if seconds is not None else None,
-                )
-            )
-    most = max(study.ks)
+    for result, figures in zip(study.results if timed else (), study.figures if timed else (), strict=True):
+        recalls = [figures[key].estimates()[place] for key in keys for place in places]
+        seconds = None if result.seconds is None else result.seconds[~np.isnan(result.seconds)]
+        clock: tuple[Cell, ...] = (None, None, None)
+        if seconds is not None and len(seconds):
+            clock = (float(np.median(seconds)), float(np.mean(seconds)), len(seconds))
+        rows.append((result.name, *recalls, *clock))
+    names = [f"{name}{study.ks[place]}" for name in ("AR@", "R@.5, ") for place in places]
     return Table(
         "recall-and-time",
         "Recall and time",
         "Seconds from the pixels of a photograph to its proposals; reading the file is not counted.",
-        (METHOD, f"AR@{study.at}", f"AR@{most}", f"R@.5, {study.at}", f"R@.5, {most}", "median s", "mean s", "photos"),
+        (METHOD, *names, "median s", "mean s", "photos"),
         tuple(rows),
         labels=1,
     )

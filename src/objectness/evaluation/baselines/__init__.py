@@ -70,3 +70,8 @@ def by_rank(boxes_xyxy: NDArray[np.floating], size_hw: tuple[int, int]) -> Propo
     count = len(boxes_xyxy)
     scores = 1 - np.arange(count) / max(1, count)
     return Proposals(boxes_xyxy.astype(np.float32), scores.astype(np.float32), size_hw)
+
+
+def none(size_hw: tuple[int, int]) -> Proposals:
+    """Of an image in which a method finds nothing."""
+    return by_rank(np.zeros((0, 4)), size_hw)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.boxes import xywh_to_xyxy
-from objectness.evaluation.baselines import Baseline, by_rank
+from objectness.evaluation.baselines import Baseline, by_rank, none
 from objectness.evaluation.baselines.opencv import contrib
 from objectness.proposals import Proposals
 
@@ -32,7 +32,7 @@ def selective_search(top: int, seed: int = 0, threads: int | None = None) -> Bas
     def propose(image: NDArray[np.uint8]) -> Proposals:
         size_hw = (image.shape[0], image.shape[1])
         if min(size_hw) < _TOO_THIN:
-            return by_rank(np.zeros((0, 4)), size_hw)
+            return none(size_hw)
         search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
         search.setBaseImage(np.ascontiguousarray(image[:, :, ::-1]))
         search.switchToSelectiveSearchFast()
