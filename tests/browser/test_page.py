@@ -73,14 +73,10 @@ def page(tmp_path_factory: pytest.TempPathFactory, make_record: Callable[..., Re
 
 def chromium(page: Path, *words: str) -> str:
     profile = page.parent / "profile"
-    quiet = ("disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync")
-    done = subprocess.run(
-        [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-component-update", f"--user-data-dir={profile}",
-            *(f"--{word}" for word in quiet), *words, page.as_uri(),
-        ],  # fmt: skip
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    quiet = ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync")
+    quiet += ("disable-background-networking", "disable-component-update", f"user-data-dir={profile}")
+    line = [CHROMIUM, *(f"--{word}" for word in quiet), *words, page.as_uri()]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout
 
 

@@ -74,16 +74,17 @@ def test_methods_take_turns_and_a_stop_keeps_what_is_done(records) -> None:
     assert (list(done["one"].proposals), list(done["two"].proposals)) == ([1, 3], [1])
 
 
-class TestKeeping:
-    about = {"method": "w", "top": 5}
-    progress = Progress(
-        {7: Proposals([[0, 0, 1, 2], [3, 4, 5, 6]], [0.9, 0.1], (48, 64)), 8: Proposals([], [], (10, 20))},
-        {7: 0.5, 8: 0.25},
-    )
+ABOUT = {"method": "w", "top": 5}
+PROGRESS = Progress(
+    {7: Proposals([[0, 0, 1, 2], [3, 4, 5, 6]], [0.9, 0.1], (48, 64)), 8: Proposals([], [], (10, 20))},
+    {7: 0.5, 8: 0.25},
+)
 
+
+class TestKeeping:
     def test_there_and_back(self, tmp_path: Path) -> None:
-        keeping.save(tmp_path / "new" / "w.npz", self.progress, self.about)
-        back = keeping.load(tmp_path / "new" / "w.npz", self.about)
+        keeping.save(tmp_path / "new" / "w.npz", PROGRESS, ABOUT)
+        back = keeping.load(tmp_path / "new" / "w.npz", ABOUT)
         assert back is not None
         assert back.seconds == {7: 0.5, 8: 0.25}
         assert back.proposals[7].boxes_xyxy.tolist() == [[0, 0, 1, 2], [3, 4, 5, 6]]
@@ -92,27 +93,27 @@ class TestKeeping:
         assert [file.name for file in (tmp_path / "new").iterdir()] == ["w.npz"]
 
     def test_nothing(self, tmp_path: Path) -> None:
-        keeping.save(tmp_path / "w.npz", Progress(), self.about)
-        assert keeping.load(tmp_path / "w.npz", self.about) == Progress()
+        keeping.save(tmp_path / "w.npz", Progress(), ABOUT)
+        assert keeping.load(tmp_path / "w.npz", ABOUT) == Progress()
 
     def test_made_with_something_else(self, tmp_path: Path) -> None:
-        keeping.save(tmp_path / "w.npz", self.progress, self.about)
-        assert keeping.load(tmp_path / "w.npz", {**self.about, "top": 6}) is None
+        keeping.save(tmp_path / "w.npz", PROGRESS, ABOUT)
+        assert keeping.load(tmp_path / "w.npz", {**ABOUT, "top": 6}) is None
 
     @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 and then nothing"])
     def test_damaged_or_missing(self, tmp_path: Path, content: bytes) -> None:
-        assert keeping.load(tmp_path / "none.npz", self.about) is None
+        assert keeping.load(tmp_path / "none.npz", ABOUT) is None
         (tmp_path / "w.npz").write_bytes(content)
-        assert keeping.load(tmp_path / "w.npz", self.about) is None
+        assert keeping.load(tmp_path / "w.npz", ABOUT) is None
 
     def test_cut_short(self, tmp_path: Path) -> None:
-        keeping.save(tmp_path / "w.npz", self.progress, self.about)
+        keeping.save(tmp_path / "w.npz", PROGRESS, ABOUT)
         whole_file = (tmp_path / "w.npz").read_bytes()
         for length in range(0, len(whole_file) - 1, 97):
             (tmp_path / "w.npz").write_bytes(whole_file[:length])
-            assert keeping.load(tmp_path / "w.npz", self.about) is None
+            assert keeping.load(tmp_path / "w.npz", ABOUT) is None
 
     def test_a_place_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match="cannot be written"):
-            keeping.save(tmp_path / "file" / "w.npz", self.progress, self.about)
+            keeping.save(tmp_path / "file" / "w.npz", PROGRESS, ABOUT)

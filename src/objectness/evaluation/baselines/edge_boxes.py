@@ -35,7 +35,7 @@ def edge_boxes(model: Path, top: int, threads: int | None = None) -> Baseline:
         raise InputError(f"edge-boxes: there is no model file {model}; check the path.")
     try:
         missing = _missing_parts(cv2, model)
-        detector = None if missing else cv2.ximgproc.createStructuredEdgeDetection(str(model))
+        detector: Any = None if missing else cv2.ximgproc.createStructuredEdgeDetection(str(model))
     except (cv2.error, SystemError) as error:
         missing = (str(getattr(error, "err", "") or error).strip(),)
     if missing:
