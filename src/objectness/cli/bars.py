@@ -14,7 +14,9 @@ def bar(output: Output, words: str, total: int) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # Disabled rather than silent: a silent one would swallow the warnings too.
-    with Progress(*columns, console=output.progress, transient=True, disable=output.quiet) as progress:
+    # A log file wants no bar. Disabled rather than silent: a silent console would swallow the warnings too.
+    with Progress(
+        *columns, console=output.progress, transient=True, disable=output.quiet or not output.progress.is_terminal
+    ) as progress:
         task = progress.add_task(words, total=total)
         yield lambda: progress.advance(task)

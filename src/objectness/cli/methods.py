@@ -72,6 +72,7 @@ def read_file(word: str, records: Sequence[Record], selection: Selection, output
     from objectness.evaluation.pairing import pair_by_name
     from objectness.formats.reading import read_proposals
 
+    output.note(f"Reading {word}.")
     proposals = pair_by_name(read_proposals(Path(word)), records)
     sizes = {record.image_id: record.size_hw for record in records}
     others = [
