@@ -173,3 +173,14 @@ def test_cells_for_people() -> None:
 def test_a_row_of_the_wrong_length() -> None:
     with pytest.raises(ValueError, match="a row of 1 cells for 2 columns"):
         Table("k", "t", "n", ("a", "b"), (("x",),))
+
+
+def test_many_classes_are_summed_in_parts(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    whole = study.figures[0]
+    monkeypatch.setattr("objectness.evaluation.study._AT_ONCE", 1)
+    parts = replace(study, options=study.options).figures[0]
+    assert parts.keys() == whole.keys()
+    for key, figure in whole.items():
+        np.testing.assert_allclose(parts[key].draws, figure.draws)

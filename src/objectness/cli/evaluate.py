@@ -43,7 +43,7 @@ def command(
     methods: Annotated[
         list[str],
         typer.Argument(
-            metavar="METHOD...",
+            metavar="METHOD",
             help="Proposals (.json), models (.onnx, .safetensors, run folder, the word default), or baselines "
             "(uniform, sliding-window, selective-search, edge-boxes:MODEL).",
         ),

@@ -21,7 +21,7 @@ class Budget:
         iou: At this overlap.
         per_image: The smallest k whose top k of each image find it; None where all that were looked at do not.
         score: The highest threshold whose proposals of at least that score find it; None alike, and where the
-            objects are found by proposals without a score (NaN) only.
+            objects are found by proposals without a finite score only.
         per_image_at_score: Proposals of at least that score, on average over the images.
     """
 
@@ -49,7 +49,7 @@ def budget(measured: Measurement, recall: float, iou_threshold: float = 0.5) -> 
         return Budget(recall, iou_threshold, None, None, None)
     per_image = int(np.partition(ranks, needed - 1)[needed - 1]) + 1
     found = measured.scores_at(ranks)
-    found = found[~np.isnan(found)]
+    found = found[np.isfinite(found)]
     if len(found) < needed:
         return Budget(recall, iou_threshold, per_image, None, None)
     score = float(-np.partition(-found, needed - 1)[needed - 1])

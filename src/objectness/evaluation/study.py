@@ -26,6 +26,7 @@ ASPECT, COMPANY, CLASS, SEEN = "height : width", "objects in the image", "class"
 RECALL_IOUS = (0.5, 0.7, 0.9)
 
 USUAL_AT = 100
+_AT_ONCE = 4_000_000  # sums of images to hold: a thousand classes on many images would fill the memory
 
 
 @dataclass(frozen=True)
@@ -177,15 +178,23 @@ def sampled_means(
         parts: Key, values ``(M, G)`` and which objects ``(M,)`` they are averaged over.
         options: Number and seed of the draws.
     """
-    sums, counts = [], []
-    for _, contributions, mask in parts:
-        image_of = measured.image_of[mask]
-        sums.append(bootstrap.over_images(contributions[mask], image_of, measured.images))
-        count = np.bincount(image_of, minlength=measured.images).astype(np.float64)
-        counts.append(np.broadcast_to(count[:, None], sums[-1].shape))
-    whole = bootstrap.sample(np.concatenate(sums, axis=1), np.concatenate(counts, axis=1), options.draws, options.seed)
     width = parts[0][1].shape[1]
-    return {key: whole.part(index * width, width) for index, (key, _, _) in enumerate(parts)}
+    # Every part of a study draws the same images, so it makes no difference how many are summed at once.
+    together = max(1, _AT_ONCE // (width * max(1, measured.images)))
+    found: dict[Key, Sampled] = {}
+    for start in range(0, len(parts), together):
+        chunk = parts[start : start + together]
+        sums, counts = [], []
+        for _, contributions, mask in chunk:
+            image_of = measured.image_of[mask]
+            sums.append(bootstrap.over_images(contributions[mask], image_of, measured.images))
+            count = np.bincount(image_of, minlength=measured.images).astype(np.float64)
+            counts.append(np.broadcast_to(count[:, None], sums[-1].shape))
+        whole = bootstrap.sample(
+            np.concatenate(sums, axis=1), np.concatenate(counts, axis=1), options.draws, options.seed
+        )
+        found.update({key: whole.part(index * width, width) for index, (key, _, _) in enumerate(chunk)})
+    return found
 
 
 def unique_names(words: Collection[str]) -> list[str]:
