@@ -30,9 +30,9 @@ def edge_boxes(model: Path, top: int, threads: int | None = None) -> Baseline:
     Raises:
         InputError: OpenCV or its contributed modules are missing, or the model cannot be read.
     """
-    cv2 = contrib("EdgeBoxes", threads)
     if not model.is_file():
         raise InputError(f"edge-boxes: there is no model file {model}; check the path.")
+    cv2 = contrib("EdgeBoxes", threads)
     try:
         missing = _missing_parts(cv2, model)
         detector: Any = None if missing else cv2.ximgproc.createStructuredEdgeDetection(str(model))
