@@ -88,9 +88,10 @@ class TestFile:
         assert result.exit_code == 0
         assert "3 images, 3 objects (2 small, 1 medium, 0 large)" in result.stdout
         rows = [line.split() for line in result.stdout.splitlines()]
-        assert ["AR@k", "all", "small", "medium", "large", "R@.5", "R@.7", "R@.9"] in rows
-        assert ["1", "0.3333", "0.0000", "1.0000", "–", *["0.3333"] * 3] in rows
-        assert ["2", "0.6667", "0.5000", "1.0000", "–", *["0.6667"] * 3] in rows
+        assert ["k", "AR", "95", "%", "small", "medium", "large", "R@.5", "R@.7", "R@.9"] in rows
+        assert ["1", "0.3333", "[0.000,", "1.000]", "0.0000", "1.0000", "–", *["0.3333"] * 3] in rows
+        assert ["2", "0.6667", "[0.500,", "1.000]", "0.5000", "1.0000", "–", *["0.6667"] * 3] in rows
+        assert ["0.50", "0.50", "2", "0.7000", "1.0000"] in rows  # two of three objects need two proposals an image
         assert "Measuring on" in result.stderr
 
     def test_json(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ class TestModel:
         """How the model was loaded; it is ``WholeImage`` whatever its name."""
         calls: list[dict[str, Any]] = []
 
-        def load(model: str, **settings: Any) -> Proposer:
+        def load(model: str, threads: int | None = None, **settings: Any) -> Proposer:
             calls.append({"model": model, **settings})
             return Proposer(WholeImage(), **settings)
 
@@ -258,7 +259,107 @@ class TestModel:
         assert result.exit_code == 2
         assert "None of the 3 images could be used" in result.stderr
 
-    def test_unknown_model(self, run: Run, data: Path) -> None:
-        result = run("model.txt", data)
+    @pytest.mark.parametrize(
+        ("word", "message"),
+        [
+            ("model.txt", "model.txt: a model is an .onnx file"),
+            ("selctive-search", "no model and no baseline 'selctive-search': did you mean 'selective-search'?"),
+            ("defualt", "did you mean 'default'?"),
+            ("edge-boxes", "EdgeBoxes needs the model of its edge detector"),
+            ("uniform:x", "uniform needs no model"),
+        ],
+    )
+    def test_unknown_methods(self, run: Run, data: Path, word: str, message: str) -> None:
+        result = run(word, data)
         assert result.exit_code == 2
-        assert result.stderr.splitlines()[-1].startswith("objectness: model.txt")
+        assert result.stderr.splitlines()[-1].startswith("objectness: ")
+        assert message in result.stderr
+
+
+class TestSeveral:
+    def test_side_by_side(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        poor = results(tmp_path / "poor.json", (20, [0, 0, 64, 40], 0.7))
+        got = document(run(found, poor, "uniform", data, "--json", "--k", "1,2"))
+        assert [method["name"] for method in got["methods"]] == ["found", "poor", "uniform"]
+        assert got["methods"][0]["ar"]["2"] == pytest.approx(2 / 3)
+        assert got["methods"][1]["ar"]["2"] == pytest.approx(0.7 / 3)  # IoU 40/48
+        assert got["at"] == 2
+        rows = got["tables"]["differences"]["rows"]
+        assert [row[0] for row in rows[::2]] == ["found − poor", "found − uniform", "poor − uniform"]
+        assert rows[1][2]["value"] == pytest.approx((2 - 0.7) / 3)
+
+    def test_table(self, run: Run, found: Path, data: Path) -> None:
+        result = run(found, found, data, "--k", "2")
+        rows = [line.split() for line in result.stdout.splitlines()]
+        name = str(found)
+        assert [f"{name}", "(1)", "2", "0.6667"] in [row[:4] for row in rows]
+        assert [*f"{name} (1) − {name} (2)".split(), "2", "0.0000", "[0.000,", "0.000]", "0.0000"] in [
+            row[:10] for row in rows
+        ]
+        assert "not told apart" in result.stdout
+
+    def test_more_tables(self, run: Run, found: Path, data: Path) -> None:
+        assert "Average recall by class" not in run(found, data).stdout
+        assert "Average recall by class" in run(found, data, "--show", "by-class").stdout
+        assert "What others call AR" in run(found, data, "--show", "all").stdout
+        result = run(found, data, "--show", "by-clas")
+        assert result.exit_code == 2
+        assert "did you mean 'by-class'?" in result.stderr
+
+    def test_seen_and_unseen(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        (tmp_path / "seen.txt").write_text("thing\n\n")
+        for words in (("--seen", "thing"), ("--seen", tmp_path / "seen.txt")):
+            rows = document(run(found, data, "--json", *words))["tables"]["by-seen-in-training"]["rows"]
+            assert [row[1:3] for row in rows] == [["seen", 3], ["unseen", 0]]
+        result = run(found, data, "--seen", "think")
+        assert result.exit_code == 2
+        assert "did you mean 'thing'?" in result.stderr
+
+    def test_recalls(self, run: Run, found: Path, data: Path) -> None:
+        rows = document(run(found, data, "--json", "--recall", ".3,.6"))["tables"]["budget"]["rows"]
+        assert [row[1:4] for row in rows] == [[0.5, 0.3, 1], [0.5, 0.6, 2], [0.7, 0.3, 1], [0.7, 0.6, 2]]
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("--at", "7"), "at is 7, but must be one of the counts of proposals: 1, 10, 100"),
+            (("--recall", "90"), "--recall is '90', but takes numbers above 0 and up to 1"),
+            (("--recall", "x"), "--recall is 'x'"),
+            (("--seen", "none.txt"), "none.txt cannot be read as a list of names"),
+        ],
+    )
+    def test_wrong_use(self, run: Run, found: Path, data: Path, words: tuple[str, ...], message: str) -> None:
+        result = run(found, data, *words)
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+    def test_a_method_without_data(self, run: Run, found: Path) -> None:
+        result = run(found)
+        assert result.exit_code == 2
+        assert "DATA" in result.stderr
+
+
+class TestReport:
+    def test_files(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        result = run(found, "sliding-window", data, "--report", tmp_path / "not" / "there" / "out.html", "--k", "1,2")
+        assert result.exit_code == 0, result.output
+        folder = tmp_path / "not" / "there"
+        assert {"out.html", "out.csv", "out.json", "out.ar-by-number.png"} <= {file.name for file in folder.iterdir()}
+        told = json.loads((folder / "out.json").read_text())
+        assert [method["name"] for method in told["methods"]] == ["found", "sliding-window"]
+        page = (folder / "out.html").read_text()
+        assert "data:image/jpeg;base64," in page
+        assert "Wrote" in result.stderr
+
+    def test_where_no_file_can_be(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        result = run(found, data, "--report", found / "out.html")
+        assert result.exit_code == 2
+        assert "cannot be written" in result.stderr
+
+    def test_a_data_set_of_one_image(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        text = json.loads(data.read_text())
+        text["images"], text["annotations"] = text["images"][:1], text["annotations"][:2]
+        data.write_text(json.dumps(text))
+        file = results(tmp_path / "one.json", (10, [0, 0, 10, 10], 0.8))
+        result = run(file, data, "--report", "out.html", "--json")
+        assert document(result)["tables"]["average-recall"]["rows"][0][2] == {"value": 0.5, "low": None, "high": None}

@@ -254,3 +254,30 @@ def test_round_trip(tmp_path: Path, images: list[list[tuple[int, ...]]]) -> None
         np.testing.assert_allclose(got[image_id].boxes_xyxy, want.boxes_xyxy, atol=1e-5)
         np.testing.assert_allclose(got[image_id].scores, want.scores, rtol=1e-6)
         assert (got[image_id].size_hw, got[image_id].source) == (want.size_hw, want.source)
+
+
+_ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=2), st.just([]), st.just({}), st.just(2**53)
+)
+_USUAL = st.one_of(st.integers(0, 9), st.floats(0, 9))
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "image_id": st.one_of(st.integers(0, 9), _ODD),
+            "category_id": st.one_of(st.integers(0, 9), _ODD),
+            "bbox": st.one_of(st.lists(_USUAL, min_size=4, max_size=4), st.lists(_ODD, max_size=5), _ODD),
+            "score": st.one_of(_USUAL, _ODD),
+        },
+    )
+)
+def test_the_quick_look_lets_no_fault_through(entry: dict[str, object]) -> None:
+    if coco_results._is_plain(entry):
+        assert coco_results._fault(entry) == ""
+
+
+def test_the_quick_look_knows_a_right_entry() -> None:
+    assert coco_results._is_plain({"image_id": 1, "category_id": 1, "bbox": [0, 0.5, 3, 4.0], "score": 0.5})
+    assert coco_results._is_plain({"image_id": 2**53, "category_id": 0, "bbox": [-5, 0, 0, 0], "score": -3})

@@ -20,7 +20,10 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "propose": _Command("objectness.cli.propose", "Find the boxes of photographs that may hold an object."),
     "train": _Command("objectness.cli.train", "Train a Region Proposal Network on your own boxes."),
-    "evaluate": _Command("objectness.cli.evaluate", "Measure the average recall of a model or of a proposals file."),
+    "evaluate": _Command(
+        "objectness.cli.evaluate", "Measure the recall of models, proposals files and baselines; write a report."
+    ),
+    "compare": _Command("objectness.cli.compare", "Recall and time of several methods, side by side."),
     "check": _Command("objectness.cli.check", "Count a data set and name everything that is wrong with it."),
     "benchmark": _Command("objectness.cli.benchmark", "Time models on this machine, from file to boxes."),
     "anchors": _Command("objectness.cli.anchors", "Say how well anchors fit a data set, and suggest better ones."),

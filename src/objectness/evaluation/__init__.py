@@ -1,5 +1,6 @@
-"""How many objects the proposals find: recall, by the COCO definition. Never sees a model."""
+"""How many objects the proposals find: recall in all its definitions, intervals, reports. Never sees a model."""
 
-from objectness.evaluation.recall import RecallReport, average_recall
+from objectness.evaluation.measuring import Measurement, measure
+from objectness.evaluation.recall import RecallReport, average_recall, recall_report
 
-__all__ = ["RecallReport", "average_recall"]
+__all__ = ["Measurement", "RecallReport", "average_recall", "measure", "recall_report"]

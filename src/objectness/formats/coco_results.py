@@ -22,6 +22,7 @@ from objectness.errors import InputError
 from objectness.formats.replacing import replacing
 from objectness.proposals import Proposals
 
+_NUMBERS = frozenset({int, float})
 _NAMES = {list: "a list", dict: "a JSON object", str: "text", bool: "true or false", type(None): "null"}
 
 
@@ -130,10 +131,30 @@ _PACKED = _Packed()
 
 def _pack(entry: dict[str, Any], columns: array[float]) -> _Packed | dict[str, Any]:
     """Move a right entry into ``columns``; leave every other object (a mask, say) as it is."""
-    if _fault(entry):
+    if not _is_plain(entry) and _fault(entry):
         return entry
     columns.extend((entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"]))
     return _PACKED
+
+
+def _is_plain(entry: dict[str, Any]) -> bool:
+    """Whether an entry is right beyond doubt, as nearly all are: ``_fault`` takes several times as long to say so."""
+    try:
+        (x, y, width, height), score = entry["bbox"], entry["score"]
+        return (
+            type(entry["image_id"]) is int is type(entry["category_id"])
+            and type(entry["bbox"]) is list
+            and {type(x), type(y), type(width), type(height), type(score)} <= _NUMBERS
+            and abs(entry["image_id"]) <= 2**53
+            and abs(entry["category_id"]) <= 2**53
+            and abs(x) < 1e38
+            and abs(y) < 1e38
+            and 0 <= width < 1e38
+            and 0 <= height < 1e38
+            and abs(score) < 1e38
+        )
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _fault(entry: Any) -> str:

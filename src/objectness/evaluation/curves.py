@@ -1,0 +1,145 @@
+"""The curves of a study, as values: the page draws them as SVG, the files beside it as PNG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from objectness.evaluation import values
+from objectness.evaluation.calibration import calibration
+from objectness.evaluation.study import Study, sampled_means
+
+_POINTS = 40
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve.
+
+    Attributes:
+        name: In the legend.
+        x: Ascending.
+        y: As many.
+        low: Lower edge of its band; empty for no band.
+        high: Upper edge.
+        colour: Number of its colour; lines of one method share it.
+        dashed: Drawn with gaps.
+        dots: A dot at each point.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    colour: int = 0
+    dashed: bool = False
+    dots: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves with common axes.
+
+    Attributes:
+        key: Short name for files.
+        title: For people.
+        x_label: What runs to the right.
+        y_label: What runs upwards.
+        lines: The curves.
+        log_x: Whether x is on a logarithmic scale.
+        x_range: From, to.
+        y_range: From, to.
+    """
+
+    key: str
+    title: str
+    x_label: str
+    y_label: str
+    lines: tuple[Line, ...]
+    log_x: bool
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+
+
+def charts(study: Study) -> list[Chart]:
+    """Every chart of a study; none where there is no object to find."""
+    if not study.results[0].measured.objects:
+        return []
+    found = [*_against_number(study), _against_iou(study)]
+    trust = _trust(study)
+    return [*found, trust] if trust.lines else found
+
+
+def _against_number(study: Study) -> list[Chart]:
+    """AR, and recall at .5 and .7, against the number of proposals."""
+    most = max(study.ks)
+    grid = np.unique(np.geomspace(1, most, _POINTS).round().astype(np.int64)) if most > 1 else np.array([1])
+    average, single = [], []
+    for colour, result in enumerate(study.results):
+        measured = result.measured
+        everything = np.ones(measured.objects, dtype=bool)
+        parts = [
+            (("AR",), values.ar(measured.ranks, grid.tolist()), everything),
+            *((("R", f"{iou}"), values.recall(measured, iou, grid.tolist()), everything) for iou in (0.5, 0.7)),
+        ]
+        sampled = sampled_means(measured, parts, study.options)
+        x = tuple(float(k) for k in grid)
+        for part, (key, _, _) in enumerate(parts):
+            estimates = sampled[key].estimates()
+            y = tuple(estimate.value or 0.0 for estimate in estimates)
+            banded = part == 0 and all(estimate.low is not None for estimate in estimates)
+            low = tuple(estimate.low or 0.0 for estimate in estimates) if banded else ()
+            high = tuple(estimate.high or 0.0 for estimate in estimates) if banded else ()
+            if part == 0:
+                average.append(Line(result.name, x, y, low, high, colour))
+            else:
+                single.append(Line(f"{result.name}, IoU {key[1]}", x, y, colour=colour, dashed=part == 2))
+    axis, x_range = "proposals an image", (1.0, float(max(most, 2)))
+    return [
+        Chart("ar-by-number", "Average recall (COCO) against the number of proposals", axis, "AR",
+              tuple(average), True, x_range, (0, _ceiling(average))),
+        Chart("recall-by-number", "Recall against the number of proposals", axis, "recall",
+              tuple(single), True, x_range, (0, 1)),
+    ]  # fmt: skip
+
+
+def _against_iou(study: Study) -> Chart:
+    """Recall against IoU, each object with a proposal of its own: twice the area right of .5 is Hosang's AR."""
+    levels = np.linspace(0, 1, 101)
+    row = study.ks.index(study.at)
+    lines = []
+    for colour, result in enumerate(study.results):
+        overlap = np.sort(result.measured.exclusive_iou[row])
+        reached = len(overlap) - np.searchsorted(overlap, levels - 1e-12)  # from IoU .5 on, .5 is enough
+        lines.append(Line(result.name, tuple(levels.tolist()), tuple((reached / len(overlap)).tolist()), colour=colour))
+    return Chart(
+        "recall-by-iou", f"Recall against IoU, best {study.at} proposals an image", "IoU", "recall",
+        tuple(lines), False, (0, 1), (0, 1),
+    )  # fmt: skip
+
+
+def _trust(study: Study) -> Chart:
+    """Score against the share that is about an object; the diagonal is a score that means what it says."""
+    lines = []
+    for colour, result in enumerate(study.results):
+        bins = calibration(result.measured).bins
+        if len(bins) > 1:
+            x, y = tuple(part.score for part in bins), tuple(part.share for part in bins)
+            lines.append(Line(result.name, x, y, colour=colour, dots=True))
+    x_values = [x for line in lines for x in line.x]
+    probabilities = not x_values or (min(x_values) >= 0 and max(x_values) <= 1)
+    x_range = (0.0, 1.0) if probabilities else (min(x_values), max(x_values))
+    if lines and probabilities:
+        lines.append(Line("calibrated", (0, 1), (0, 1), colour=-1, dashed=True))
+    return Chart(
+        "calibration", "What a score means", "mean score", "share about an object (IoU ≥ .5)",
+        tuple(lines), False, x_range, (0, 1),
+    )  # fmt: skip
+
+
+def _ceiling(lines: list[Line]) -> float:
+    """The next round number above every curve and band, at most 1."""
+    top = max(max((*line.y, *line.high)) for line in lines)
+    return next(limit for limit in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0) if top <= limit + 1e-12)
