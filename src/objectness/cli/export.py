@@ -117,13 +117,13 @@ def _sources(checkpoint: Path, calibrate: str | None, photos: Path | None, outpu
     elif calibrate != "none":
         calibration = load_measured(Path(calibrate))
     if photos is None:
-        return Sources(calibration)
+        return Sources(calibration, calibrate is not None)
     try:
         measured = load_measured(photos)
     except InputError:  # photographs without boxes are enough for int8
-        return Sources(calibration, None, find_photos([str(photos)]))
+        return Sources(calibration, calibrate is not None, None, find_photos([str(photos)]))
     seen = load_dataset(photos, "train") if "train" in available_splits(photos) else measured
-    return Sources(calibration, measured, [record.path for record in seen.records])
+    return Sources(calibration, calibrate is not None, measured, [record.path for record in seen.records])
 
 
 def _own_validation(checkpoint: Path, output: Output) -> Dataset | None:

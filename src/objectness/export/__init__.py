@@ -75,11 +75,13 @@ class Sources:
 
     Attributes:
         calibration: Where scores are calibrated and recall is measured; None for not at all.
+        calibration_required: Fail where these photographs say too little; else scores stay as they are.
         measured: Where recall is compared before and after a change of precision; None for nowhere.
         photos: What shows the quantiser the range of values.
     """
 
     calibration: Dataset | None = None
+    calibration_required: bool = True
     measured: Dataset | None = None
     photos: Sequence[Path] = ()
 
@@ -171,7 +173,12 @@ def export_model(
         records = measuring.measured_records(sources.calibration)
         found = measuring.propose_all(proposals, records, track)
         recall = average_recall(found, records)
-        calibrated = measuring.calibrate(measuring.score_hits(found, records))
+        try:
+            calibrated = measuring.calibrate(measuring.score_hits(found, records))
+        except InputError as error:
+            if sources.calibration_required:
+                raise
+            tell(f"Scores stay as the network gives them, not calibrated. {error}")
         description = _with_measures(description, sources.calibration, calibrated, recall)
     model = build(batch, nms=settings.nms, calibration=calibrated.calibration if calibrated else None)
     files = _write(model, description, target, settings, proposals, calibrated)
@@ -227,18 +234,21 @@ def _described(model: onnx.ModelProto, description: ModelDescription) -> onnx.Mo
 
 
 def _with_measures(
-    description: ModelDescription, dataset: Dataset, calibrated: measuring.Calibrated, recall: RecallReport
+    description: ModelDescription, dataset: Dataset, calibrated: measuring.Calibrated | None, recall: RecallReport
 ) -> ModelDescription:
-    where = {"data": dataset.root.name, "split": dataset.split, "photographs": calibrated.photographs}
+    where = {"data": dataset.root.name, "split": dataset.split, "photographs": recall.images}
     measured = {**where, "objects": recall.objects, "ar": {str(k): value for k, value in recall.ar.items()}}
-    calibration = {
-        **where,
-        **calibrated.calibration.to_json(),
-        "iou": measuring.HIT_IOU,
-        "proposals": calibrated.proposals,
-        "error_before": calibrated.before.error,
-        "error_after": calibrated.after.error,
-    }
+    calibration = None
+    if calibrated is not None:
+        calibration = {
+            **where,
+            **calibrated.calibration.to_json(),
+            "photographs": calibrated.photographs,
+            "iou": measuring.HIT_IOU,
+            "proposals": calibrated.proposals,
+            "error_before": calibrated.before.error,
+            "error_after": calibrated.after.error,
+        }
     return replace(description, details={**description.details, "measured": measured, "calibration": calibration})
 
 

@@ -16,7 +16,7 @@ from objectness.calibration import Calibration
 from objectness.engines import Candidates, Engine, GraphEngine, GraphRanker, Ranked
 from objectness.errors import InputError
 from objectness.proposals import Proposals
-from objectness.proposer import select
+from objectness.ranking import select
 
 TOLERANCE_PIXELS = 0.5
 TOLERANCE_SCORE = 1e-3
