@@ -22,6 +22,7 @@ from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
 from objectness.images import PHOTO_SUFFIXES
+from objectness.xml_text import XmlError, parse_xml
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -111,22 +112,15 @@ class _UnusableError(Exception):
     """An XML file that says nothing usable: the reason reads on after the file's name."""
 
 
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Refuses document types: their entities can unfold into gigabytes, and no VOC file needs one."""
-
-    def doctype(self, name: str, pubid: str, system: str) -> None:
-        raise _UnusableError("has a DOCTYPE, which is refused because it may unfold without bound: delete that line")
-
-
 def _parse(path: Path) -> _Annotation:
     try:
-        root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))
+        root = parse_xml(path.read_bytes())
     except FileNotFoundError:
         raise _UnusableError("is listed in ImageSets but missing") from None
     except OSError as error:
         raise _UnusableError(f"cannot be read ({error.strerror})") from None
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encodings
-        raise _UnusableError(f"is not well-formed XML ({error})") from None
+    except XmlError as error:
+        raise _UnusableError(str(error)) from None
     if root.tag != "annotation":
         raise _UnusableError(f"is not a VOC annotation: its outer element is <{root.tag[:40]}>, not <annotation>")
     objects: list[tuple[str, tuple[float, float, float, float]]] = []
