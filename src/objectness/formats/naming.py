@@ -45,8 +45,8 @@ def need_sizes(proposals: ProposalSet, title: str) -> None:
     if unknown:
         first = proposals[unknown[0]].source or unknown[0]
         raise InputError(
-            f"{title} gives boxes as fractions of the image, and the size of {len(unknown)} images, {first} among them, "
-            "is unknown: give the data set (--data) or the folder of images (--images)."
+            f"{title} gives boxes as fractions of the image, and the size of {len(unknown)} images, "
+            f"{first} among them, is unknown: give the data set (--data) or the folder of images (--images)."
         )
 
 
