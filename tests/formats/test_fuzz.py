@@ -14,6 +14,7 @@ import os
 import pickle
 import shutil
 import warnings
+from contextlib import suppress
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,14 +40,23 @@ SHORT = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 NAMES = [
-    pytest.param(entry.name, marks=pytest.mark.skipif(bool(entry.needs) and find_spec(entry.needs[0]) is None, reason=""))
+    pytest.param(
+        entry.name, marks=pytest.mark.skipif(bool(entry.needs) and find_spec(entry.needs[0]) is None, reason="")
+    )
     for entry in FORMATS
 ]
 
 TOKENS = [
     *(b"NaN", b"Infinity", b"-1", b"1e400", b"9" * 400, b"null", b"true", b'""', b"{}", b"[]", b'"', b",", b"\n"),
     *(b"\x00", b"\xff\xfe", b"\xc3\x28", b"[" * 3000, b'{"a":' * 3000, b"<!DOCTYPE a>", b"&a;", b"\x80\x04", b"."),
-    *(b"cos\nsystem\n", b"\x8c\x02os\x8c\x06system\x93", b"r\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 7 + b"\x00", b"0", b"2"),
+    *(
+        b"cos\nsystem\n",
+        b"\x8c\x02os\x8c\x06system\x93",
+        b"r\xff\xff\xff\x7f",
+        b"\x8e" + b"\xff" * 7 + b"\x00",
+        b"0",
+        b"2",
+    ),
 ]
 EDIT = st.tuples(
     st.sampled_from(["flip", "insert", "delete", "cut", "double", "token", "token"]),
@@ -120,8 +130,9 @@ def survives(path: Path, source: Format, known: KnownImages | None) -> None:
             try:
                 found = formats.read(path, source.name, known=known, repair=repair)
             except InputError as error:
-                assert str(error), "a sentence"
-                assert len(str(error)) < 3000, str(error)[:500]
+                said = str(error)
+                if not 10 < len(said) < 3000:
+                    pytest.fail(f"no sentence: {said[:500]!r}")
             else:
                 for image in found.values():
                     assert np.isfinite(image.boxes_xyxy).all()
@@ -130,11 +141,10 @@ def survives(path: Path, source: Format, known: KnownImages | None) -> None:
         try:
             validate(path, source, known)
         except InputError as error:
-            assert "--data" in str(error) or "--images" in str(error)
-        try:
+            if "--data" not in str(error) and "--images" not in str(error):
+                raise
+        with suppress(InputError):
             guess_to_read(path)
-        except InputError:
-            pass
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +238,9 @@ def test_changed_pickles(
 @SHORT
 @given(
     name=st.sampled_from(["image_id", "x1", "y2", "score", "logit", "level", "rank", "path", "width", "height"]),
-    values=st.lists(st.sampled_from([None, 0, 1, -1, 1.5, math.nan, math.inf, "a", "7", 2**40, b"b", True]), max_size=3),
+    values=st.lists(
+        st.sampled_from([None, 0, 1, -1, 1.5, math.nan, math.inf, "a", "7", 2**40, b"b", True]), max_size=3
+    ),
     beside=st.booleans(),
 )
 def test_changed_parquet(
@@ -256,8 +268,13 @@ def test_changed_parquet(
 @given(
     key=st.sampled_from(["boxes", "scores", "images"]),
     value=st.sampled_from(
-        [0.0, np.nan, "text", np.zeros((2, 3)), np.zeros((0, 0)), np.full((1, 4), np.inf), np.ones((1, 4)) * 1j]
-        + [np.array([["a"], [1]], dtype=object), np.empty((3, 1), dtype=object), {"a": 1}, np.zeros((3, 4), bool)]
+        [
+            *(0.0, np.nan, "text", np.zeros((2, 3)), np.zeros((0, 0)), np.full((1, 4), np.inf), np.ones((1, 4)) * 1j),
+            np.array([["a"], [1]], dtype=object),
+            np.array([["x"], ["y"], ["z"]], dtype=object),
+            {"a": 1},
+            np.zeros((3, 4), bool),
+        ]
     ),
 )
 def test_changed_mat(name: str, key: str, value: Any, valid: dict[str, Path], known: KnownImages, place: Path) -> None:
@@ -271,7 +288,9 @@ def test_changed_mat(name: str, key: str, value: Any, valid: dict[str, Path], kn
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("content", [b"", b"\x00", b"\xff\xfe", b"[]", b"{}", b"null", b"\x80\x04N.", b"<a/>", b"x" * 99])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00", b"\xff\xfe", b"[]", b"{}", b"null", b"\x80\x04N.", b"<a/>", b"x" * 99]
+)
 def test_other_files(name: str, content: bytes, known: KnownImages, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)

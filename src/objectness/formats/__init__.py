@@ -44,8 +44,9 @@ def read(
     """
     from objectness.formats.catalogue import format_named, guess_to_read
     from objectness.formats.known import finished, known_images
+    from objectness.formats.peek import present
 
-    path = Path(path)
+    path = present(path)
     source = format_named(format) if format else guess_to_read(path)
     told = known if known is not None else known_images(data, images, split)
     return finished(path, source.parse(path, told), told, repair=repair)

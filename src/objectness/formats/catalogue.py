@@ -24,7 +24,7 @@ from objectness.formats import (
     yolo,
 )
 from objectness.formats.description import Format
-from objectness.formats.peek import peek
+from objectness.formats.peek import peek, present
 
 FORMATS: tuple[Format, ...] = (
     parquet.FORMAT,
@@ -65,9 +65,7 @@ def guess_to_read(path: Path) -> Format:
     Raises:
         InputError: there is nothing; it is none of them, or may be several.
     """
-    seen = peek(path)
-    if not seen.is_folder and not path.is_file():
-        raise InputError(f"{path} cannot be read: there is no such file or folder.")
+    seen = peek(present(path))
     found = [entry for entry in FORMATS if entry.recognise(seen)]
     if not found and not seen.is_folder:
         found = _by_suffix(path)

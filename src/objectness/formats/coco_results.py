@@ -22,7 +22,7 @@ from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.json_text import kind, load, shown, write_list
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.raw import RawFile, raw_image
 from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet
@@ -73,7 +73,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
         InputError: a file that is not such a list, with the number of the entry (from 1) and what is wrong
             with it.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

@@ -18,7 +18,7 @@ from objectness.formats import json_text
 from objectness.formats.coco_results import images_path
 from objectness.formats.description import Format, Holds
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing
 from objectness.proposal_set import ImageId, ProposalSet, as_set
@@ -29,7 +29,7 @@ _IMAGE_HEADER = ("image_id", "path", "width", "height")
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 # What others call our columns, in lower case.
 _ALIASES = {
-    "imageid": "image_id",
+    "imageid": "path",  # OpenImages: the file's name without its suffix
     "image_path": "path",
     "image": "path",
     "file_name": "path",
@@ -53,7 +53,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: there is no such header, or a row has no four numbers; fractions of images of unknown size.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

@@ -15,7 +15,7 @@ import numpy as np
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.detectron2 import aligned
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import dump, table, vector
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
@@ -31,7 +31,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: the file is no such pickle, or names anything that is not an array.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

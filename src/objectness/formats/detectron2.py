@@ -17,7 +17,7 @@ from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import dump, load_plain, table, vector
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
@@ -34,7 +34,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: the file is no such pickle, or names anything that is not an array.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

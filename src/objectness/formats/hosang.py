@@ -17,7 +17,7 @@ from objectness.formats.description import Format, Holds, Kind, Rule, need_modul
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.matlab import from_matlab, load_mat, save_mat, to_matlab
 from objectness.formats.naming import short_names, stem
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import vector
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
@@ -33,7 +33,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: SciPy is not installed; there is no such file, or one of them is of another kind.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

@@ -18,7 +18,7 @@ from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.naming import need_sizes
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Part, Parts, RawFile
 from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet, as_set
@@ -39,7 +39,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: the file is no list of tasks; a region is malformed or relative to an unknown size.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

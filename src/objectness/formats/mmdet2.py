@@ -14,7 +14,7 @@ import numpy as np
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, need_data
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import dump, load_plain, table
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
@@ -28,7 +28,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: no data set is given, or it has another number of images; the file is no such pickle.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

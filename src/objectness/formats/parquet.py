@@ -19,7 +19,7 @@ from objectness.formats import json_text
 from objectness.formats.coco_results import images_path
 from objectness.formats.description import Format, Holds, need_module
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ImageId, ProposalSet, as_set
@@ -35,7 +35,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: pyarrow is not installed; the file is no such table.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import os
 import pickletools
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from objectness.errors import InputError
 
 _HEAD = 1 << 16
 _SPACE = b"\xef\xbb\xbf \t\r\n"
@@ -107,6 +110,17 @@ def peek(path: Path) -> Peek:
         return Peek(path, path.is_dir())
     except (OSError, ValueError):  # a name that no file can have
         return Peek(path, False)
+
+
+def present(path: Path | str) -> Path:
+    """The path, if there is anything.
+
+    Raises:
+        InputError: there is nothing, or the name is none that a file can have.
+    """
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        raise InputError(f"{str(path)[:300]} cannot be read: No such file or folder.")
+    return Path(path)
 
 
 def _shape(head: bytes) -> tuple[str, frozenset[str]]:

@@ -129,7 +129,7 @@ _NAMES: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encode,
-    **{(home, "bytearray"): _encode for home in ("builtins", "__builtin__")},
+    **{(home, name): _encode for home in ("builtins", "__builtin__") for name in ("bytes", "bytearray")},
     ("collections", "OrderedDict"): _pairs,
     **{(home, name): _items for home in ("builtins", "__builtin__") for name in ("list", "set", "frozenset", "tuple")},
     ("mmengine.structures.instance_data", "InstanceData"): _Attributes,
@@ -246,16 +246,17 @@ def table(path: Path, value: Any, columns: int, what: str) -> NDArray[np.float64
         InputError: it is anything else.
     """
     try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            array = array.astype(np.float64)
+        array: NDArray[Any] = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise TypeError
+        array = array.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
         array = np.empty((0, 0, 0))
     if array.size == 0 and array.ndim <= 2:
         return np.empty((0, columns))
     if array.ndim != 2 or array.shape[1] != columns:
         raise InputError(f"{path}: {what} has the shape {array.shape} where (N, {columns}) is due.")
-    return array.astype(np.float64)
+    return array
 
 
 def vector(path: Path, value: Any, count: int, what: str) -> NDArray[np.float64]:

@@ -201,7 +201,8 @@ def assemble(path: Path | str, raw: RawFile, *, repair: bool = False) -> Proposa
     logits: dict[ImageId, NDArray[np.float32]] = {}
     levels: dict[ImageId, NDArray[np.int64]] = {}
     for image_id, image in zip(ids, raw.images, strict=True):
-        order = np.argsort(-image.scores, kind="stable")
+        # Logits tell apart what the sigmoid has made equal.
+        order = np.lexsort((-(image.scores if image.logits is None else image.logits), -image.scores))
         images[image_id] = Proposals(
             image.boxes_xyxy[order].astype(np.float32),
             image.scores[order].astype(np.float32),

@@ -15,7 +15,7 @@ from objectness.formats.description import Format, Holds, Kind, Rule, need_modul
 from objectness.formats.known import KnownImages, finished, need_data
 from objectness.formats.matlab import cells, flat_cells, from_matlab, load_mat, save_mat, text_of, to_matlab
 from objectness.formats.naming import short_names, stem
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import vector
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
@@ -31,7 +31,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: SciPy is not installed; the file is no such file; it names no images and no data set is given.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
@@ -43,7 +43,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     scores = flat_cells(path, found["scores"], "scores") if "scores" in found else [None] * len(boxes)
     names = [text_of(cell) for cell in flat_cells(path, found["images"], "images")] if "images" in found else []
     parts = Parts()
-    if not names:
+    if boxes and not names:
         if known is None:
             raise need_data(path, f"it has the boxes of {len(boxes)} images and no 'images' with their names")
         names = [str(image.path) for image in known.images]

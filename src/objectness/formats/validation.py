@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from objectness.errors import InputError
 from objectness.formats.description import Format, Kind, Rule
 from objectness.formats.known import KnownImages, adopt
+from objectness.formats.peek import present
 from objectness.formats.raw import RawFile, RawImage, describe, unusable
 
 _TOLERANCE_PX = 1.0
@@ -103,7 +104,7 @@ def validate(path: Path, source: Format, known: KnownImages | None = None) -> Va
     rules = {**_GENERAL, **source.rules}
     findings: list[tuple[Kind, str | None, int | None, str]] = []
     try:
-        raw = source.parse(path, known)
+        raw = source.parse(present(path), known)
     except InputError as error:
         if _asks_for_more(error):
             raise

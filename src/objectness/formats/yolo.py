@@ -16,7 +16,7 @@ from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, known_images
 from objectness.formats.naming import need_sizes, short_names, stem
-from objectness.formats.peek import Peek
+from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Part, Parts, RawFile
 from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet, as_set
@@ -33,7 +33,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: there are no label files, or no sizes; a line is malformed; labels belong to no image.
     """
-    return finished(path, parse(Path(path), known), known)
+    return finished(path, parse(present(path), known), known)
 
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
