@@ -262,7 +262,7 @@ def test_changed_parquet(
     survives(path, format_named("parquet"), known)
 
 
-@pytest.mark.skipif(find_spec("scipy") is None, reason="SciPy is not installed")
+@pytest.mark.skipif(find_spec("scipy") is None, reason="SciPy, which writes the odd files, is not installed")
 @pytest.mark.parametrize("name", ["selective-search", "hosang"])
 @SHORT
 @given(

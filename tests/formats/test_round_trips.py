@@ -233,8 +233,6 @@ def test_what_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r"Parquet needs pyarrow: pip install 'objectness\[tables\]'"):
         formats.read(tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"needs scipy: pip install 'objectness\[mat\]'"):
-        formats.write(tmp_path / "a.mat", {})
 
 
 def test_the_page_of_the_formats_is_true() -> None:

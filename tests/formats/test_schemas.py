@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import struct
 import xml.etree.ElementTree as ElementTree
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from objectness.formats import (
     yolo,
 )
 from objectness.formats.known import known_images
+from objectness.formats.matlab import load_mat, save_mat
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
@@ -328,7 +331,7 @@ class TestMat:
         document = scipy.loadmat(tmp_path / "a" / "a.mat")
         assert document["boxes"].tolist() == [[2.25, 3.5, 4.75, 8], [1, 1, 64, 48]]
         assert document["num_candidates"].item() == 2
-        scipy.savemat(tmp_path / "2007" / "x.mat", {}) if (tmp_path / "2007").mkdir() else None
+        (tmp_path / "2007").mkdir()
         scipy.savemat(
             tmp_path / "2007" / "2007_01.mat", {"boxes": [[1, 1, 9, 9], [1, 1, 4, 4]], "scores": [[0.1], [0.7]]}
         )
@@ -336,10 +339,46 @@ class TestMat:
         got = {image.source: image for image in hosang.read(tmp_path).values()}
         assert got["2007_01"].boxes_xyxy.tolist() == [[0, 0, 4, 4], [0, 0, 9, 9]]
 
-    def test_other_files(self, tmp_path: Path) -> None:
-        pytest.importorskip("scipy")
+    def test_whatever_scipy_writes_is_read(self, tmp_path: Path) -> None:
+        scipy = pytest.importorskip("scipy.io")
+        cells = np.empty((2, 2), dtype=object)
+        cells[:] = [[np.arange(4.0), "é" * 9], [np.empty((0, 4)), np.array([["ab"]])]]
+        values = {
+            **{f"a{kind}": np.arange(6).reshape(2, 3).astype(kind) for kind in ("f4", "f8", "i1", "u2", "i4", "u8")},
+            **{"one": 7, "text": "a text", "cells": cells, "empty": [], "three": np.arange(24.0).reshape(2, 3, 4)},
+        }
+        for compressed in (False, True):
+            scipy.savemat(tmp_path / "a.mat", values, do_compression=compressed)
+            got = load_mat(tmp_path / "a.mat", list(values))
+            want = scipy.loadmat(tmp_path / "a.mat")
+            assert set(got) == set(values)
+            for name in set(values) - {"cells", "text"}:
+                np.testing.assert_array_equal(got[name], want[name])
+            assert got["text"] == "a text"
+            first, second, third, fourth = got["cells"]
+            assert (first.tolist(), second.shape, third, fourth) == ([[0, 1, 2, 3]], (0, 4), "é" * 9, "ab")
+
+    def test_what_we_write_scipy_reads(self, tmp_path: Path) -> None:
+        scipy = pytest.importorskip("scipy.io")
+        with (tmp_path / "a.mat").open("wb") as file:
+            save_mat(file, {"a": np.arange(6).reshape(2, 3), "b": ["x", "é", np.empty((0, 4))], "c": "text"})
+        got = scipy.loadmat(tmp_path / "a.mat")
+        assert got["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert [cell[0] for cell in got["b"].ravel()[:2]] == ["x", "é"]
+        assert got["b"][2, 0].shape == (0, 4)
+        assert got["c"].tolist() == ["text"]
+
+    def test_bombs_and_other_files(self, tmp_path: Path) -> None:
         put(tmp_path / "a.mat", b"MATLAB 7.3 MAT-file")
         with pytest.raises(InputError, match=r"version 7\.3: save it again"):
+            selective_search.read(tmp_path / "a.mat")
+        with (tmp_path / "a.mat").open("wb") as file:
+            save_mat(file, {"boxes": [np.zeros((0, 4))]})
+        bomb = zlib.compress(bytes(10**6), 9)
+        with (tmp_path / "a.mat").open("r+b") as file:
+            file.seek(128)
+            file.write(struct.pack("<II", 15, len(bomb)) + bomb)
+        with pytest.raises(InputError, match=r"damaged \.mat file: it has contents that unfold without bound"):
             selective_search.read(tmp_path / "a.mat")
 
 

@@ -41,13 +41,13 @@ def write(folder: Path, parts: Parts) -> list[str]:
                 file.writelines(_lines(record, inside))
     document = {
         "path": ".",
-        **({"train": "images", "val": "images"} if ALL in parts.records else {}),
-        **{split: image_folder(split) for split in parts.records if split != ALL},
+        **{"train" if split == ALL else split: image_folder(split) for split in parts.records},
         "names": dict(enumerate(parts.class_names)),
     }
     with replacing(folder / "data.yaml") as file:
         yaml.safe_dump(document, file, sort_keys=False, allow_unicode=True)
     counts = (
+        (int(ALL in parts.records), "part, train, holds all images in data.yaml: objectness data split makes more"),
         (count_crowds(parts), "crowd and ignore regions were left out, as YOLO would take them for objects"),
         (count_difficult(parts), "marks difficult are lost"),
         (clipped, "boxes were clipped to their image"),

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from objectness.errors import InputError
-from objectness.formats.description import Format, Holds, Kind, Rule, need_module
+from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.matlab import from_matlab, load_mat, save_mat, to_matlab
+from objectness.formats.matlab import Value, from_matlab, load_mat, save_mat, to_matlab
 from objectness.formats.naming import short_names, stem
 from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import vector
@@ -31,7 +31,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     """Read every ``.mat`` file of the folder; images are called as the files are.
 
     Raises:
-        InputError: SciPy is not installed; there is no such file, or one of them is of another kind.
+        InputError: there is no such file, or one of them is of another kind.
     """
     return finished(path, parse(present(path), known), known)
 
@@ -44,11 +44,11 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     parts = Parts()
     for file in files:
         found = load_mat(file, ["boxes", "scores"])
-        if "boxes" not in found or np.asarray(found["boxes"]).dtype == object:
+        if not isinstance(found.get("boxes"), np.ndarray):
             raise InputError(f"{file} has no array 'boxes' of one image.")
         boxes = from_matlab(file, found["boxes"], "'boxes'")
-        given = np.asarray(found.get("scores", []))
-        scores = vector(file, given, len(boxes), "'scores'") if given.size or not len(boxes) else None
+        given = found.get("scores", [])
+        scores = vector(file, given, len(boxes), "'scores'") if len(given) or not len(boxes) else None
         parts.part(file, None, file.stem).extend(boxes, scores)
     return parts.finish("proposal")
 
@@ -57,16 +57,15 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     """Write one file an image.
 
     Raises:
-        InputError: SciPy is not installed; two images have one name; the place cannot be written to.
+        InputError: two images have one name; the place cannot be written to.
     """
-    need_module("scipy", "mat", "A .mat file")
     proposals = as_set(proposals)
     for image_id, name in short_names(proposals).items():
         found, title = proposals[image_id], Path(stem(name)).name
-        variables = {
+        variables: dict[str, Value] = {
             "boxes": to_matlab(found.boxes_xyxy),
-            "scores": found.scores[:, None].astype(np.float64),
-            "num_candidates": float(len(found)),
+            "scores": found.scores[:, None],
+            "num_candidates": np.array([[len(found)]]),
         }
         with replacing_bytes(Path(path) / title[:_LETTERS] / f"{title}.mat") as file:
             save_mat(file, variables)
@@ -88,5 +87,4 @@ FORMAT = Format(
     write=write,
     rules={Kind.MISSING_IMAGE: Rule("detection-proposals", "stops: it cannot load the image's file")},
     whole_data="all",
-    needs=("scipy", "mat"),
 )

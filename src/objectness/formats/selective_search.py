@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from objectness.errors import InputError
-from objectness.formats.description import Format, Holds, Kind, Rule, need_module
+from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, need_data
-from objectness.formats.matlab import cells, flat_cells, from_matlab, load_mat, save_mat, text_of, to_matlab
+from objectness.formats.matlab import Value, flat_cells, from_matlab, load_mat, save_mat, to_matlab
 from objectness.formats.naming import short_names, stem
 from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import vector
@@ -29,7 +29,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     """Read the file; where it has no ``images``, the data set tells whose boxes they are, in its order.
 
     Raises:
-        InputError: SciPy is not installed; the file is no such file; it names no images and no data set is given.
+        InputError: the file is no such file; it names no images and no data set is given.
     """
     return finished(path, parse(present(path), known), known)
 
@@ -41,7 +41,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         raise InputError(f"{path} has no variable 'boxes'.")
     boxes = flat_cells(path, found["boxes"], "boxes")
     scores = flat_cells(path, found["scores"], "scores") if "scores" in found else [None] * len(boxes)
-    names = [text_of(cell) for cell in flat_cells(path, found["images"], "images")] if "images" in found else []
+    cells = flat_cells(path, found["images"], "images") if "images" in found else []
+    names = [cell if isinstance(cell, str) else "" for cell in cells]
     parts = Parts()
     if boxes and not names:
         if known is None:
@@ -62,15 +63,14 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     """Write the file; images are called by their names without suffix, as the published files do.
 
     Raises:
-        InputError: SciPy is not installed; two images have one name; the place cannot be written to.
+        InputError: two images have one name; the place cannot be written to.
     """
-    need_module("scipy", "mat", "A .mat file")
     proposals = as_set(proposals)
     names = short_names(proposals)
-    variables = {
-        "images": cells([stem(names[image_id]) for image_id in proposals]),
-        "boxes": cells([to_matlab(found.boxes_xyxy)[:, _YXYX] for found in proposals.values()]),
-        "scores": cells([found.scores[:, None].astype(float) for found in proposals.values()]),
+    variables: dict[str, Value] = {
+        "images": [stem(names[image_id]) for image_id in proposals],
+        "boxes": [to_matlab(found.boxes_xyxy)[:, _YXYX] for found in proposals.values()],
+        "scores": [found.scores[:, None] for found in proposals.values()],
     }
     with replacing_bytes(Path(path)) as file:
         save_mat(file, variables)
@@ -97,5 +97,4 @@ FORMAT = Format(
         Kind.UNSORTED: Rule("Fast R-CNN", "takes the first ones for the best"),
     },
     whole_data="exactly",
-    needs=("scipy", "mat"),
 )
