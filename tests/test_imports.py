@@ -31,7 +31,7 @@ SETTINGS = "import objectness.rpn.settings, objectness.training.settings, object
         (SETTINGS, ("torch",)),
         *(
             (f"import objectness.cli.{name}", ("torch", "timm", "matplotlib", "onnxruntime", "numpy"))
-            for name in ("propose", "train", "evaluate", "check", "export")
+            for name in ("propose", "train", "evaluate", "check", "convert", "validate", "data", "export")
         ),
     ],
 )
