@@ -85,6 +85,12 @@ def test_hand_made_attacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cont
     assert [file.name for file in tmp_path.iterdir()] == ["a.pkl"]
 
 
+def test_tensors_are_told(tmp_path: Path) -> None:
+    content = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R."
+    with pytest.raises(InputError, match=r"holds PyTorch tensors .*: save them as NumPy arrays"):
+        load_plain(written(tmp_path, content))
+
+
 def test_attacks_leave_no_trace_in_us(tmp_path: Path) -> None:
     """A BUILD on our stand-in class must not change it for the next file."""
     content = b"\x80\x02cnumpy\nndarray\nN}X\x05\x00\x00\x00stateNs\x86b."

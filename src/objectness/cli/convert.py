@@ -91,7 +91,9 @@ def command(
     )
     if not as_json and not quiet:
         counted = f"{found.count:,} proposals of {len(found):,} images"
-        print(f"Wrote {target}: {counted}, from {reading.title} to {writing.title}.")
+        # A file name may hold bytes that no terminal can show.
+        shown = str(target).encode("utf-8", "replace").decode("utf-8")
+        print(f"Wrote {shown}: {counted}, from {reading.title} to {writing.title}.")
 
 
 def _as_the_data_has_it(found: ProposalSet, known: KnownImages, writing: Format) -> tuple[ProposalSet, list[str]]:

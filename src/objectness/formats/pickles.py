@@ -148,6 +148,8 @@ class _Reader(pickle._Unpickler):
     stack: list[Any]
 
     def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "torch":
+            raise _RefusedError(f"holds PyTorch tensors ({module}.{name}): save them as NumPy arrays")
         if (module, name) not in _NAMES:
             raise _RefusedError(f"names {module}.{name}, which is neither an array nor a plain container")
         return _NAMES[module, name]
