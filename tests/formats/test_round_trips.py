@@ -215,6 +215,15 @@ def test_other_sizes_and_strangers_are_told(sample: Any, tmp_path: Path) -> None
     assert "1 images, z.png among them, are not in" in got.notes[1]
 
 
+def test_renamed_files_go_by_id_and_it_is_told(sample: Any, tmp_path: Path) -> None:
+    found = {image_id: Proposals([[0, 0, 1, 1]], [0.5], (0, 0), f"old_{image_id}.jpg") for image_id in (12, 7)}
+    formats.write(tmp_path / "a.csv", found)
+    got = formats.read(tmp_path / "a.csv", data=sample.data)
+    assert [Path(image.source or "").name for image in got.values()] == ["c.png", "a.png"]
+    assert got[12].size_hw == (20, 30)
+    assert got.notes == (f"no file name of the file occurs in {sample.data}: images were matched by id",)
+
+
 def test_repair(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
         "image_id,x1,y1,x2,y2,score\n1,0,0,1,1,0.5\n1,0,nan,1,1,0.6\n1,5,0,1,1,.7\n1,0,0,2,2,inf\n"

@@ -138,6 +138,8 @@ def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:
             f"{len(others)} images, {others[0]} among them, have another size in the file than in {known.where}: "
             "were the proposals made on resized copies?"
         )
+    if any(pairs) and not names_count and any(image.name for image in raw.images):
+        notes.append(f"no file name of the file occurs in {known.where}: images were matched by id")
     strangers = [image.label for image, found in zip(raw.images, pairs, strict=True) if found is None]
     if strangers:
         notes.append(f"{len(strangers)} images, {strangers[0]} among them, are not in {known.where}")
