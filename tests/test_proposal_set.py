@@ -22,6 +22,7 @@ def test_is_a_mapping() -> None:
     assert 8 not in found
     assert dict(found.items()) == {7: ONE}
     assert found.count == 2
+    assert repr(found) == "ProposalSet(1 images, 2 proposals)"
     assert found.logits[7].dtype == np.float32
 
 

@@ -14,7 +14,7 @@ from objectness.proposals import Proposals
 ImageId = int | str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProposalSet(Mapping[Any, Proposals]):
     """Image id -> proposals, in the order of the images, with what only some formats know.
 
@@ -57,6 +57,9 @@ class ProposalSet(Mapping[Any, Proposals]):
                 columns[image_id] = values
             object.__setattr__(self, name, columns)
         object.__setattr__(self, "images", dict(self.images))
+
+    def __repr__(self) -> str:
+        return f"ProposalSet({len(self)} images, {self.count} proposals)"
 
     def __getitem__(self, image_id: ImageId) -> Proposals:
         return self.images[image_id]

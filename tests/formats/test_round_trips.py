@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,12 @@ class TestGuessing:
             guess_to_read(tmp_path / "a.txt")
         with pytest.raises(InputError, match="cannot be read: No such file"):
             guess_to_read(tmp_path / "missing")
+        (tmp_path / "a").write_text("hello")
+        with pytest.raises(InputError, match="no proposals file that is known"):
+            guess_to_read(tmp_path / "a")
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(InputError, match="neither a file nor a folder"):
+            guess_to_read(tmp_path / "pipe")
 
     def test_names(self) -> None:
         assert len(set(NAMES)) == len(NAMES) == 16

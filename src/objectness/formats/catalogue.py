@@ -67,7 +67,7 @@ def guess_to_read(path: Path) -> Format:
     """
     seen = peek(present(path))
     found = [entry for entry in FORMATS if entry.recognise(seen)]
-    if not found and not seen.is_folder:
+    if not found and path.suffix and not seen.is_folder:
         found = _by_suffix(path)
     if len(found) == 1:
         return found[0]

@@ -113,13 +113,16 @@ def peek(path: Path) -> Peek:
 
 
 def present(path: Path | str) -> Path:
-    """The path, if there is anything.
+    """The path, if it is a file or a folder.
 
     Raises:
-        InputError: there is nothing, or the name is none that a file can have.
+        InputError: there is nothing, the name is none that a file can have, or it is a pipe or a device.
     """
-    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
+    # os.path, as the methods of Path raise for a name that is too long.
+    if not os.path.exists(path):  # noqa: PTH110
         raise InputError(f"{str(path)[:300]} cannot be read: No such file or folder.")
+    if not os.path.isfile(path) and not os.path.isdir(path):  # noqa: PTH112, PTH113
+        raise InputError(f"{path} cannot be read: it is neither a file nor a folder; save it to a file first.")
     return Path(path)
 
 
