@@ -139,3 +139,10 @@ def test_wrong_use(run: Run, words: list[str], says: str) -> None:
     assert says in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not Path("a.csv").exists()
+
+
+def test_the_help_names_every_format(run: Run) -> None:
+    from objectness.formats.catalogue import NAMES
+
+    words = " ".join(run("--help").stdout.split())
+    assert f"Formats: {', '.join(NAMES)}." in words
