@@ -85,6 +85,12 @@ def test_hand_made_attacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cont
     assert [file.name for file in tmp_path.iterdir()] == ["a.pkl"]
 
 
+def test_long_names_are_cut(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_plain(written(tmp_path, b"\x80\x02c" + b"o" * 9000 + b"\nsystem\n."))
+    assert len(str(caught.value)) < 400
+
+
 def test_tensors_are_told(tmp_path: Path) -> None:
     content = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R."
     with pytest.raises(InputError, match=r"holds PyTorch tensors .*: save them as NumPy arrays"):

@@ -250,6 +250,14 @@ class TestDetectron:
         assert got.logits["x"].tolist() == [90, 70, 60, 50]
         assert got["x"].boxes_xyxy[:, 2].tolist() == [1, 2, 3, 0]
 
+    def test_logits_that_no_float32_holds(self, tmp_path: Path) -> None:
+        document = {"boxes": [np.zeros((1, 4))], "objectness_logits": [np.array([np.inf])], "ids": [1]}
+        with pytest.raises(InputError, match="has the score nan, which is not a finite number"):
+            detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))
+        document["objectness_logits"] = [np.array([1e300])]
+        got = detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))
+        assert (got[1].scores.tolist(), dict(got.logits)) == ([1], {})
+
     def test_widths_and_heights(self, tmp_path: Path) -> None:
         document = {"boxes": [np.array([[1, 2, 3, 4]])], "objectness_logits": [[0]], "ids": [1], "bbox_mode": 1}
         assert detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))[1].boxes_xyxy.tolist() == [[1, 2, 4, 6]]

@@ -49,7 +49,9 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         logits = vector(path, document["objectness_logits"][position], len(boxes), f"the logits of image {image_id}")
         if mode == _XYWH:
             boxes[:, 2:] += boxes[:, :2]
-        parts.part(position, image_id).extend(boxes, sigmoid(logits), logits=logits)
+        # A logit that is not finite would turn into an innocent 0 or 1.
+        scores = np.where(np.isfinite(logits), sigmoid(logits), np.nan)
+        parts.part(position, image_id).extend(boxes, scores, logits=logits)
     return parts.finish("proposal")
 
 

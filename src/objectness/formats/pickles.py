@@ -148,10 +148,11 @@ class _Reader(pickle._Unpickler):
     stack: list[Any]
 
     def find_class(self, module: str, name: str) -> Any:
+        shown = f"{module}.{name}"[:80]
         if module.partition(".")[0] == "torch":
-            raise _RefusedError(f"holds PyTorch tensors ({module}.{name}): save them as NumPy arrays")
+            raise _RefusedError(f"holds PyTorch tensors ({shown}): save them as NumPy arrays")
         if (module, name) not in _NAMES:
-            raise _RefusedError(f"names {module}.{name}, which is neither an array nor a plain container")
+            raise _RefusedError(f"names {shown}, which is neither an array nor a plain container")
         return _NAMES[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
@@ -211,7 +212,8 @@ def load_plain(path: Path) -> Any:
     except (MemoryError, RecursionError):
         raise InputError(f"{path} is not read: it is nested too deeply, or claims to be too large.") from None
     except Exception as error:  # a damaged pickle fails in every way that its instructions can
-        raise InputError(f"{path} is no pickle that can be read ({type(error).__name__}: {error}).") from None
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise InputError(f"{path} is no pickle that can be read ({reason}).") from None
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:

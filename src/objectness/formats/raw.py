@@ -138,7 +138,7 @@ def raw_image(
         boxes_xyxy=table[:, :4],
         scores=table[:, 4],
         scored=table[:, 5] > 0,
-        logits=logits if len(table) and np.isfinite(logits).all() else None,
+        logits=logits if len(table) and (np.abs(logits) < _LARGEST).all() else None,
         levels=levels.astype(np.int64) if len(table) and (np.abs(levels) < 2**31).all() else None,
         numbers=table[:, 8].astype(np.int64),
     )
