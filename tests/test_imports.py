@@ -31,7 +31,10 @@ SETTINGS = "import objectness.rpn.settings, objectness.training.settings, object
         (SETTINGS, ("torch",)),
         *(
             (f"import objectness.cli.{name}", ("torch", "timm", "matplotlib", "onnxruntime", "numpy"))
-            for name in ("propose", "train", "evaluate", "compare", "check", "export")
+            for name in (
+                *("propose", "train", "evaluate", "compare", "check", "convert", "validate", "data", "anchors"),
+                *("benchmark", "export"),
+            )
         ),
     ],
 )

@@ -187,14 +187,14 @@ class TestRead:
             (entry(category_id=None), "has the category_id None"),
             (entry(box=[0, 0, 1]), r"has the bbox \[0, 0, 1\], which is not four finite numbers"),
             (entry(box=[0, 0, 1, "1"]), "which is not four finite numbers"),
-            (entry(box=[0, 0, 1, float("nan")]), "which is not four finite numbers"),
-            (entry(box=[0, 0, float("inf"), 1]), "which is not four finite numbers"),
+            (entry(box=[0, 0, 1, float("nan")]), "which is not made of finite numbers"),
+            (entry(box=[0, 0, float("inf"), 1]), "which is not made of finite numbers"),
             (entry(box={"x": 1}), "which is not four finite numbers"),
             (entry(box=[5, 5, -3, 1]), "with a negative side"),
             (entry(score="0.5"), "has the score '0.5', which is not a finite number"),
             (entry(score=None), "has the score None"),
             (entry(score=float("nan")), "has the score nan"),
-            (entry(score=10**400), "has the score 1000"),
+            (entry(score=10**400), "has the score inf"),
         ],
     )
     def test_a_malformed_entry_is_named(self, tmp_path: Path, bad: Any, message: str) -> None:

@@ -27,6 +27,9 @@ _COMMANDS = {
     "check": _Command("objectness.cli.check", "Count a data set and name everything that is wrong with it."),
     "benchmark": _Command("objectness.cli.benchmark", "Time models on this machine, from file to boxes."),
     "anchors": _Command("objectness.cli.anchors", "Say how well anchors fit a data set, and suggest better ones."),
+    "convert": _Command("objectness.cli.convert", "Turn a proposals file into the format of another framework."),
+    "validate": _Command("objectness.cli.validate", "Say what a framework would choke on in a proposals file."),
+    "data": _Command("objectness.cli.data", "Convert a data set, or split it into training, validation and test."),
     "export": _Command("objectness.cli.export", "Turn a trained checkpoint into one ONNX file that needs no PyTorch."),
 }
 
@@ -41,9 +44,11 @@ class _LazyGroup(TyperGroup):
         if cmd_name not in _COMMANDS:
             return None
         if cmd_name not in self.commands:
-            single = typer.Typer(add_completion=False, rich_markup_mode=None)
-            single.command(name=cmd_name)(import_module(_COMMANDS[cmd_name].module).command)
-            self.commands[cmd_name] = typer.main.get_command(single)
+            module = import_module(_COMMANDS[cmd_name].module)
+            if not (group := getattr(module, "group", None)):  # a command of commands, as ``objectness data``
+                group = typer.Typer(add_completion=False, rich_markup_mode=None)
+                group.command(name=cmd_name)(module.command)
+            self.commands[cmd_name] = typer.main.get_command(group)
         return self.commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

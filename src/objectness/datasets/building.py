@@ -12,12 +12,14 @@ from objectness.datasets.records import Record
 
 
 class Row(NamedTuple):
-    """One annotated box: corners in pixels, the class, whether to ignore it, the annotated area or None."""
+    """One annotated box: corners in pixels, class, whether to ignore it, annotated area or None, its marks."""
 
     box_xyxy: tuple[float, float, float, float]
     class_id: int
     ignore: bool = False
     area: float | None = None
+    crowd: bool = False
+    difficult: bool = False
 
 
 def build_record(image_id: int, path: Path, size_hw: tuple[int, int] | None, rows: Sequence[Row]) -> Record:
@@ -37,6 +39,8 @@ def build_record(image_id: int, path: Path, size_hw: tuple[int, int] | None, row
         class_ids=np.array([row.class_id for row in rows], dtype=np.int64),
         ignore=np.array([row.ignore for row in rows], dtype=np.bool_),
         areas=areas,
+        crowd=np.array([row.crowd for row in rows], dtype=np.bool_),
+        difficult=np.array([row.difficult for row in rows], dtype=np.bool_),
     )
 
 

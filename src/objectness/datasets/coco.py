@@ -120,7 +120,10 @@ def read_file(path: Path, split: str = ALL) -> Dataset:
             problems.append(Problem(rules.UNKNOWN_CLASS, str(path), detail))
         class_id = classes.add(category, "unknown" if category is None else f"class {category}")
         area = _number(entry.get("area"))
-        rows[image].append(Row(box, class_id, _flag(entry, "iscrowd") or _flag(entry, "ignore"), area))
+        crowd = _flag(entry, "iscrowd")
+        rows[image].append(
+            Row(box, class_id, crowd or _flag(entry, "ignore"), area, crowd, difficult=_flag(entry, "difficult"))
+        )
 
     locate = _Folders(path, split)
     records = [

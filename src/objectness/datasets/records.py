@@ -41,6 +41,8 @@ class Record:
         class_ids: ``int64 (N,)`` positions in ``Dataset.class_names``.
         ignore: ``bool (N,)``: crowd or ignore regions: never a positive, never a missed object.
         areas: ``float32 (N,)`` annotated areas (COCO: the mask's), which size splits go by; else the box's.
+        crowd: ``bool (N,)``: the part of ``ignore`` that marks a crowd (COCO's ``iscrowd``); None: not known.
+        difficult: ``bool (N,)``: marked difficult (Pascal VOC); an object like others. None: not known.
     """
 
     image_id: int
@@ -50,12 +52,15 @@ class Record:
     class_ids: NDArray[np.int64]
     ignore: NDArray[np.bool_]
     areas: NDArray[np.float32]
+    crowd: NDArray[np.bool_] | None = None
+    difficult: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes_xyxy)
         if self.boxes_xyxy.shape != (count, 4):
             raise ValueError(f"{self.path}: boxes have shape {self.boxes_xyxy.shape}, expected (N, 4).")
-        for name in ("class_ids", "ignore", "areas"):
+        known = [name for name in ("crowd", "difficult") if getattr(self, name) is not None]
+        for name in ("class_ids", "ignore", "areas", *known):
             if getattr(self, name).shape != (count,):
                 raise ValueError(f"{self.path}: {name} has shape {getattr(self, name).shape}, expected ({count},).")
 

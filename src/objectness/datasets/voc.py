@@ -22,6 +22,7 @@ from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
 from objectness.images import PHOTO_SUFFIXES
+from objectness.xml_text import XmlError, parse_xml
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -84,7 +85,7 @@ def read(source: VocFiles, split: str | None) -> Dataset:
         parsed.append((xml, annotation))
         problems.extend(Problem(rules.MALFORMED, str(xml), detail) for detail in annotation.faults)
 
-    names = sorted({name for _, annotation in parsed for name, _ in annotation.objects})
+    names = sorted({item.name for _, annotation in parsed for item in annotation.objects})
     classes = ClassNames((name, name) for name in names)
     records: list[Record] = []
     first_user: dict[Path, Path] = {}
@@ -94,16 +95,25 @@ def read(source: VocFiles, split: str | None) -> Dataset:
             detail = f"{first_user[image].name} and {xml.name} both annotate it"
             problems.append(Problem(rules.DUPLICATE_NAME, str(image), detail))
         first_user.setdefault(image, xml)
-        rows = [Row(box, classes.add(name, name)) for name, box in annotation.objects]
+        rows = [
+            Row(item.box, classes.add(item.name, item.name), difficult=item.difficult) for item in annotation.objects
+        ]
         records.append(build_record(number[xml], image, annotation.size_hw, rows))
     return Dataset(source.root, "voc", split or ALL, classes.names, tuple(records), tuple(problems))
+
+
+@dataclass(frozen=True)
+class _Object:
+    name: str
+    box: tuple[float, float, float, float]
+    difficult: bool
 
 
 @dataclass(frozen=True)
 class _Annotation:
     file_name: str | None
     size_hw: tuple[int, int] | None
-    objects: tuple[tuple[str, tuple[float, float, float, float]], ...]
+    objects: tuple[_Object, ...]
     faults: tuple[str, ...]
 
 
@@ -111,32 +121,26 @@ class _UnusableError(Exception):
     """An XML file that says nothing usable: the reason reads on after the file's name."""
 
 
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Refuses document types: their entities can unfold into gigabytes, and no VOC file needs one."""
-
-    def doctype(self, name: str, pubid: str, system: str) -> None:
-        raise _UnusableError("has a DOCTYPE, which is refused because it may unfold without bound: delete that line")
-
-
 def _parse(path: Path) -> _Annotation:
     try:
-        root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))
+        root = parse_xml(path.read_bytes())
     except FileNotFoundError:
         raise _UnusableError("is listed in ImageSets but missing") from None
     except OSError as error:
         raise _UnusableError(f"cannot be read ({error.strerror})") from None
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encodings
-        raise _UnusableError(f"is not well-formed XML ({error})") from None
+    except XmlError as error:
+        raise _UnusableError(str(error)) from None
     if root.tag != "annotation":
         raise _UnusableError(f"is not a VOC annotation: its outer element is <{root.tag[:40]}>, not <annotation>")
-    objects: list[tuple[str, tuple[float, float, float, float]]] = []
+    objects: list[_Object] = []
     faults: list[str] = []
     for number, element in enumerate(root.findall("object"), start=1):
         box = _box(element.find("bndbox"))
         if box is None:
             faults.append(f"object {number} has no <bndbox> with {', '.join(_CORNERS)} as numbers")
         else:
-            objects.append(((element.findtext("name") or "").strip() or "unnamed", box))
+            name = (element.findtext("name") or "").strip() or "unnamed"
+            objects.append(_Object(name, box, (element.findtext("difficult") or "").strip() == "1"))
     file_name = (root.findtext("filename") or "").strip() or None
     return _Annotation(file_name, _size(root.find("size")), tuple(objects), tuple(faults))
 

@@ -9,53 +9,61 @@ images lies beside it: ``proposals.json`` has ``proposals.images.json``, a list 
 from __future__ import annotations
 
 import json
-import reprlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
-from objectness.boxes import xywh_to_xyxy, xyxy_to_xywh
+from objectness.boxes import xyxy_to_xywh
 from objectness.errors import InputError
+from objectness.formats import json_text
+from objectness.formats.description import Format, Holds, Kind, Rule
+from objectness.formats.json_text import kind, load, shown, write_list
+from objectness.formats.known import KnownImages, finished
+from objectness.formats.peek import Peek, present
+from objectness.formats.raw import RawFile, raw_image
 from objectness.formats.replacing import replacing
+from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
 _NUMBERS = frozenset({int, float})
-_NAMES = {list: "a list", dict: "a JSON object", str: "text", bool: "true or false", type(None): "null"}
+_COLUMNS = 7  # of a packed entry: image_id, category_id, x, y, width, height, score
 
 
 def images_path(path: Path | str) -> Path:
-    """The table beside a results file: ``proposals.json`` -> ``proposals.images.json``."""
-    return Path(path).with_suffix(".images.json")
+    """The table beside a proposals file: ``proposals.json`` -> ``proposals.images.json``."""
+    path = Path(path)
+    return path.with_suffix(f".images{path.suffix or '.json'}")
 
 
-def write(path: Path | str, proposals: Mapping[int, Proposals], *, images: bool = True) -> None:
+def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool = True) -> None:
     """Write a COCO results file, and the table of its images beside it.
 
     Both files appear whole or not at all. Coordinates are rounded to 0.01 pixel, scores to six digits.
 
     Args:
         path: The ``.json`` file; its folder is made where it is missing.
-        proposals: image id -> its proposals, best first.
+        proposals: image id (a whole number) -> its proposals, best first.
         images: Write the table too; without it an older table at its place is removed, as it would be a wrong
             one.
 
     Raises:
-        InputError: a box or a score that is not finite, or a place that cannot be written to.
+        InputError: a box or a score that is not finite, an id that is no whole number, or a place that cannot
+            be written to.
     """
     path = Path(path)
     with replacing(path) as file:
-        _write_list(file, (line for image_id, found in proposals.items() for line in _entries(image_id, found)))
+        write_list(file, (line for image_id, found in proposals.items() for line in _entries(image_id, found)))
     if images:
         with replacing(images_path(path)) as file:
-            _write_list(file, (json.dumps(_image(image_id, found)) for image_id, found in proposals.items()))
+            write_list(file, (json.dumps(_image(image_id, found)) for image_id, found in proposals.items()))
     else:
         images_path(path).unlink(missing_ok=True)
 
 
-def read(path: Path | str) -> dict[int, Proposals]:
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     """Read any COCO results file; categories are dropped.
 
     The proposals of an image come best first; equal scores stay in the order of category and file, which is
@@ -66,37 +74,52 @@ def read(path: Path | str) -> dict[int, Proposals]:
         InputError: a file that is not such a list, with the number of the entry (from 1) and what is wrong
             with it.
     """
-    path = Path(path)
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a file as it stands."""
     columns = array("d")  # seven numbers an entry: a list of dicts would take ten times the memory
-    document = _load(path, lambda entry: _pack(entry, columns))
+    document = load(path, lambda entry: _pack(entry, columns))
     if not isinstance(document, list):
+        what = "a JSON object" if document is _PACKED else kind(document)
         raise InputError(
-            f"{path} holds {_name(document)}, but COCO results are a list of "
+            f"{path} holds {what}, but COCO results are a list of "
             '{"image_id", "category_id", "bbox", "score"}: give the results file, not the annotations.'
         )
     for number, entry in enumerate(document, start=1):
         if entry is not _PACKED:
             raise InputError(f"{path}: entry {number} {_fault(entry)}.")
-    if len(columns) != 7 * len(document):
+    if len(columns) != _COLUMNS * len(document):
         raise InputError(f"{path}: an entry holds another entry inside: COCO results are a flat list.")
-    table = np.frombuffer(columns, dtype=np.float64).reshape(-1, 7) if columns else np.empty((0, 7))
-    known = _read_images(images_path(path))
-    table = table[np.lexsort((table[:, 1], -table[:, 6], table[:, 0]))]  # by image, then best first, then category
+    table = np.frombuffer(columns, dtype=np.float64).reshape(-1, _COLUMNS) if columns else np.empty((0, _COLUMNS))
+    order = np.lexsort((table[:, 1], table[:, 0]))  # by image, then category, then place
+    table = table[order]
     ids, starts = np.unique(table[:, 0], return_index=True)
-    parts = dict(zip(ids.astype(np.int64).tolist(), np.split(table, starts[1:]), strict=True)) if len(ids) else {}
-    empty = np.empty((0, 7))
-    result = {}
-    for image_id in [*known, *(image_id for image_id in parts if image_id not in known)]:
-        rows = parts.get(image_id, empty)
-        size_hw, source = known.get(image_id, ((0, 0), None))
-        result[image_id] = Proposals(
-            xywh_to_xyxy(rows[:, 2:6]).astype(np.float32), rows[:, 6].astype(np.float32), size_hw, source
-        )
-    return result
+    rows = np.full((len(table), 9), np.nan)
+    with np.errstate(invalid="ignore"):  # infinite corners: validate names them
+        rows[:, :4] = np.concatenate([table[:, 2:4], table[:, 2:4] + table[:, 4:6]], axis=1)
+    rows[:, 4], rows[:, 5], rows[:, 8] = table[:, 6], 1, order + 1
+    parts = dict(zip(ids.astype(np.int64).tolist(), np.split(rows, starts[1:]), strict=True)) if len(ids) else {}
+    beside = _read_images(images_path(path))
+    images = [
+        raw_image(image_id, name, size_hw, parts.get(image_id, np.empty((0, 9))))
+        for image_id in [*beside, *(image_id for image_id in parts if image_id not in beside)]
+        for size_hw, name in [beside.get(image_id, (None, None))]
+    ]
+    return RawFile(tuple(images), "entry")
 
 
-def _entries(image_id: int, found: Proposals) -> Iterator[str]:
+def recognise(peek: Peek) -> bool:
+    """A list of objects with these four keys."""
+    opening, keys = peek.json_shape
+    return opening == "[{" and {"image_id", "bbox", "score"} <= keys
+
+
+def _entries(image_id: int | str, found: Proposals) -> Iterator[str]:
     """The lines of one image."""
+    if isinstance(image_id, str):
+        raise InputError(f"Image {image_id!r}: COCO results take whole numbers as image ids; nothing was written.")
     usable = np.isfinite(found.boxes_xyxy).all(axis=1) & np.isfinite(found.scores)
     if not usable.all():
         raise InputError(
@@ -115,13 +138,6 @@ def _image(image_id: int, found: Proposals) -> dict[str, Any]:
     return {"id": int(image_id), "file_name": found.source, "width": width, "height": height}
 
 
-def _write_list(file: TextIO, lines: Iterable[str]) -> None:
-    file.write("[")
-    for number, line in enumerate(lines):
-        file.write(f"{',' if number else ''}\n{line}")
-    file.write("\n]\n")
-
-
 class _Packed:
     """Stands in the parsed list for an entry that was right."""
 
@@ -131,9 +147,13 @@ _PACKED = _Packed()
 
 def _pack(entry: dict[str, Any], columns: array[float]) -> _Packed | dict[str, Any]:
     """Move a right entry into ``columns``; leave every other object (a mask, say) as it is."""
-    if not _is_plain(entry) and _fault(entry):
+    if _is_plain(entry):
+        columns.extend((entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"]))
+        return _PACKED
+    if _fault(entry):
         return entry
-    columns.extend((entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"]))
+    values = (entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"])
+    columns.extend([json_text.number(value) or 0.0 for value in values])
     return _PACKED
 
 
@@ -158,66 +178,59 @@ def _is_plain(entry: dict[str, Any]) -> bool:
 
 
 def _fault(entry: Any) -> str:
-    """What is wrong with an entry, or nothing."""
+    """What is wrong with an entry so that nothing can be made of it, or nothing."""
     if not isinstance(entry, dict):
-        return f"is {_name(entry)}, not an object with image_id, category_id, bbox and score"
+        what = "a JSON object" if entry is _PACKED else kind(entry)
+        return f"is {what}, not an object with image_id, category_id, bbox and score"
     for key in ("image_id", "category_id", "bbox", "score"):
         if key not in entry:
             return f"has no {key!r}"
     for key in ("image_id", "category_id"):
-        value = entry[key]
-        if not _finite(value) or value != int(value) or abs(value) > 2**53:  # beyond it floats skip numbers
-            return f"has the {key} {reprlib.repr(value)}, which is not a whole number (up to 2^53)"
-    box, score = entry["bbox"], entry["score"]
-    if not isinstance(box, list) or len(box) != 4 or not all(_finite(value) for value in box):
-        return f"has the bbox {reprlib.repr(box)}, which is not four finite numbers x, y, width, height"
-    if box[2] < 0 or box[3] < 0:
-        return f"has the bbox {reprlib.repr(box)}, with a negative side: boxes are x, y, width, height"
-    if not _finite(score):
-        return f"has the score {reprlib.repr(score)}, which is not a finite number"
+        if not isinstance(json_text.image_id(entry[key]), int):  # beyond 2^53 floats skip numbers
+            return f"has the {key} {shown(entry[key])}, which is not a whole number (up to 2^53)"
+    if json_text.numbers(entry["bbox"], 4) is None:
+        return f"has the bbox {shown(entry['bbox'])}, which is not four finite numbers x, y, width, height"
+    if json_text.number(entry["score"]) is None:
+        return f"has the score {shown(entry['score'])}, which is not a finite number"
     return ""
 
 
-def _finite(value: Any) -> bool:
-    """A number that float32 can hold: not true or false, not NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e38
-
-
-def _name(value: Any) -> str:
-    return "a JSON object" if value is _PACKED else _NAMES.get(type(value), "a number")
-
-
-def _load(path: Path, object_hook: Any = None) -> Any:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return json.load(file, object_hook=object_hook)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a JSON file: it is not UTF-8 text.") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not a JSON file: {error.msg} in line {error.lineno}.") from error
-    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of too many digits
-        raise InputError(f"{path} is not a JSON file that can be read: {error}.") from error
-
-
-def _read_images(path: Path) -> dict[int, tuple[tuple[int, int], str | None]]:
+def _read_images(path: Path) -> dict[int, tuple[tuple[int, int] | None, str | None]]:
     """The table beside the results: image id -> size and file name; empty where there is no table."""
-    if not path.exists():
+    if not path.is_file():
         return {}
-    document = _load(path)
-    rows = {}
-    try:
-        if not isinstance(document, list):
-            raise TypeError
-        for row in document:
-            name = row["file_name"]
-            if not isinstance(name, str | None):
-                raise TypeError
-            rows[int(row["id"])] = ((int(row["height"]), int(row["width"])), name)
-    except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise InputError(
-            f'{path}: image {len(rows) + 1} is not {{"id", "file_name", "width", "height"}}: '
-            "correct it, or delete the file to go without sizes and names."
-        ) from error
+    document = load(path)
+    rows: dict[int, tuple[tuple[int, int] | None, str | None]] = {}
+    for position, row in enumerate(document if isinstance(document, list) else [None], start=1):
+        image_id = json_text.image_id(row.get("id")) if isinstance(row, dict) else None
+        if not (
+            isinstance(image_id, int)
+            and isinstance(row.get("file_name", 0), str | None)
+            and all(json_text.number(row.get(side)) is not None for side in ("width", "height"))
+        ):
+            raise InputError(
+                f'{path}: image {position} is not {{"id", "file_name", "width", "height"}}: '
+                "correct it, or delete the file to go without sizes and names."
+            )
+        rows[image_id] = (json_text.size_hw(row), row["file_name"])
     return rows
+
+
+FORMAT = Format(
+    name="coco-results",
+    title="COCO results",
+    suffixes=(".json",),
+    holds=Holds(
+        ids="whole numbers", names="path", sizes=True, empty=True, precision="boxes to 0.01 pixel, scores to six digits"
+    ),
+    consumers="pycocotools (loadRes), detectron2 and mmdetection evaluators, FiftyOne (add_coco_labels)",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    rules={
+        Kind.UNKNOWN_IMAGE: Rule("pycocotools", "stops: results do not correspond to the ground truth (loadRes)"),
+        Kind.MISSING_IMAGE: Rule("pycocotools", "counts the image's objects as missed", breaks=False),
+        Kind.UNSORTED: Rule("pycocotools", "sorts by score itself", breaks=False),
+        Kind.NO_SCORE: Rule("pycocotools", "raises KeyError: 'score'"),
+    },
+)

@@ -1,0 +1,93 @@
+"""``objectness validate FILE``: what a framework would choke on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from objectness.cli.convert import DataOption, ImagesOption, SplitOption
+from objectness.cli.output import EXIT_SOME_FAILED, JsonFlag, Output, QuietFlag, one_sentence_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from objectness.formats.validation import Finding, Validation
+
+_LISTED = 10
+
+
+@one_sentence_errors
+def command(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The proposals: a file or a folder.")],
+    source_format: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="Its format, where it cannot be guessed.")
+    ] = None,
+    data: DataOption = None,
+    split: SplitOption = None,
+    images: ImagesOption = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Name what is wrong in a proposals file and what its readers do about it (exit code 1 if one would break)."""
+    from objectness.formats.catalogue import format_named, guess_to_read
+    from objectness.formats.known import known_images
+    from objectness.formats.validation import validate
+
+    output = Output(as_json, quiet)
+    source = format_named(source_format) if source_format else guess_to_read(path)
+    found = validate(path, source, known_images(data, images, split))
+    output.result(_document(found))
+    _print(found, output.tables, is_bare=data is None and images is None)
+    if found.breaks:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _document(found: Validation) -> dict[str, Any]:
+    return {
+        "file": found.path,
+        "format": found.format.name,
+        "images": found.images,
+        "proposals": found.proposals,
+        "breaks": found.breaks,
+        "findings": [
+            {
+                "kind": finding.kind.value,
+                "image": finding.image,
+                found.unit.replace(" ", "_"): finding.number,
+                "detail": finding.detail,
+                "consumer": finding.rule.consumer,
+                "does": finding.rule.says,
+                "breaks": finding.rule.breaks,
+            }
+            for finding in found.findings
+        ],
+    }
+
+
+def _print(found: Validation, console: Console, *, is_bare: bool) -> None:
+    counts = f"{found.images:,} images, {found.proposals:,} proposals"
+    _say(console, f"{found.path}: {found.format.title}, {counts}")
+    for kind, findings in found.by_kind.items():
+        rule = findings[0].rule
+        word = "BREAKS" if rule.breaks else "note"
+        _say(console, f"\n{word}: {kind.value}: {len(findings)}. {rule.consumer} {rule.says}.")
+        for finding in findings[:_LISTED]:
+            _say(console, f"  {_place(finding, found.unit)}{finding.detail}")
+        if len(findings) > _LISTED:
+            _say(console, f"  and {len(findings) - _LISTED} more: use --json")
+    if not found.findings:
+        _say(console, "Nothing is wrong.")
+    if is_bare:
+        _say(console, "\nMissing images, ids and order were not checked: --data gives the data set to check against.")
+
+
+def _place(finding: Finding, unit: str) -> str:
+    image = f"{finding.image}, " if finding.image is not None and finding.number is not None else finding.image or ""
+    number = f"{unit} {finding.number} " if finding.number is not None else " " if image else ""
+    return f"{image}{number}"
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line.encode("utf-8", "replace").decode("utf-8"), markup=False, soft_wrap=True)

@@ -1,0 +1,108 @@
+"""Split a data set by chance into parts that are alike in object sizes and share no file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectness.datasets.checks import LARGE_FROM, SMALL_BELOW
+from objectness.datasets.headers import in_threads
+from objectness.datasets.records import Dataset, Record
+from objectness.errors import InputError
+
+STRATA = ("small", "medium", "large", "images")
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set in parts.
+
+    Attributes:
+        parts: Part -> its records, in the order of the data set.
+        strata: Part -> number of small, medium and large objects (COCO areas) and of images.
+        duplicates: How many images have the same bytes as an earlier one; they lie in its part.
+    """
+
+    parts: Mapping[str, tuple[Record, ...]]
+    strata: Mapping[str, Mapping[str, int]]
+    duplicates: int
+
+
+def split(dataset: Dataset, shares: Mapping[str, float], seed: int = 0) -> Split:
+    """Give each image to a part so that the shares hold for images and for small, medium and large objects.
+
+    Images with the same bytes stay together, so that nothing leaks from one part into another. The images that
+    weigh most in a stratum are given away first, each to the part that lacks most of what it has; chance decides
+    among equals, and the same seed gives the same parts.
+
+    Args:
+        dataset: As read.
+        shares: Part -> its share, above 0; all together 1.
+        seed: Any whole number.
+
+    Raises:
+        InputError: shares that are no such numbers, or fewer different images than parts.
+    """
+    wanted = np.array(list(shares.values()), dtype=np.float64)
+    if len(wanted) < 2 or not (wanted > 0).all() or abs(wanted.sum() - 1) > 1e-6:
+        said = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+        raise InputError(f"The shares must be above 0 and add up to 1 for two parts or three, but are {said}.")
+    groups = _groups(dataset.records)
+    if len(groups) < len(wanted):
+        raise InputError(f"{dataset.root} has {len(groups)} different images, too few for {len(wanted)} parts.")
+    counts = np.array([_strata([dataset.records[index] for index in group]) for group in groups], dtype=np.float64)
+    part_of = _assign(counts, wanted, np.random.default_rng(seed))
+    members = {
+        name: sorted(index for group, part in zip(groups, part_of, strict=True) if part == number for index in group)
+        for number, name in enumerate(shares)
+    }
+    parts = {name: tuple(dataset.records[index] for index in indices) for name, indices in members.items()}
+    return Split(
+        parts,
+        {name: dict(zip(STRATA, map(int, _strata(records)), strict=True)) for name, records in parts.items()},
+        len(dataset.records) - len(groups),
+    )
+
+
+def _groups(records: Sequence[Record]) -> list[list[int]]:
+    """Positions of records whose files have the same bytes; a file that cannot be read is its own."""
+    digests = in_threads(_digest, [record.path for record in records])
+    groups: dict[object, list[int]] = defaultdict(list)
+    for index, (record, digest) in enumerate(zip(records, digests, strict=True)):
+        groups[digest or record.path].append(index)
+    return list(groups.values())
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+    except (OSError, ValueError):
+        return None
+
+
+def _strata(records: Sequence[Record]) -> NDArray[np.int64]:
+    """Number of small, medium and large objects and of images ``(4,)``; ignore regions do not count."""
+    areas = np.concatenate([np.empty(0, np.float32), *(record.areas[~record.ignore] for record in records)])
+    small, large = int((areas < SMALL_BELOW).sum()), int((areas >= LARGE_FROM).sum())
+    return np.array([small, len(areas) - small - large, large, len(records)], dtype=np.int64)
+
+
+def _assign(counts: NDArray[np.float64], shares: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Part of each group; ``counts (groups, strata)``, ``shares (parts,)``."""
+    weights = counts / np.maximum(counts.sum(axis=0), 1)
+    chance = rng.permutation(len(counts))
+    order = chance[np.argsort(-weights[chance].max(axis=1), kind="stable")]
+    lacking = np.ones((len(shares), counts.shape[1]))  # of each stratum, as a fraction of the part's share
+    part_of = np.zeros(len(counts), dtype=np.int64)
+    for group in order:
+        part = int(np.argmax(lacking @ weights[group]))
+        part_of[group] = part
+        lacking[part] -= weights[group] / shares[part]
+    return part_of

@@ -1,0 +1,77 @@
+"""Ground truth as Pascal VOC: ``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/PART.txt``.
+
+VOC counts pixels from 1 and the last one in: xmin = x1 + 1, xmax = x2, whole numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from objectness.datasets.parts import Parts, count_crowds, count_other_areas
+from objectness.datasets.records import Record
+from objectness.datasets.splits import ALL
+from objectness.formats.replacing import replacing
+
+_MOVED_PX = 1e-3
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write(folder: Path, parts: Parts) -> list[str]:
+    """Write one XML file an image; crowd and ignore regions are marked difficult, which VOC leaves out of account.
+
+    Returns:
+        What VOC cannot hold, in sentences.
+    """
+    moved = total = 0
+    for split, records in parts.records.items():
+        stems = []
+        for record in records:
+            name = parts.names[record.path]
+            stems.append(Path(name).stem)
+            whole = np.round(record.boxes_xyxy)
+            moved += int((np.abs(whole - record.boxes_xyxy) > _MOVED_PX).any(axis=1).sum())
+            total += 1
+            with replacing(folder / "Annotations" / f"{stems[-1]}.xml") as file:
+                file.writelines(_lines(record, name, parts))
+        if split != ALL:
+            with replacing(folder / "ImageSets" / "Main" / f"{split}.txt") as file:
+                file.writelines(f"{stem}\n" for stem in stems)
+    counts = (
+        (moved, "boxes were rounded to whole pixels, as VOC has no others"),
+        (count_crowds(parts), "crowd and ignore regions are marked difficult, as VOC has no mark of its own for them"),
+        (count_other_areas(parts), "areas of masks are lost"),
+        (total if parts.has_ids else 0, "image ids are lost: VOC goes by name"),
+    )
+    return [f"{count} {what}" for count, what in counts if count]
+
+
+def image_folder(split: str) -> str:
+    """Where a part's images lie."""
+    return "JPEGImages"
+
+
+def _lines(record: Record, name: str, parts: Parts) -> Iterator[str]:
+    height, width = record.size_hw or (0, 0)
+    yield f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{_text(name)}</filename>\n"
+    if parts.is_left:
+        yield f"  <path>{_text(str(record.path.absolute()))}</path>\n"
+    yield f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>\n"
+    yield "  <segmented>0</segmented>\n"
+    difficult = record.ignore if record.difficult is None else record.ignore | record.difficult
+    for index, (x1, y1, x2, y2) in enumerate(np.round(record.boxes_xyxy).astype(np.int64).tolist()):
+        corners = f"<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>"
+        yield (
+            f"  <object>\n    <name>{_text(parts.class_names[record.class_ids[index]])}</name>\n"
+            "    <pose>Unspecified</pose><truncated>0</truncated>"
+            f"<difficult>{int(difficult[index])}</difficult>\n    <bndbox>{corners}</bndbox>\n  </object>\n"
+        )
+    yield "</annotation>\n"
+
+
+def _text(text: str) -> str:
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))

@@ -1,0 +1,193 @@
+"""CSV: one row a proposal, a header first; there is no standard, so the headers of others are read as well.
+
+Written: ``image_id,path,width,height,x_min,y_min,x_max,y_max,score,rank``, then ``logit`` and ``level`` where
+they are known, and beside it a table of the images (``proposals.images.csv``), so that those without proposals
+are not lost. Read as well: supervision's CSVSink, DeepForest, keras-retinanet with a header, OpenImages
+(fractions of the image).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from objectness.errors import InputError
+from objectness.formats import json_text
+from objectness.formats.coco_results import images_path
+from objectness.formats.description import Format, Holds
+from objectness.formats.known import KnownImages, finished
+from objectness.formats.peek import Peek, present
+from objectness.formats.raw import Parts, RawFile
+from objectness.formats.replacing import replacing
+from objectness.proposal_set import ImageId, ProposalSet, as_set
+from objectness.proposals import Proposals
+
+_HEADER = ("image_id", "path", "width", "height", "x_min", "y_min", "x_max", "y_max", "score", "rank")
+_IMAGE_HEADER = ("image_id", "path", "width", "height")
+_CORNERS = ("x_min", "y_min", "x_max", "y_max")
+# What others call our columns, in lower case.
+_ALIASES = {
+    "imageid": "path",  # OpenImages: the file's name without its suffix
+    "image_path": "path",
+    "image": "path",
+    "file_name": "path",
+    "filename": "path",
+    "file": "path",
+    "confidence": "score",
+    "xmin": "x_min",
+    "ymin": "y_min",
+    "xmax": "x_max",
+    "ymax": "y_max",
+    "x1": "x_min",
+    "y1": "y_min",
+    "x2": "x_max",
+    "y2": "y_max",
+}
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read rows of any of these kinds; classes and tracks are dropped.
+
+    Raises:
+        InputError: there is no such header, or a row has no four numbers; fractions of images of unknown size.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a file as it stands."""
+    beside, parts = images_path(path), Parts()
+    rows = _rows(path)
+    header = next(rows, (0, []))[1]
+    names, is_relative = _columns(header)
+    missing = [corner for corner in _CORNERS if corner not in names]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]}: its first line must name {', '.join(_CORNERS)}.")
+    table = [dict(zip(names, values, strict=False)) for _, values in rows]
+    listed = _images(beside) if beside.is_file() else []
+    as_numbers = all(_is_whole(row.get("image_id", "")) for row in (*table, *listed) if row.get("image_id"))
+    for row in listed:
+        image_id = _image_id(row, as_numbers)
+        parts.part(image_id, image_id, row.get("path") or None, _size(row))
+    for number, row in enumerate(table, start=1):
+        image_id, name = _image_id(row, as_numbers), row.get("path") or None
+        key: Any = image_id if image_id is not None else ("name", name)
+        size = _size(row) or (known.size_of(name or str(image_id)) if known and (name or image_id) else None)
+        part = parts.part(key, image_id, name, size)
+        corners = [_number(row.get(corner)) for corner in _CORNERS]
+        if any(corner is None for corner in corners):
+            raise InputError(f"{path}: row {number} has no four numbers {', '.join(_CORNERS)}.")
+        box = [corner for corner in corners if corner is not None]
+        if is_relative:
+            if part.size_hw is None:
+                raise InputError(
+                    f"{path}: its boxes are fractions of images, and the size of {name or image_id} is unknown: "
+                    "give the data set (--data) or the folder of images (--images)."
+                )
+            height, width = part.size_hw
+            box = [value * side for value, side in zip(box, (width, height, width, height), strict=True)]
+        part.add(box, _number(row.get("score")), number, _number(row.get("logit")), _number(row.get("level")))
+    return parts.finish("row")
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+    """Write the rows, and the table of the images beside them.
+
+    Raises:
+        InputError: the place cannot be written to.
+    """
+    path, proposals = Path(path), as_set(proposals)
+    more = [name for name, column in (("logit", proposals.logits), ("level", proposals.levels)) if column]
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*_HEADER, *more])
+        for image_id, found in proposals.items():
+            writer.writerows(_lines(proposals, image_id, found, more))
+    with replacing(images_path(path)) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_IMAGE_HEADER)
+        writer.writerows(_image(image_id, found) for image_id, found in proposals.items())
+
+
+def recognise(peek: Peek) -> bool:
+    """A first line that names four corners."""
+    return set(_CORNERS) <= set(_columns(peek.first_line.split(","))[0])
+
+
+def _columns(header: Sequence[str]) -> tuple[list[str], bool]:
+    """Our names of the columns, and whether the boxes are fractions (OpenImages)."""
+    words = [word.strip().strip('"') for word in header]
+    names = [_ALIASES.get(word.lower(), word.lower()) for word in words]
+    return names, {"ImageID", "XMin", "YMax"} <= set(words)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from enumerate((row for row in csv.reader(file) if row), start=1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no CSV file: it is not UTF-8 text.") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is no CSV file that can be read: {error}.") from error
+
+
+def _images(path: Path) -> list[dict[str, str]]:
+    rows = _rows(path)
+    header = next(rows, (0, []))[1]
+    names, _ = _columns(header)
+    if "image_id" not in names:
+        raise InputError(f"{path} has no column image_id: correct it, or delete the file to go without it.")
+    return [dict(zip(names, values, strict=False)) for _, values in rows]
+
+
+def _lines(proposals: ProposalSet, image_id: ImageId, found: Proposals, more: Sequence[str]) -> Iterator[list[Any]]:
+    head = _image(image_id, found)
+    extra = {"logit": proposals.logits.get(image_id), "level": proposals.levels.get(image_id)}
+    for index, (corners, score) in enumerate(zip(found.boxes_xyxy.tolist(), found.scores.tolist(), strict=True)):
+        columns = [extra[name] for name in more]
+        rest = ["" if values is None else f"{values[index]:.9g}" for values in columns]
+        yield [*head, *(f"{value:.9g}" for value in corners), f"{score:.9g}", index + 1, *rest]
+
+
+def _image(image_id: ImageId, found: Proposals) -> list[Any]:
+    height, width = found.size_hw
+    size = [width, height] if min(found.size_hw) > 0 else ["", ""]
+    return [image_id, found.source or "", *size]
+
+
+def _is_whole(text: str) -> bool:
+    """A whole number as we would write it: "007" is a name."""
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdecimal() and len(digits) < 16 and str(int(text)) == text
+
+
+def _image_id(row: Mapping[str, str], as_number: bool) -> ImageId | None:
+    text = row.get("image_id") or None
+    return int(text) if text is not None and as_number else text
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _size(row: Mapping[str, str]) -> tuple[int, int] | None:
+    return json_text.size_hw({side: _number(row.get(side)) for side in ("height", "width")})
+
+
+FORMAT = Format(
+    name="csv",
+    title="CSV",
+    suffixes=(".csv",),
+    holds=Holds(ids="any", names="path", sizes=True, empty=True, logits=True, levels=True),
+    consumers="spreadsheets, pandas, R; the columns are those of supervision's CSVSink with score for confidence",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+)

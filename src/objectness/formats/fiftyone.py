@@ -1,0 +1,123 @@
+"""FiftyOne: a ``FiftyOneImageDetectionDataset`` folder, ``labels.json`` and the images in ``data/``.
+
+``{"classes": ["object"], "labels": {"name without suffix": [{"label": 0, "bounding_box": [x, y, w, h],
+"confidence"}]}}``, boxes as fractions of the image. Only ``labels.json`` is written; the images go into ``data/``,
+or FiftyOne is told where they are (``data_path``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from objectness.errors import InputError
+from objectness.formats import json_text
+from objectness.formats.description import Format, Holds, Kind, Rule
+from objectness.formats.known import KnownImages, finished, known_images
+from objectness.formats.naming import need_sizes, short_names, stem
+from objectness.formats.peek import Peek, present
+from objectness.formats.raw import Parts, RawFile
+from objectness.formats.replacing import replacing
+from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposals import Proposals
+
+_LABELS = "labels.json"
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read a folder (or its labels.json); sizes come from ``known``, else from the images in ``data/``.
+
+    Raises:
+        InputError: there is no such file, or no size of an image; a detection is malformed.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a folder as it stands."""
+    file = path / _LABELS if path.is_dir() else path
+    document = json_text.load(file)
+    labels = document.get("labels") if isinstance(document, dict) else None
+    if not isinstance(labels, dict):
+        raise InputError(f"{file} is no labels.json of FiftyOne: it has no object 'labels'.")
+    if known is None and (file.parent / "data").is_dir():
+        known = known_images(images=file.parent / "data")
+    parts = Parts()
+    for name, detections in labels.items():
+        image = known.named(name) if known else None
+        part = parts.part(name, None, str(image.path) if image else name, image.size_hw if image else None)
+        if detections is not None and not isinstance(detections, list):
+            raise InputError(f"{file}: the labels of {name!r} are no list.")
+        for number, entry in enumerate(detections or [], start=1):
+            given = entry.get("bounding_box") if isinstance(entry, dict) else None
+            box = json_text.numbers(given, 4)
+            if box is None:
+                raise InputError(f"{file}: detection {number} of {name!r} has no 'bounding_box' of four numbers.")
+            if part.size_hw is None:
+                raise InputError(
+                    f"{file} gives boxes as fractions, and the size of {name!r} is unknown: "
+                    "give the data set (--data) or the folder of images (--images)."
+                )
+            height, width = part.size_hw
+            x, y = box[0] * width, box[1] * height
+            corners = (x, y, x + box[2] * width, y + box[3] * height)
+            part.add(corners, json_text.number(entry.get("confidence")), number)
+    return parts.finish("detection")
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+    """Write ``labels.json`` into the folder.
+
+    Raises:
+        InputError: the size of an image is unknown; two images have one name; the place cannot be written to.
+    """
+    proposals = as_set(proposals)
+    need_sizes(proposals, FORMAT.title)
+    with replacing(Path(path) / _LABELS) as file:
+        file.write('{"classes": ["object"], "labels": {')
+        for position, line in enumerate(_lines(proposals)):
+            file.write(f"{',' if position else ''}\n{line}")
+        file.write("\n}}\n")
+
+
+def recognise(peek: Peek) -> bool:
+    """A folder with a labels.json, or that file."""
+    if peek.is_folder:
+        return (peek.path / _LABELS).is_file()
+    opening, keys = peek.json_shape
+    return opening == "{" and "labels" in keys and "images" not in keys and "features" not in keys
+
+
+def _lines(proposals: ProposalSet) -> Iterator[str]:
+    for image_id, name in short_names(proposals).items():
+        found = proposals[image_id]
+        height, width = found.size_hw
+        detections = [
+            {
+                "label": 0,
+                "bounding_box": [x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height],
+                "confidence": score,
+            }
+            for (x1, y1, x2, y2), score in zip(
+                found.boxes_xyxy.astype(float).tolist(), json_text.short(found.scores), strict=True
+            )
+        ]
+        yield f"{json.dumps(stem(name))}: {json.dumps(detections)}"
+
+
+FORMAT = Format(
+    name="fiftyone",
+    title="FiftyOne",
+    suffixes=(),
+    holds=Holds(names="name without suffix", empty=True),
+    consumers="FiftyOne (FiftyOneImageDetectionDataset)",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    rules={
+        Kind.UNKNOWN_IMAGE: Rule("FiftyOne", "passes over labels without an image", breaks=False),
+        Kind.OUTSIDE: Rule("FiftyOne", "draws it beyond the image", breaks=False),
+    },
+)

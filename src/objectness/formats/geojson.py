@@ -1,0 +1,140 @@
+"""GeoJSON: a feature collection, one rectangle a proposal, in pixels with y downwards (what QuPath reads).
+
+The images, with those that have no proposals, stand beside the features as a further member (RFC 7946, section
+6.1, allows it). No coordinate reference system: pixels are no degrees.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from objectness.errors import InputError
+from objectness.formats import json_text
+from objectness.formats.description import Format, Holds, Kind, Rule
+from objectness.formats.known import KnownImages, finished
+from objectness.formats.peek import Peek, present
+from objectness.formats.raw import Parts, RawFile
+from objectness.formats.replacing import replacing
+from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposals import Proposals
+
+_OURS = "objectness"
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read the polygons of a collection; of a polygon that is no upright rectangle, the box around it.
+
+    Raises:
+        InputError: the file is no feature collection, or a feature in it has no polygon of numbers.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a file as it stands."""
+    document = json_text.load(path)
+    if not isinstance(document, dict) or not isinstance(document.get("features"), list):
+        raise InputError(f"{path} is no GeoJSON feature collection: it has no list 'features'.")
+    own = document.get(_OURS)
+    listed = own.get("images") if isinstance(own, dict) else None
+    parts = Parts()
+    for number, entry in enumerate(listed if isinstance(listed, list) else [], start=1):
+        image_id = json_text.image_id(entry.get("id")) if isinstance(entry, dict) else None
+        if image_id is None or image_id in parts:
+            raise InputError(f"{path}: image {number} of {_OURS!r} has no id of its own.")
+        parts.part(image_id, image_id, json_text.text(entry.get("image")), json_text.size_hw(entry))
+    drawn = 0
+    for number, feature in enumerate(document["features"], start=1):
+        xs, ys = _outline(path, feature, number)
+        drawn += len(set(xs)) > 2 or len(set(ys)) > 2
+        properties = feature.get("properties")
+        properties = properties if isinstance(properties, dict) else {}
+        measured = properties.get("measurements")
+        score = json_text.number(properties.get("score"))
+        if score is None and isinstance(measured, dict):
+            score = json_text.number(measured.get("score"))
+        image_id, name = json_text.image_id(properties.get("image_id")), json_text.text(properties.get("image"))
+        key = image_id if image_id is not None else ("name", name)
+        box = (min(xs), min(ys), max(xs), max(ys))
+        level = json_text.number(properties.get("level"))
+        parts.part(key, image_id, name).add(box, score, number, json_text.number(properties.get("logit")), level)
+    notes = [f"took the box around {drawn} outlines that are no upright rectangles"] if drawn else []
+    metadata = json_text.metadata(own.get("metadata")) if isinstance(own, dict) else {}
+    return parts.finish("feature", metadata, notes)
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+    """Write one collection for all images; each feature says which image it lies on.
+
+    Raises:
+        InputError: the place cannot be written to.
+    """
+    proposals = as_set(proposals)
+    images = []
+    for image_id, found in proposals.items():
+        size = {"width": found.size_hw[1], "height": found.size_hw[0]} if min(found.size_hw) > 0 else {}
+        images.append({"id": image_id, "image": found.source, **size})
+    head = {"type": "FeatureCollection", _OURS: {"metadata": dict(proposals.metadata), "images": images}}
+    with replacing(Path(path)) as file:
+        for piece in json_text.object_lines(head, "features", _features(proposals)):
+            file.write(piece)
+
+
+def recognise(peek: Peek) -> bool:
+    """An object with features, or of the type FeatureCollection."""
+    opening, keys = peek.json_shape
+    return opening == "{" and ("features" in keys or ("type" in keys and b'"FeatureCollection"' in peek.head))
+
+
+def _outline(path: Path, feature: Any, number: int) -> tuple[list[float], list[float]]:
+    geometry = feature.get("geometry") if isinstance(feature, dict) else None
+    rings = geometry.get("coordinates") if isinstance(geometry, dict) else None
+    if not isinstance(geometry, dict) or geometry.get("type") != "Polygon" or not isinstance(rings, list) or not rings:
+        raise InputError(f"{path}: feature {number} has no geometry of type Polygon.")
+    ring = rings[0]
+    points = (
+        [json_text.numbers(point[:2], 2) for point in ring if isinstance(point, list)] if isinstance(ring, list) else []
+    )
+    corners = [point for point in points if point is not None]
+    if not corners or len(corners) != len(ring):
+        raise InputError(f"{path}: feature {number} has an outline that is not made of pairs of numbers.")
+    return [x for x, _ in corners], [y for _, y in corners]
+
+
+def _features(proposals: ProposalSet) -> Iterator[str]:
+    for image_id, found in proposals.items():
+        scores = json_text.short(found.scores)
+        logits, levels = proposals.logits.get(image_id), proposals.levels.get(image_id)
+        for index, corners in enumerate(found.boxes_xyxy):
+            x1, y1, x2, y2 = json_text.short(corners)
+            properties: dict[str, Any] = {
+                "objectType": "annotation",
+                "image_id": image_id,
+                "image": found.source,
+                "rank": index + 1,
+                "score": scores[index],
+                "measurements": {"score": scores[index]},
+            }
+            if logits is not None:
+                properties["logit"] = float(f"{logits[index]:.9g}")
+            if levels is not None:
+                properties["level"] = int(levels[index])
+            ring = [[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]]
+            geometry = {"type": "Polygon", "coordinates": [ring]}
+            yield json.dumps({"type": "Feature", "geometry": geometry, "properties": properties})
+
+
+FORMAT = Format(
+    name="geojson",
+    title="GeoJSON",
+    suffixes=(".geojson",),
+    holds=Holds(ids="any", names="path", sizes=True, empty=True, logits=True, levels=True, metadata=True),
+    consumers="QuPath (one image a file), GDAL and GIS tools (as pixels)",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    rules={Kind.NO_AREA: Rule("QuPath", "draws nothing for a polygon without area", breaks=False)},
+)

@@ -1,0 +1,90 @@
+"""Hosang's detection-proposals: a folder, one ``.mat`` an image, in subfolders named by the first four letters.
+
+``boxes`` are x1, y1, x2, y2, counted from 1, the last pixel in; ``scores`` are larger for better ones, and empty
+for methods that have none; ``num_candidates`` is how many were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from objectness.errors import InputError
+from objectness.formats.description import Format, Holds, Kind, Rule
+from objectness.formats.known import KnownImages, finished
+from objectness.formats.matlab import Value, from_matlab, load_mat, save_mat, to_matlab
+from objectness.formats.naming import short_names, stem
+from objectness.formats.peek import Peek, present
+from objectness.formats.pickles import vector
+from objectness.formats.raw import Parts, RawFile
+from objectness.formats.replacing import replacing_bytes
+from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposals import Proposals
+
+_LETTERS = 4
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read every ``.mat`` file of the folder; images are called as the files are.
+
+    Raises:
+        InputError: there is no such file, or one of them is of another kind.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a folder as it stands."""
+    files = sorted(path.rglob("*.mat")) if path.is_dir() else []
+    if not files:
+        raise InputError(f"{path} is no folder with .mat files, one an image.")
+    parts = Parts()
+    for file in files:
+        found = load_mat(file, ["boxes", "scores"])
+        if not isinstance(found.get("boxes"), np.ndarray):
+            raise InputError(f"{file} has no array 'boxes' of one image.")
+        boxes = from_matlab(file, found["boxes"], "'boxes'")
+        given = found.get("scores", [])
+        scores = vector(file, given, len(boxes), "'scores'") if len(given) or not len(boxes) else None
+        parts.part(file, None, file.stem).extend(boxes, scores)
+    return parts.finish("proposal")
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+    """Write one file an image.
+
+    Raises:
+        InputError: two images have one name; the place cannot be written to.
+    """
+    proposals = as_set(proposals)
+    for image_id, name in short_names(proposals).items():
+        found, title = proposals[image_id], Path(stem(name)).name
+        variables: dict[str, Value] = {
+            "boxes": to_matlab(found.boxes_xyxy),
+            "scores": found.scores[:, None],
+            "num_candidates": np.array([[len(found)]]),
+        }
+        with replacing_bytes(Path(path) / title[:_LETTERS] / f"{title}.mat") as file:
+            save_mat(file, variables)
+
+
+def recognise(peek: Peek) -> bool:
+    """A folder with .mat files in it, or in its subfolders."""
+    return peek.is_folder and next((True for pattern in ("*.mat", "*/*.mat") for _ in peek.path.glob(pattern)), False)
+
+
+FORMAT = Format(
+    name="hosang",
+    title="Hosang .mat folder",
+    suffixes=(),
+    holds=Holds(names="name without suffix", empty=True),
+    consumers="hosang/detection-proposals, EdgeBoxes and MCG evaluation code",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    rules={Kind.MISSING_IMAGE: Rule("detection-proposals", "stops: it cannot load the image's file")},
+    whole_data="all",
+)

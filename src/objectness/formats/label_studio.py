@@ -1,0 +1,188 @@
+"""Label Studio: a JSON list of tasks, each with one prediction whose regions keep their scores.
+
+Boxes are percent (0 to 100) of the image. The labelling configuration that fits is ``CONFIG``. The image of a
+task is an address that Label Studio can open: a path is written as ``/data/local-files/?d=path``, which its
+local storage serves; the path itself, the image's id and its size stand beside it in ``data``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from objectness.errors import InputError
+from objectness.formats import json_text
+from objectness.formats.description import Format, Holds, Kind, Rule
+from objectness.formats.known import KnownImages, finished
+from objectness.formats.naming import need_sizes
+from objectness.formats.peek import Peek, present
+from objectness.formats.raw import Part, Parts, RawFile
+from objectness.formats.replacing import replacing
+from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposals import Proposals
+
+CONFIG = """<View>
+  <Image name="image" value="$image"/>
+  <RectangleLabels name="label" toName="image"><Label value="object"/></RectangleLabels>
+</View>
+"""
+_LOCAL = "/data/local-files/?d="
+_MODEL = "model_version"
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read the upright rectangles of each task's first prediction (or annotation); labels are dropped.
+
+    Raises:
+        InputError: the file is no list of tasks; a region is malformed or relative to an unknown size.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a file as it stands."""
+    document = json_text.load(path)
+    if not isinstance(document, list):
+        raise InputError(f"{path} holds {json_text.kind(document)}, but Label Studio tasks are a list.")
+    parts = Parts()
+    metadata: dict[str, str] = {}
+    skipped: dict[str, int] = {}
+    for number, task in enumerate(document, start=1):
+        data = task.get("data") if isinstance(task, dict) else None
+        address = data.get("image") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(address, str):
+            raise InputError(f"{path}: task {number} has no 'data' with an 'image'.")
+        name = json_text.text(data.get("path")) or _path_of(address)
+        image_id = json_text.image_id(data.get("image_id"))
+        size = json_text.size_hw(data) or (known.size_of(name) if known and name else None)
+        part = parts.part(number, image_id, name or None, size)
+        results, version, others = _regions(task)
+        if version:
+            metadata.setdefault(_MODEL, version)
+        if others:
+            skipped["further predictions"] = skipped.get("further predictions", 0) + others
+        for position, region in enumerate(results, start=1):
+            _add(path, part, region, number, position, skipped)
+    notes = [f"left out {count} {what}" for what, count in skipped.items()]
+    return parts.finish("region", metadata, notes)
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+    """Write one task an image.
+
+    Raises:
+        InputError: the size of an image with proposals is unknown; the place cannot be written to.
+    """
+    proposals = as_set(proposals)
+    need_sizes(proposals, FORMAT.title)
+    with replacing(Path(path)) as file:
+        json_text.write_list(file, _tasks(proposals))
+
+
+def recognise(peek: Peek) -> bool:
+    """A list of objects with ``data`` and predictions, annotations or an id."""
+    opening, keys = peek.json_shape
+    return opening == "[{" and "data" in keys and bool(keys & {"predictions", "annotations", "id"})
+
+
+def _regions(task: dict[str, Any]) -> tuple[list[Any], str | None, int]:
+    for key in ("predictions", "annotations"):
+        given = task.get(key)
+        if isinstance(given, list) and given and isinstance(given[0], dict):
+            results = given[0].get("result")
+            version = json_text.text(given[0].get(_MODEL))
+            return results if isinstance(results, list) else [], version, len(given) - 1
+    return [], None, 0
+
+
+def _add(path: Path, part: Part, region: Any, task: int, position: int, skipped: dict[str, int]) -> None:
+    value = region.get("value") if isinstance(region, dict) else None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: region {position} of task {task} has no 'value'.")
+    if not str(region.get("type")).startswith("rectangle"):
+        skipped["regions that are no rectangles"] = skipped.get("regions that are no rectangles", 0) + 1
+        return
+    if json_text.number(value.get("rotation", 0)):
+        skipped["rotated rectangles"] = skipped.get("rotated rectangles", 0) + 1
+        return
+    percent = json_text.numbers([value.get(key) for key in ("x", "y", "width", "height")], 4)
+    if percent is None:
+        raise InputError(f"{path}: region {position} of task {task} has no x, y, width and height as numbers.")
+    own = {"height": region.get("original_height"), "width": region.get("original_width")}
+    size_hw = json_text.size_hw(own) or part.size_hw
+    if size_hw is None:
+        raise InputError(
+            f"{path}: region {position} of task {task} has no original_width and original_height: "
+            "give the data set (--data) or the folder of images (--images)."
+        )
+    part.size_hw = part.size_hw or size_hw
+    height, width = size_hw
+    x, y = percent[0] * width / 100, percent[1] * height / 100
+    box = (x, y, x + percent[2] * width / 100, y + percent[3] * height / 100)
+    part.add(box, json_text.number(region.get("score")), position)
+
+
+def _tasks(proposals: ProposalSet) -> Iterator[str]:
+    version = proposals.metadata.get(_MODEL) or proposals.metadata.get("model") or "objectness"
+    for image_id, found in proposals.items():
+        height, width = found.size_hw
+        source = found.source or str(image_id)
+        address = source if "://" in source else _LOCAL + quote(source.lstrip("/"))
+        scores = json_text.short(found.scores)
+        result = [
+            {
+                "id": f"{image_id}-{index + 1}",
+                "type": "rectanglelabels",
+                "from_name": "label",
+                "to_name": "image",
+                "original_width": width,
+                "original_height": height,
+                "image_rotation": 0,
+                "score": scores[index],
+                "value": {
+                    "x": 100 * x1 / width,
+                    "y": 100 * y1 / height,
+                    "width": 100 * (x2 - x1) / width,
+                    "height": 100 * (y2 - y1) / height,
+                    "rotation": 0,
+                    "rectanglelabels": ["object"],
+                },
+            }
+            for index, (x1, y1, x2, y2) in enumerate(found.boxes_xyxy.astype(float).tolist())
+        ]
+        data: dict[str, Any] = {"image": address, "image_id": image_id, "width": width, "height": height}
+        if found.source:
+            data["path"] = found.source
+        prediction = {"model_version": version, "score": scores[0] if scores else 0.0, "result": result}
+        yield json.dumps({"data": data, "predictions": [prediction]})
+
+
+def _path_of(address: str) -> str:
+    """The file that an address stands for: what local storage is asked for, else the address itself."""
+    try:
+        parts = urlsplit(address)
+        asked = parse_qs(parts.query).get("d") if parts.path.endswith("/local-files/") else None
+    except ValueError:
+        return address
+    return asked[0] if asked else address
+
+
+FORMAT = Format(
+    name="label-studio",
+    title="Label Studio",
+    suffixes=(".json",),
+    holds=Holds(ids="any", names="path", sizes=True, empty=True),
+    consumers="Label Studio (task import), label-studio-sdk",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    rules={
+        Kind.OUTSIDE: Rule("Label Studio", "shows a region beyond the image that cannot be grasped"),
+        Kind.STICKS_OUT: Rule("Label Studio", "draws a region whose percentages leave 0 to 100", breaks=False),
+        Kind.NO_SCORE: Rule("Label Studio", "cannot sort or filter the regions by score", breaks=False),
+        Kind.NO_SIZE: Rule("Label Studio", "cannot export the region in pixels"),
+    },
+)

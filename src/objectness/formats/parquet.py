@@ -1,0 +1,204 @@
+"""Parquet: the format for large sets, and the one that holds everything.
+
+Two tables, both zstd: ``proposals.parquet``, one row a proposal, sorted by image_id and rank, and
+``proposals.images.parquet``, one row an image, so that images without proposals are not lost. The set's metadata
+is the metadata of both files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectness.errors import InputError
+from objectness.formats import json_text
+from objectness.formats.coco_results import images_path
+from objectness.formats.description import Format, Holds, need_module
+from objectness.formats.known import KnownImages, finished
+from objectness.formats.peek import Peek, present
+from objectness.formats.raw import Parts, RawFile
+from objectness.formats.replacing import replacing_bytes
+from objectness.proposal_set import ImageId, ProposalSet, as_set
+from objectness.proposals import Proposals
+
+_CORNERS = ("x1", "y1", "x2", "y2")
+_PREFIX = "objectness."
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read the table, and that of the images where it lies beside; without scores the order counts.
+
+    Raises:
+        InputError: pyarrow is not installed; the file is no such table.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a file as it stands."""
+    need_module("pyarrow", "tables", "Parquet")
+    table, metadata = _load(path, {"image_id", *_CORNERS}, {"score", "logit", "level", "rank"})
+    beside = images_path(path)
+    parts = Parts()
+    if beside.is_file():
+        listed, more = _load(beside, {"image_id"}, {"path", "width", "height"})
+        metadata = {**more, **metadata}
+        for row in listed.to_pylist():
+            image_id = _image_id(beside, row["image_id"])
+            parts.part(image_id, image_id, json_text.text(row.get("path")), json_text.size_hw(row))
+    boxes = np.stack([_floats(path, corner, table) for corner in _CORNERS], axis=1)
+    scores, logits, levels, rank = (_floats(path, name, table) for name in ("score", "logit", "level", "rank"))
+    for image_id, rows in _rows_by_image(path, table):
+        if np.isfinite(rank[rows]).all():
+            rows = rows[np.argsort(rank[rows], kind="stable")]
+        parts.part(image_id, image_id).extend(
+            boxes[rows],
+            scores[rows] if "score" in table.column_names else None,
+            logits=logits[rows],
+            levels=levels[rows],
+        )
+    return parts.finish("row", metadata)
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+    """Write both tables.
+
+    Raises:
+        InputError: pyarrow is not installed; the place cannot be written to.
+    """
+    need_module("pyarrow", "tables", "Parquet")
+    import pyarrow as pa
+
+    path, proposals = Path(path), as_set(proposals)
+    text = any(isinstance(image_id, str) for image_id in proposals)
+    id_type = pa.string() if text else pa.int64()
+    ids = [str(image_id) if text else image_id for image_id in proposals]
+    metadata = {_PREFIX + key: value for key, value in proposals.metadata.items()}
+    sizes = [found.size_hw if min(found.size_hw) > 0 else (None, None) for found in proposals.values()]
+    images = {
+        "image_id": pa.array(ids, id_type),
+        "path": pa.array([found.source for found in proposals.values()], pa.string()),
+        "width": pa.array([width for _, width in sizes], pa.int32()),
+        "height": pa.array([height for height, _ in sizes], pa.int32()),
+        "proposals": pa.array([len(found) for found in proposals.values()], pa.int32()),
+    }
+    order = sorted(proposals, key=str if text else lambda image_id: image_id)
+    boxes = np.concatenate([np.empty((0, 4), np.float32), *(proposals[key].boxes_xyxy for key in order)])
+    scores = np.concatenate([np.empty(0, np.float32), *(proposals[key].scores for key in order)])
+    counts = [len(proposals[key]) for key in order]
+    repeated = [str(key) for key in order for _ in range(len(proposals[key]))] if text else np.repeat(order, counts)
+    rank = np.concatenate([np.empty(0, np.int32), *(np.arange(1, count + 1, dtype=np.int32) for count in counts)])
+    rows = {
+        "image_id": pa.array(repeated, id_type),
+        "rank": pa.array(rank, pa.int32()),
+        **{corner: pa.array(boxes[:, column], pa.float32()) for column, corner in enumerate(_CORNERS)},
+        "score": pa.array(scores, pa.float32()),
+        "logit": _sparse(proposals, proposals.logits, order).cast(pa.float32()),
+        "level": _sparse(proposals, proposals.levels, order).cast(pa.int16()),
+    }
+    _save(images_path(path), pa.table(images).replace_schema_metadata(metadata))
+    _save(path, pa.table(rows).replace_schema_metadata(metadata))
+
+
+def recognise(peek: Peek) -> bool:
+    """The four letters at its beginning."""
+    return peek.head[:4] == b"PAR1"
+
+
+def _sparse(proposals: ProposalSet, columns: Mapping[ImageId, NDArray[Any]], order: list[ImageId]) -> Any:
+    """One float64 column over all images, null where an image has none."""
+    import pyarrow as pa
+
+    given = [columns.get(image_id) for image_id in order]
+    counts = [len(proposals[image_id]) for image_id in order]
+    unknown = np.repeat([column is None for column in given], counts)
+    filled = [np.zeros(count) if column is None else column for column, count in zip(given, counts, strict=True)]
+    values = np.concatenate([np.empty(0), *filled])
+    return pa.array(values, pa.float64(), mask=unknown.astype(bool))
+
+
+def _save(path: Path, table: Any) -> None:
+    import pyarrow.parquet as pq
+
+    with replacing_bytes(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _load(path: Path, needed: set[str], wanted: set[str]) -> tuple[Any, dict[str, str]]:
+    """The columns that count, and our part of the file's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as file:
+            opened = pq.ParquetFile(file)
+            present = set(opened.schema_arrow.names)
+            table = opened.read(columns=sorted(present & (needed | wanted)))
+            said = opened.schema_arrow.metadata or {}
+    except OSError as error:  # which pyarrow raises for a damaged file as well
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise InputError(f"{path} is no Parquet file that can be read ({error}).") from None
+    missing = sorted(needed - present)
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}: it is no table of proposals.")
+    metadata = {
+        key.decode("utf-8", "replace").removeprefix(_PREFIX): value.decode("utf-8", "replace")
+        for key, value in said.items()
+        if key.startswith(_PREFIX.encode())
+    }
+    return table, metadata
+
+
+def _floats(path: Path, name: str, table: Any) -> NDArray[np.float64]:
+    """A column as float64, NaN where it has nothing; all NaN where there is no such column."""
+    import pyarrow as pa
+
+    if name not in table.column_names:
+        return np.full(table.num_rows, np.nan)
+    try:
+        values: NDArray[np.float64] = table.column(name).cast(pa.float64(), safe=False).to_numpy()
+    except (pa.ArrowException, ValueError, TypeError):
+        raise InputError(f"{path}: the column {name!r} does not hold numbers.") from None
+    return values.astype(np.float64)
+
+
+def _rows_by_image(path: Path, table: Any) -> Iterator[tuple[ImageId, NDArray[np.int64]]]:
+    """Each image's id and the rows that are its, images in the order in which they turn up."""
+    import pyarrow as pa
+
+    try:
+        column = table.column("image_id").combine_chunks().dictionary_encode()
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+        ids = [*column.dictionary.to_pylist(), None]
+    except (pa.ArrowException, ValueError, TypeError, AttributeError):
+        raise InputError(f"{path}: the column 'image_id' holds neither whole numbers nor text.") from None
+    order = np.argsort(indices, kind="stable")
+    present, starts = np.unique(indices[order], return_index=True)
+    for index, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True) if len(present) else ():
+        yield _image_id(path, ids[index]), rows
+
+
+def _image_id(path: Path, given: Any) -> ImageId:
+    image_id = json_text.image_id(given)
+    if image_id is None:
+        raise InputError(f"{path}: the image_id {json_text.shown(given)} is no whole number and no text.")
+    return image_id
+
+
+FORMAT = Format(
+    name="parquet",
+    title="Parquet",
+    suffixes=(".parquet",),
+    holds=Holds(ids="any", names="path", sizes=True, empty=True, logits=True, levels=True, metadata=True),
+    consumers="pandas, polars, DuckDB, Spark, Ray Data",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    needs=("pyarrow", "tables"),
+)

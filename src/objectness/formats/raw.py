@@ -1,0 +1,305 @@
+"""What a proposals file says, before anybody judges it, and the step from there to a ``ProposalSet``.
+
+Every reader first makes a ``RawFile``: images and boxes in the order of the file, with all their faults.
+``assemble`` refuses the faults and sorts; ``objectness validate`` names them instead. N proposals of one image.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectness.errors import InputError
+from objectness.proposal_set import ImageId, ProposalSet
+from objectness.proposals import Proposals
+
+_LARGEST = 1e38  # what float32 can hold
+
+
+@dataclass(frozen=True, eq=False)
+class RawImage:
+    """One image of a file.
+
+    Attributes:
+        image_id: As the file says; None where it says none.
+        name: The image file as the file calls it, or None.
+        size_hw: (height, width), or None.
+        boxes_xyxy: ``float64 (N, 4)``: right and bottom exclusive, pixels; maybe not finite, maybe swapped.
+        scores: ``float64 (N,)``; NaN where the file gives none.
+        scored: ``bool (N,)``: which proposals have a score in the file (a NaN, say).
+        logits: ``float64 (N,)`` or None.
+        levels: ``int64 (N,)`` or None.
+        numbers: ``int64 (N,)``: number of the entry (line, row ...) in the file, from 1.
+    """
+
+    image_id: ImageId | None
+    name: str | None
+    size_hw: tuple[int, int] | None
+    boxes_xyxy: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    scored: NDArray[np.bool_]
+    logits: NDArray[np.float64] | None
+    levels: NDArray[np.int64] | None
+    numbers: NDArray[np.int64]
+
+    @property
+    def label(self) -> str:
+        """What to call the image in a message."""
+        return self.name if self.name is not None else str(self.image_id)
+
+
+@dataclass(frozen=True, eq=False)
+class RawFile:
+    """A whole file.
+
+    Attributes:
+        images: In the file's order.
+        unit: What ``numbers`` count: "entry", "line", "row", "proposal" ...
+        metadata: Free words of the file about itself.
+        notes: What was left out or made up, in sentences.
+    """
+
+    images: tuple[RawImage, ...]
+    unit: str = "proposal"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Part:
+    """One image while its file is being read; boxes are added one by one or as arrays."""
+
+    image_id: ImageId | None = None
+    name: str | None = None
+    size_hw: tuple[int, int] | None = None
+    rows: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(
+        self,
+        box_xyxy: Sequence[float],
+        score: float | None,
+        number: int,
+        logit: float | None = None,
+        level: float | None = None,
+    ) -> None:
+        """Add one proposal."""
+        nan = float("nan")
+        self.rows.extend(
+            (
+                *box_xyxy,
+                nan if score is None else score,
+                score is not None,
+                nan if logit is None else logit,
+                nan if level is None else level,
+                number,
+            )
+        )
+
+    def extend(
+        self,
+        boxes_xyxy: NDArray[Any],
+        scores: NDArray[Any] | None,
+        *,
+        logits: NDArray[Any] | None = None,
+        levels: NDArray[Any] | None = None,
+    ) -> None:
+        """Add N proposals, ``(N, 4)`` and ``(N,)``; they are numbered from 1 within the image."""
+        count = len(boxes_xyxy)
+        table = np.full((count, 9), np.nan)
+        table[:, :4] = boxes_xyxy
+        table[:, 5] = scores is not None
+        for column, values in ((4, scores), (6, logits), (7, levels)):
+            if values is not None:
+                table[:, column] = values
+        table[:, 8] = np.arange(1, count + 1)
+        self.rows.frombytes(table.tobytes())
+
+    def finish(self) -> RawImage:
+        """Put the rows into arrays."""
+        table = np.frombuffer(self.rows, dtype=np.float64).reshape(-1, 9) if self.rows else np.empty((0, 9))
+        return raw_image(self.image_id, self.name, self.size_hw, table)
+
+
+def raw_image(
+    image_id: ImageId | None, name: str | None, size_hw: tuple[int, int] | None, table: NDArray[np.float64]
+) -> RawImage:
+    """Name the columns of a ``(N, 9)`` table: box, score, whether scored, logit, level, number."""
+    logits, levels = table[:, 6], table[:, 7]
+    return RawImage(
+        image_id=image_id,
+        name=name,
+        size_hw=size_hw,
+        boxes_xyxy=table[:, :4],
+        scores=table[:, 4],
+        scored=table[:, 5] > 0,
+        logits=logits if len(table) and (np.abs(logits) < _LARGEST).all() else None,
+        levels=levels.astype(np.int64) if len(table) and (np.abs(levels) < 2**31).all() else None,
+        numbers=table[:, 8].astype(np.int64),
+    )
+
+
+class Parts:
+    """The images of one file while it is being read, each once, in the order in which they turn up."""
+
+    def __init__(self) -> None:
+        self._parts: dict[Hashable, Part] = {}
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def part(
+        self,
+        key: Hashable,
+        image_id: ImageId | None = None,
+        name: str | None = None,
+        size_hw: tuple[int, int] | None = None,
+    ) -> Part:
+        """The image that goes by ``key``; what is known of it counts when it turns up first."""
+        if key not in self._parts:
+            self._parts[key] = Part(image_id, name, size_hw)
+        return self._parts[key]
+
+    def finish(self, unit: str, metadata: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> RawFile:
+        """The whole file."""
+        return RawFile(tuple(part.finish() for part in self._parts.values()), unit, metadata or {}, tuple(notes))
+
+
+def assemble(path: Path | str, raw: RawFile, *, repair: bool = False) -> ProposalSet:
+    """Check every box and score, sort each image's proposals best first, and give the images their ids.
+
+    Equal scores keep the order of the file. Where a file has no scores, the order stands for them: 1 for the
+    first, falling evenly to above 0. Where it has no ids, images are numbered from 1.
+
+    Args:
+        path: For messages.
+        raw: As read.
+        repair: Drop proposals that cannot be used, and say so in ``notes``, instead of refusing the file.
+
+    Raises:
+        InputError: a box or a score that is not finite, or a box whose corners are swapped; images that cannot
+            be told apart.
+    """
+    notes = list(raw.notes)
+    if repair:
+        raw, sentence = _without_faults(raw)
+        notes.extend(sentence)
+    else:
+        _refuse_faults(path, raw)
+    raw, sentence = _with_scores(path, raw)
+    notes.extend(sentence)
+    ids, numbered = _ids(path, raw.images)
+    images: dict[ImageId, Proposals] = {}
+    logits: dict[ImageId, NDArray[np.float32]] = {}
+    levels: dict[ImageId, NDArray[np.int64]] = {}
+    for image_id, image in zip(ids, raw.images, strict=True):
+        # Logits tell apart what the sigmoid has made equal.
+        order = np.lexsort((-(image.scores if image.logits is None else image.logits), -image.scores))
+        images[image_id] = Proposals(
+            image.boxes_xyxy[order].astype(np.float32),
+            image.scores[order].astype(np.float32),
+            image.size_hw or (0, 0),
+            image.name,
+        )
+        if image.logits is not None:
+            logits[image_id] = image.logits[order].astype(np.float32)
+        if image.levels is not None:
+            levels[image_id] = image.levels[order]
+    return ProposalSet(images, logits, levels, raw.metadata, numbered, tuple(notes))
+
+
+def unusable(image: RawImage) -> dict[str, NDArray[np.bool_]]:
+    """Which proposals no reader can use: what is wrong -> ``bool (N,)``; a proposal may be in two."""
+    with np.errstate(invalid="ignore"):
+        finite = np.all(np.abs(image.boxes_xyxy) < _LARGEST, axis=1)
+        swapped = finite & np.any(image.boxes_xyxy[:, 2:] < image.boxes_xyxy[:, :2], axis=1)
+        bad_score = image.scored & ~(np.abs(image.scores) < _LARGEST)
+    return {"box": ~finite, "swapped": swapped, "score": bad_score}
+
+
+def describe(image: RawImage, index: int, fault: str) -> str:
+    """Say what is wrong with one proposal; reads on after its number."""
+    corners = ", ".join(f"{value:.6g}" for value in image.boxes_xyxy[index])
+    match fault:
+        case "box":
+            return f"has the box [{corners}], which is not made of finite numbers"
+        case "swapped":
+            return f"has the box [{corners}] with a negative side: its corners are swapped"
+        case _:
+            return f"has the score {image.scores[index]:g}, which is not a finite number"
+
+
+def _refuse_faults(path: Path | str, raw: RawFile) -> None:
+    for image in raw.images:
+        for fault, mask in unusable(image).items():
+            if mask.any():
+                index = int(np.argmax(mask))
+                which = f"{raw.unit} {image.numbers[index]} of image {image.label}"
+                raise InputError(
+                    f"{path}: {which} {describe(image, index, fault)}; "
+                    "objectness validate names all such, and objectness convert --repair leaves them out."
+                )
+
+
+def _without_faults(raw: RawFile) -> tuple[RawFile, tuple[str, ...]]:
+    images, dropped = [], 0
+    for image in raw.images:
+        bad = np.any(list(unusable(image).values()), axis=0)
+        dropped += int(bad.sum())
+        images.append(_chosen(image, ~bad) if bad.any() else image)
+    said = (f"left out {dropped} proposals that have no finite box and score or swapped corners",) if dropped else ()
+    return replace(raw, images=tuple(images)), said
+
+
+def _chosen(image: RawImage, keep: NDArray[np.bool_]) -> RawImage:
+    return replace(
+        image,
+        boxes_xyxy=image.boxes_xyxy[keep],
+        scores=image.scores[keep],
+        scored=image.scored[keep],
+        logits=None if image.logits is None else image.logits[keep],
+        levels=None if image.levels is None else image.levels[keep],
+        numbers=image.numbers[keep],
+    )
+
+
+def _with_scores(path: Path | str, raw: RawFile) -> tuple[RawFile, tuple[str, ...]]:
+    total = sum(len(image.scored) for image in raw.images)
+    scored = sum(int(image.scored.sum()) for image in raw.images)
+    if scored == total:
+        return raw, ()
+    if scored:
+        image = next(image for image in raw.images if not image.scored.all())
+        number = image.numbers[int(np.argmin(image.scored))]
+        raise InputError(
+            f"{path}: {raw.unit} {number} of image {image.label} has no score, but others have: "
+            "give all of them one, or none."
+        )
+    images = tuple(
+        replace(image, scores=1 - np.arange(n) / max(n, 1)) for image in raw.images for n in [len(image.scores)]
+    )
+    return replace(raw, images=images), ("the file has no scores: its order stands for them",)
+
+
+def _ids(path: Path | str, images: Sequence[RawImage]) -> tuple[list[ImageId], bool]:
+    given = [image.image_id for image in images]
+    if all(image_id is None for image_id in given):
+        return list(range(1, len(images) + 1)), bool(images)
+    if any(image_id is None for image_id in given):
+        label = next(image.label for image in images if image.image_id is None)
+        raise InputError(f"{path}: image {label} has no id, but others have: give the data set too (--data).")
+    ids = [image_id for image_id in given if image_id is not None]
+    if len({type(image_id) for image_id in ids}) > 1:
+        ids = [str(image_id) for image_id in ids]
+    if len(set(ids)) < len(ids):
+        double = next(image_id for image_id in ids if ids.count(image_id) > 1)
+        raise InputError(f"{path}: image {double} is there twice: keep one of them.")
+    return ids, False

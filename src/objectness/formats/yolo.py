@@ -1,0 +1,183 @@
+"""YOLO: a text file an image, lines ``class xc yc w h conf`` as fractions of the image, and a ``data.yaml``.
+
+The folder has ``labels/`` (one file an image, empty where it has no proposals) and ``data.yaml``; the images
+belong into ``images/`` beside them. The sixth column is the score: always with a decimal point, as some tools
+take a whole number there for a track. Without scores (``with_scores=False``) the lines have the five columns that
+training takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from objectness.errors import InputError
+from objectness.formats.description import Format, Holds, Kind, Rule
+from objectness.formats.known import KnownImages, finished, known_images
+from objectness.formats.naming import need_sizes, short_names, stem
+from objectness.formats.peek import Peek, present
+from objectness.formats.raw import Part, Parts, RawFile
+from objectness.formats.replacing import replacing
+from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposals import Proposals
+
+_NOT_LABELS = {"classes.txt", "train.txt", "val.txt", "test.txt", "requirements.txt", "readme.txt"}
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read a folder (or its data.yaml); sizes come from ``known``, else from the images in ``images/``.
+
+    Classes are dropped. An image without a label file has no proposals.
+
+    Raises:
+        InputError: there are no label files, or no sizes; a line is malformed; labels belong to no image.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a folder as it stands."""
+    root = path.parent if path.suffix.lower() in (".yaml", ".yml") else path
+    folder = root / "labels" if (root / "labels").is_dir() else root
+    labels = _label_files(folder)
+    if not labels:
+        raise InputError(f"{path} has no label files: looked for labels/*.txt and *.txt.")
+    if known is None:
+        beside = root / "images" if (root / "images").is_dir() else root
+        known = known_images(images=beside)
+    if known is None or not known.images:
+        raise InputError(
+            f"{path} gives boxes as fractions of images and has no images: "
+            "give the data set (--data) or the folder of images (--images)."
+        )
+    parts = Parts()
+    for image in known.images:
+        parts.part(image.path, image.image_id, str(image.path), image.size_hw)
+    classes: set[int] = set()
+    for label in labels:
+        name = label.relative_to(folder).with_suffix("").as_posix()
+        found = known.named(name)
+        if found is None:
+            raise InputError(f"{label} belongs to no image of {known.where}, so that its size is unknown.")
+        if found.size_hw is None:
+            raise InputError(f"{label}: the size of {found.path} is unknown, as it cannot be read.")
+        classes |= set(_fill(label, parts.part(found.path)))
+    notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
+    return parts.finish("line", notes=notes)
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals], *, with_scores: bool = True) -> None:
+    """Write the folder; label files that are there are replaced, never added to.
+
+    Raises:
+        InputError: the size of an image is unknown; two images have one name; the folder has labels of other
+            images; the place cannot be written to.
+    """
+    folder, proposals = Path(path), as_set(proposals)
+    need_sizes(proposals, FORMAT.title)
+    names = {image_id: f"{stem(name)}.txt" for image_id, name in short_names(proposals).items()}
+    labels = folder / "labels"
+    others = {file.relative_to(labels).as_posix() for file in _label_files(labels)} - set(names.values())
+    if others:
+        raise InputError(
+            f"{labels} has labels of other images ({sorted(others)[0]} and {len(others) - 1} more): name a new folder."
+        )
+    for image_id, found in proposals.items():
+        with replacing(labels / names[image_id]) as file:
+            file.writelines(_lines(found, with_scores))
+    with replacing(folder / "data.yaml") as file:
+        file.write("path: .\ntrain: images\nval: images\nnames:\n  0: object\n")
+
+
+def recognise(peek: Peek) -> bool:
+    """A folder with label files of numbers, or a data.yaml beside such a folder."""
+    root = peek.path
+    if not peek.is_folder:
+        return root.suffix.lower() in (".yaml", ".yml") and (root.parent / "labels").is_dir()
+    folder = root / "labels" if (root / "labels").is_dir() else root
+    return any(_looks_like_label(file) for file in _label_files(folder)[:20])
+
+
+def _label_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        file for file in folder.rglob("*.txt") if file.name.lower() not in _NOT_LABELS and not file.name.startswith(".")
+    )
+
+
+def _looks_like_label(path: Path) -> bool:
+    try:
+        words = path.read_bytes()[:4096].decode("utf-8-sig", "replace").split("\n", 1)[0].split()
+        return len(words) in (5, 6) and all(_is_number(word) for word in words)
+    except OSError:
+        return False
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _fill(label: Path, part: Part) -> Iterator[int]:
+    """Add the lines of one file to its image; gives the classes."""
+    assert part.size_hw is not None
+    height, width = part.size_hw
+    for number, words in _split(label):
+        try:
+            values = [float(word) for word in words]
+        except ValueError:
+            raise InputError(f"{label}: line {number} holds something that is not a number.") from None
+        if len(values) not in (5, 6):
+            raise InputError(
+                f"{label}: line {number} has {len(values)} columns; due are class xc yc w h and the score."
+            )
+        xc, yc, w, h = values[1:5]
+        box = ((xc - w / 2) * width, (yc - h / 2) * height, (xc + w / 2) * width, (yc + h / 2) * height)
+        part.add(box, values[5] if len(values) == 6 else None, number)
+        yield hash(values[0])
+
+
+def _split(label: Path) -> Iterator[tuple[int, Sequence[str]]]:
+    try:
+        text = label.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{label} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{label} is no label file: it is not text.") from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, line.split()
+
+
+def _lines(found: Proposals, with_scores: bool) -> Iterator[str]:
+    height, width = found.size_hw
+    for (x1, y1, x2, y2), score in zip(found.boxes_xyxy.astype(float).tolist(), found.scores.tolist(), strict=True):
+        numbers = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+        confidence = f"{score:.9g}"
+        if "." not in confidence and "e" not in confidence:
+            confidence += ".0"
+        yield f"0 {' '.join(f'{value:.10g}' for value in numbers)}{f' {confidence}' if with_scores else ''}\n"
+
+
+FORMAT = Format(
+    name="yolo",
+    title="YOLO",
+    suffixes=(),
+    holds=Holds(names="name without suffix", empty=True, precision="boxes to ten digits of a fraction of the image"),
+    consumers="Label Studio and CVAT (YOLO import); without scores, YOLO training",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    rules={
+        Kind.STICKS_OUT: Rule("YOLO training", "throws the whole image away: coordinates out of bounds"),
+        Kind.OUTSIDE: Rule("YOLO training", "throws the whole image away: coordinates out of bounds"),
+        Kind.DUPLICATE: Rule("YOLO training", "removes duplicate labels", breaks=False),
+        Kind.MISSING_IMAGE: Rule("YOLO training", "takes the image for one without objects", breaks=False),
+        Kind.UNSORTED: Rule("YOLO readers", "do not care for the order", breaks=False),
+    },
+)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from objectness import formats
+from objectness.cli import app
+from objectness.formats import coco_results
+from objectness.proposals import Proposals
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run ``objectness convert`` in a folder with ``found.json`` (two photographs) and ``DATA`` (three)."""
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "DATA" / "val"
+    photos.mkdir(parents=True)
+    rows = []
+    for image_id, name in ((30, "c"), (10, "a"), (20, "b")):
+        Image.new("RGB", (64, 48)).save(photos / f"{name}.png")
+        rows.append({"id": image_id, "file_name": f"{name}.png", "width": 64, "height": 48})
+    (tmp_path / "DATA" / "instances_val.json").write_text(
+        json.dumps({"images": rows, "annotations": [], "categories": []})
+    )
+    found = {
+        1: Proposals([[0, 0, 10, 10], [5, 5, 20, 20]], [0.9, 0.5], (48, 64), "photos/a.png"),
+        2: Proposals([[1, 1, 2, 2]], [0.7], (48, 64), "photos/b.png"),
+    }
+    coco_results.write("found.json", found)
+    return lambda *words: CliRunner().invoke(app, ["convert", *map(str, words)])
+
+
+def test_by_suffix(run: Run) -> None:
+    result = run("found.json", "found.csv")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "Wrote found.csv: 3 proposals of 2 images, from COCO results to CSV.\n"
+    assert result.stderr == ""
+    assert formats.read("found.csv")[1].boxes_xyxy.tolist() == [[0, 0, 10, 10], [5, 5, 20, 20]]
+
+
+def test_the_data_gives_ids_order_and_the_images_without_proposals(run: Run) -> None:
+    result = run("found.json", "box.pkl", "--to", "detectron2", "--data", "DATA")
+    assert result.exit_code == 0, result.output
+    assert "1 images of DATA have no proposals: they are written as empty." in result.stderr
+    assert "Detectron2 pickle cannot hold 3 file names and 3 image sizes." in result.stderr
+    document = pickle.loads(Path("box.pkl").read_bytes())
+    assert document["ids"] == [30, 10, 20]
+    assert [len(boxes) for boxes in document["boxes"]] == [0, 2, 1]
+
+
+def test_a_list_without_names_and_back(run: Run) -> None:
+    assert run("found.json", "box.pkl", "--to", "mmdet2", "--data", "DATA", "--split", "val").exit_code == 0
+    result = run("box.pkl", "back.csv")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("objectness: box.pkl: it lists the boxes of 3 images and names none; give the data")
+    assert run("box.pkl", "back.csv", "--data", "DATA").exit_code == 0
+    back = formats.read("back.csv")
+    assert list(back) == [30, 10, 20]
+    assert back[10].scores.tolist() == [np.float32(0.9), 0.5]
+
+
+def test_images_that_the_data_does_not_have(run: Run) -> None:
+    found = dict(coco_results.read("found.json"))
+    coco_results.write("found.json", {**found, 9: Proposals([[0, 0, 1, 1]], [0.5], (48, 64), "z.png")})
+    result = run("found.json", "box.pkl", "--to", "mmdet3", "--data", "DATA")
+    assert "1 images that DATA does not have are left out, as MMDetection 3 pickle goes by it." in result.stderr
+    assert list(pickle.loads(Path("box.pkl").read_bytes())) == ["val/c.png", "val/a.png", "val/b.png"]
+    result = run("found.json", "out.csv", "--data", "DATA")
+    assert "1 images, z.png among them, are not in DATA." in result.stderr
+    assert list(formats.read("out.csv")) == [10, 20, 9]
+
+
+def test_running_numbers_are_told(run: Run) -> None:
+    run("found.json", "box.xml")
+    result = run("box.xml", "out.csv")
+    assert (
+        "CVAT for images 1.1 has no image ids: images are numbered from 1 (--data gives the data set's)."
+        in result.stderr
+    )
+
+
+def test_yolo_with_and_without_scores(run: Run) -> None:
+    assert run("found.json", "out", "--to", "yolo").exit_code == 0
+    assert len(Path("out/labels/b.txt").read_text().split()) == 6
+    result = run("found.json", "out", "--to", "yolo", "--no-scores")
+    assert "3 scores were left out, as --no-scores asks." in result.stderr
+    assert len(Path("out/labels/b.txt").read_text().split()) == 5
+    result = run("out", "back.csv", "--images", "DATA/val")
+    assert result.exit_code == 0, result.output
+    assert "The file has no scores: its order stands for them." in result.stderr
+
+
+def test_top_and_json(run: Run) -> None:
+    result = run("found.json", "out.geojson", "--top", 1, "--json")
+    assert json.loads(result.stdout) == {
+        **{"in": "found.json", "from": "coco-results", "out": "out.geojson", "to": "geojson"},
+        **{"images": 2, "proposals": 2, "notes": [], "lost": []},
+    }
+    assert run("found.json", "out.geojson", "--quiet").stdout == ""
+
+
+def test_repair(run: Run) -> None:
+    entry: dict[str, Any] = {"image_id": 1, "category_id": 1, "bbox": [0, 0, -1, 1], "score": 0.5}
+    Path("bad.json").write_text(json.dumps([entry, {**entry, "bbox": [0, 0, 1, 1]}]))
+    result = run("bad.json", "out.csv")
+    assert result.exit_code == 2
+    assert "entry 1 of image 1 has the box [0, 0, -1, 1] with a negative side" in result.stderr
+    result = run("bad.json", "out.csv", "--repair")
+    assert result.exit_code == 0
+    assert "Left out 1 proposals that have no finite box" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["missing.json", "a.csv"], "missing.json cannot be read: No such file"),
+        (["found.json", "a.json"], "may become coco-results (COCO results), coco (COCO data set)"),
+        (["found.json", "a.csv", "--to", "cvs"], "no format 'cvs': did you mean 'csv'?"),
+        (["found.json", "a.csv", "--data", "DATA", "--images", "DATA"], "not both"),
+        (["found.json", "a.csv", "--data", "DATA", "--split", "tset"], "has no split 'tset'"),
+        (["found.json", "a.csv", "--images", "nowhere"], "nowhere is no folder"),
+        (["found.json", "a.csv", "--from", "parquet"], "is no Parquet file that can be read"),
+    ],
+)
+def test_wrong_use(run: Run, words: list[str], says: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not Path("a.csv").exists()
+
+
+def test_the_help_names_every_format(run: Run) -> None:
+    from objectness.formats.catalogue import NAMES
+
+    words = " ".join(run("--help").stdout.split())
+    assert f"Formats: {', '.join(NAMES)}." in words

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import collections
+import io
+import os
+import pickle
+import pickletools
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from objectness.errors import InputError
+from objectness.formats.pickles import dump, load_plain, table, vector
+
+
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "a.pkl"
+    path.write_bytes(content)
+    return path
+
+
+class Opener:
+    """When it is unpickled, a file appears."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self.path), "w")
+
+
+class Shell(Opener):
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+class Evaluated(Opener):
+    def __reduce__(self) -> Any:
+        return eval, (f"open({str(self.path)!r}, 'w')",)
+
+
+@pytest.mark.parametrize("hostile", [Opener, Shell, Evaluated])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("hidden", [False, True])
+def test_nothing_is_executed(tmp_path: Path, hostile: type[Opener], protocol: int, hidden: bool) -> None:
+    bait = tmp_path / "bait"
+    document: Any = hostile(bait)
+    if hidden:
+        document = {"boxes": [np.zeros((1, 4)), document], "ids": [1], "objectness_logits": [np.zeros(1)]}
+    path = written(tmp_path, pickle.dumps(document, protocol=protocol))
+    with pytest.raises(InputError, match="nothing in it was executed: it names"):
+        load_plain(path)
+    assert not bait.exists()
+    pickle.loads(path.read_bytes())  # the bait itself works
+    assert bait.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cos\nsystem\n(S'touch bait'\ntR.",
+        b"(S'touch bait'\nios\nsystem\n.",  # INST
+        b"(cos\nsystem\nS'touch bait'\no.",  # OBJ
+        b"\x80\x02cbuiltins\neval\nU\x11open('bait', 'w')\x85\x81.",  # NEWOBJ
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x0atouch bait\x85R.",  # STACK_GLOBAL
+        b"\x80\x02cnumpy\nndarray\nN(U\x01a\x85tb.",  # changing the class itself
+        b"\x80\x02\x82\x01.",  # an extension
+        b"\x80\x02X\x01\x00\x00\x00aQ.",  # an object outside
+        b"\x80\x02cnumpy\nload\nX\x01\x00\x00\x00a\x85R.",
+        b"\x80\x02cnumpy.core.multiarray\nfromfile\nX\x01\x00\x00\x00a\x85R.",
+        b"\x80\x04\x8c\x05numpy\x8c\x10core.sys.modules\x93.",  # a path through a module
+        b"\x80\x02]cnumpy\nndarray\n\x85R.",  # calls a list
+        b"\x80\x02K\x05)\x81.",  # makes something out of a number
+        b"\x80\x02X\x01\x00\x00\x00a}b.",  # changes text
+    ],
+)
+def test_hand_made_attacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"a\.pkl is (not read|no pickle)"):
+        load_plain(written(tmp_path, content))
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pkl"]
+
+
+def test_long_names_are_cut(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_plain(written(tmp_path, b"\x80\x02c" + b"o" * 9000 + b"\nsystem\n."))
+    assert len(str(caught.value)) < 400
+
+
+def test_tensors_are_told(tmp_path: Path) -> None:
+    content = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R."
+    with pytest.raises(InputError, match=r"holds PyTorch tensors .*: save them as NumPy arrays"):
+        load_plain(written(tmp_path, content))
+
+
+def test_attacks_leave_no_trace_in_us(tmp_path: Path) -> None:
+    """A BUILD on our stand-in class must not change it for the next file."""
+    content = b"\x80\x02cnumpy\nndarray\nN}X\x05\x00\x00\x00stateNs\x86b."
+    with pytest.raises(InputError, match="changes something that is no array"):
+        load_plain(written(tmp_path, content))
+    good = written(tmp_path, pickle.dumps(np.arange(3)))
+    assert load_plain(good).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02]r\xff\xff\xff\x7f.",  # memory for two thousand million entries
+        b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\x00\x00abc.",  # text of 2^48 bytes
+        b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f].",
+        b"(" * 100_000 + b".",
+        b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".",
+    ],
+)
+def test_false_claims_and_deep_nesting_end_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    try:
+        load_plain(written(tmp_path, content))
+    except InputError as error:
+        assert "is not read" in str(error) or "is no pickle" in str(error)  # noqa: PT017
+
+
+def test_sharing_does_not_explode(tmp_path: Path) -> None:
+    document: list[Any] = []
+    for _ in range(200):
+        document = [document, document]
+    got = load_plain(written(tmp_path, pickle.dumps(document)))
+    assert got[0] is got[1]
+    endless: list[Any] = [1]
+    endless.append(endless)
+    assert load_plain(written(tmp_path, pickle.dumps(endless))) == [1, None]
+
+
+ARRAYS = [
+    np.arange(8, dtype=np.float32).reshape(2, 4),
+    np.arange(6, dtype=">f8").reshape(2, 3),
+    np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    np.empty((0, 4), dtype=np.float32),
+    np.array([1, 2, 3], dtype=np.int64),
+    np.array(["a", "bc"]),
+    np.array([True, False]),
+    np.arange(8)[::2],
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{array.shape}")
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_arrays_as_numpy_writes_them(tmp_path: Path, array: np.ndarray, protocol: int) -> None:
+    got = load_plain(written(tmp_path, pickle.dumps({"a": array}, protocol=protocol)))["a"]
+    np.testing.assert_array_equal(got, array)
+    assert got.dtype == array.dtype
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{array.shape}")
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_arrays_as_we_write_them(tmp_path: Path, array: np.ndarray, protocol: int) -> None:
+    buffer = io.BytesIO()
+    dump(buffer, [array], protocol)
+    for got in (load_plain(written(tmp_path, buffer.getvalue()))[0], pickle.loads(buffer.getvalue())[0]):
+        np.testing.assert_array_equal(got, array)
+        assert got.dtype == array.dtype
+    names = {
+        argument
+        for code, argument, _ in pickletools.genops(buffer.getvalue())
+        if code.name in ("GLOBAL", "SHORT_BINUNICODE")
+    }
+    assert not any("_core" in str(name) for name in names), "NumPy 1 does not have it"
+    pickle.loads(buffer.getvalue())[0].flags.writeable = True
+
+
+def test_plain_values(tmp_path: Path) -> None:
+    document = {
+        "a": (1, 2.5, None, True, "é"),
+        "b": np.float32(1.5),
+        "c": collections.OrderedDict(x=[1]),
+        "d": {3},
+        "e": np.array([None, [1, 2]], dtype=object),
+    }
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        got = load_plain(written(tmp_path, pickle.dumps(document, protocol=protocol)))
+        assert got == {"a": (1, 2.5, None, True, "é"), "b": 1.5, "c": {"x": [1]}, "d": [3], "e": [None, [1, 2]]}
+
+
+def test_python_2(tmp_path: Path) -> None:
+    """Text and array contents as bytes of eight bits, as the first Detectron wrote them."""
+    content = (
+        b"(dp0\nS'ids'\np1\n(lp2\nI7\nasS'boxes'\np3\n(lp4\ncnumpy.core.multiarray\n_reconstruct\np5\n"
+        b"(cnumpy\nndarray\np6\n(I0\ntp7\nS'b'\np8\ntp9\nRp10\n(I1\n(I1\nI4\ntp11\ncnumpy\ndtype\np12\n"
+        b"(S'u1'\np13\nI0\nI1\ntp14\nRp15\n(I3\nS'|'\np16\nNNNI-1\nI-1\nI0\ntp17\nbI00\n"
+        b"S'\\x01\\x02\\xff\\x04'\np18\ntp19\nbas."
+    )
+    got = load_plain(written(tmp_path, content))
+    assert got["ids"] == [7]
+    assert got["boxes"][0].tolist() == [[1, 2, 255, 4]]
+
+
+def test_mmengine_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("mmengine.structures.instance_data")
+
+    class InstanceData:
+        pass
+
+    InstanceData.__module__, InstanceData.__qualname__ = package.__name__, "InstanceData"
+    package.InstanceData = InstanceData  # type: ignore[attr-defined]
+    for name in ("mmengine", "mmengine.structures"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    found = InstanceData()
+    found.__dict__ = {"_data_fields": {"bboxes"}, "bboxes": np.ones((1, 4)), "scores": np.array([0.5])}
+    for protocol in (2, 4):
+        got = load_plain(written(tmp_path, pickle.dumps({"a/b.jpg": found}, protocol=protocol)))["a/b.jpg"]
+        assert got["bboxes"].tolist() == [[1, 1, 1, 1]]
+        assert got["scores"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "content"),
+    [
+        ((2, 4), "f4", b"1234"),
+        ((2**40,), "f4", b""),
+        ((-1,), "f4", b""),
+        ((1,), "O", b"12345678"),
+        ((1,), "V8", b"12345678"),
+    ],
+)
+def test_arrays_that_lie(tmp_path: Path, shape: Any, dtype: str, content: bytes) -> None:
+    class Lying:
+        def __reduce__(self) -> Any:
+            return np.ndarray, (shape, Kind(), bytearray(content))
+
+    class Kind:
+        def __reduce__(self) -> Any:
+            return np.dtype, (dtype, False, True)
+
+    globals().update(Lying=Lying, Kind=Kind)
+    with pytest.raises(InputError, match="is not read, and nothing in it was executed"):
+        load_plain(written(tmp_path, pickle.dumps(Lying(), protocol=2)))
+
+
+def test_tables_and_vectors(tmp_path: Path) -> None:
+    assert table(tmp_path, [], 4, "boxes").shape == (0, 4)
+    assert table(tmp_path, np.empty((0, 5)), 4, "boxes").shape == (0, 4)
+    assert table(tmp_path, [[1, 2, 3, 4]], 4, "boxes").tolist() == [[1, 2, 3, 4]]
+    assert vector(tmp_path, np.array([[1], [2]]), 2, "scores").tolist() == [1, 2]
+    for bad in ([[1, 2]], [1, 2, 3, 4], "text", [["a", "b", "c", "d"]], [[1], [1, 2]], np.ones((1, 4)) * 1j):
+        with pytest.raises(InputError, match="has the shape"):
+            table(tmp_path, bad, 4, "boxes")
+    with pytest.raises(InputError, match="holds 1 values for 2 boxes"):
+        vector(tmp_path, [1], 2, "scores")
