@@ -42,12 +42,7 @@ def select(
     scaled_xyxy = _scaled(seen_xyxy, resized_hw, size_hw)
     usable = np.flatnonzero(finite & (candidates.scores >= score) & (boxes.area(scaled_xyxy) > 0))
     levels = candidates.levels[usable]
-    kept = [
-        of_level[boxes.nms(seen_xyxy[of_level], candidates.scores[of_level], nms, limit=top)]
-        for of_level in (usable[levels == level] for level in np.unique(levels))
-    ]
-    merged = np.sort(np.concatenate([*kept, np.empty(0, dtype=np.int64)]))
-    best = merged[np.argsort(-candidates.scores[merged], kind="stable")[:top]]
+    best = usable[boxes.nms(seen_xyxy[usable], candidates.scores[usable], nms, limit=top, groups=levels)]
     return Proposals(scaled_xyxy[best], candidates.scores[best], size_hw, source)
 
 

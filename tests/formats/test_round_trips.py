@@ -189,9 +189,11 @@ class TestGuessing:
         assert guess_to_read(path).name == "coco"
 
     def test_neither(self, tmp_path: Path) -> None:
-        (tmp_path / "a.json").write_text("[]")
+        (tmp_path / "a.json").write_text("[[]]")
         with pytest.raises(InputError, match=r"may be coco-results .*: say which with --from"):
             guess_to_read(tmp_path / "a.json")
+        (tmp_path / "a.json").write_text("[ ]\n")  # nothing found, in the commonest format
+        assert guess_to_read(tmp_path / "a.json").name == "coco-results"
         (tmp_path / "a.txt").write_text("hello")
         with pytest.raises(InputError, match="no proposals file that is known: say what it is with --from"):
             guess_to_read(tmp_path / "a.txt")

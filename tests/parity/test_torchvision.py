@@ -17,7 +17,7 @@ from torchvision.ops import box_iou, nms
 from objectness.rpn.anchors import level_anchors
 from objectness.rpn.deltas import decode, encode
 from objectness.rpn.heads import RPNHead
-from objectness.rpn.losses import image_loss
+from objectness.rpn.losses import image_loss, smooth_l1
 from objectness.rpn.matching import match
 from objectness.rpn.selection import Selection, candidates, suppress
 from objectness.rpn.settings import (
@@ -93,7 +93,7 @@ def test_a_box_out_of_reach_is_their_defect_and_not_ours() -> None:
 def test_the_head_gives_the_same_for_the_same_weights() -> None:
     torch.manual_seed(0)
     theirs = TheirHead(16, 3)
-    ours = RPNHead(16, 3, HeadSettings(channels=16, two_class=False))
+    ours = RPNHead(16, 3, 1, HeadSettings(channels=16, two_class=False))
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         nn.init.normal_(other, std=0.3)
         mine.copy_(other)
@@ -131,7 +131,8 @@ def test_the_loss_over_the_samples() -> None:
     objectness, box = theirs.compute_loss(logits, deltas, [labels.float()], [targets])
     positive = labels == 1
     settings = LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=1 / 9)
-    ours = image_loss(logits, labels, deltas[positive], targets[positive], batch_size=1, locations=1, settings=settings)
+    boxes = smooth_l1(deltas[positive], targets[positive], settings.smooth_l1_beta)
+    ours = image_loss(logits, labels, boxes, batch_size=1, locations=1, settings=settings)
     torch.testing.assert_close(ours.objectness, objectness)
     torch.testing.assert_close(ours.box, box)
 

@@ -75,11 +75,10 @@ def command(
 ) -> None:
     """Propose with several methods, photograph by photograph in turn; print recall and time side by side."""
     from objectness.cli import studies
-    from objectness.cli.methods import Selection, open_method, read_file
+    from objectness.cli.methods import Selection, is_proposals_file, open_method, read_file
     from objectness.evaluation.budget import RECALLS
     from objectness.evaluation.measuring import DEFAULT_KS
     from objectness.evaluation.study import Options, unique_names
-    from objectness.formats.reading import holds_proposals
 
     output = Output(as_json, quiet)
     ks = studies.numbers(k, "--k", DEFAULT_KS)
@@ -95,7 +94,7 @@ def command(
     files = {
         name: read_file(word, whole.records, selection, output)
         for name, word in sources.items()
-        if holds_proposals(word)
+        if is_proposals_file(word)
     }
     proposing = {
         name: open_method(word, selection, max(ks), seed=seed, threads=threads)

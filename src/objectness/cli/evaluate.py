@@ -81,12 +81,11 @@ def command(
 
     from objectness.cli import studies
     from objectness.cli.bars import bar
-    from objectness.cli.methods import Selection, open_method, read_file
+    from objectness.cli.methods import Selection, is_proposals_file, open_method, read_file
     from objectness.evaluation.budget import RECALLS
     from objectness.evaluation.measuring import DEFAULT_KS
     from objectness.evaluation.running import Progress, run
     from objectness.evaluation.study import Options, unique_names
-    from objectness.formats.reading import holds_proposals
     from objectness.formats.replacing import replacing
 
     output = Output(as_json, quiet)
@@ -99,12 +98,12 @@ def command(
     proposing = {
         name: open_method(word, selection, max(ks), seed=seed)
         for name, word in sources.items()
-        if not holds_proposals(word)
+        if not is_proposals_file(word)
     }
     proposals = {
         name: read_file(word, dataset.records, selection, output)
         for name, word in sources.items()
-        if holds_proposals(word)
+        if is_proposals_file(word)
     }
     failed: dict[str, str] = {}
     if proposing:

@@ -67,25 +67,44 @@ def open_method(word: str, selection: Selection, top: int, *, seed: int = 0, thr
     return load(word, top=count, score=selection.score, nms=selection.nms, threads=threads)
 
 
+def is_proposals_file(word: str) -> bool:
+    """Whether a user means proposals that were made before, rather than a model, a run folder or a baseline."""
+    from objectness.evaluation.baselines import is_baseline
+    from objectness.formats.catalogue import FORMATS
+
+    path = Path(word)
+    suffix = path.suffix.lower()
+    if word == "default" or is_baseline(word) or suffix in (".onnx", ".safetensors"):
+        return False
+    if path.is_dir():
+        return not any(path.glob("*.safetensors"))
+    if suffix == ".xml":  # an OpenVINO model has its weights beside it, a CVAT file stands alone
+        return not path.with_suffix(".bin").exists()
+    return path.is_file() or any(suffix in known.suffixes for known in FORMATS)
+
+
 def read_file(word: str, records: Sequence[Record], selection: Selection, output: Output) -> dict[int, Proposals]:
-    """Read proposals, give them the ids of the data set, and select."""
+    """Read proposals of any format, give them the ids of the data set, and select.
+
+    Raises:
+        InputError: a file that cannot be read, or that is for other photographs.
+    """
+    from objectness import formats
     from objectness.evaluation.pairing import pair_by_name
-    from objectness.formats.reading import read_proposals
+    from objectness.formats import coco_dataset
+    from objectness.formats.catalogue import guess_to_read
+    from objectness.formats.known import KnownImage, KnownImages
+    from objectness.formats.peek import peek
 
     output.note(f"Reading {word}.")
-    proposals = pair_by_name(read_proposals(Path(word)), records)
-    sizes = {record.image_id: record.size_hw for record in records}
-    others = [
-        image_id
-        for image_id, found in proposals.items()
-        if sizes.get(image_id) and found.size_hw != (0, 0) and found.size_hw != sizes[image_id]
-    ]
-    if others:
-        output.warn(
-            f"{len(others)} images, {others[0]} among them, have another size in {word} than in the data: "
-            "were the proposals made on resized copies?"
-        )
-    return {image_id: selection.of(found) for image_id, found in proposals.items()}
+    path = Path(word)
+    if guess_to_read(path) is coco_dataset.FORMAT and not peek(path).mentions(b'"score"'):
+        raise InputError(f"{word} is ground truth, without scores: give the results file, not the annotations.")
+    images = tuple(KnownImage(record.image_id, record.path, record.size_hw) for record in records)
+    found = formats.read(word, known=KnownImages(images, "the data set"))
+    for sentence in found.notes:
+        output.warn(f"{word}: {sentence}.")
+    return {image_id: selection.of(some) for image_id, some in pair_by_name(found, records).items()}
 
 
 def _refuse_misspelt(word: str) -> None:

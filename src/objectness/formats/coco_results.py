@@ -111,8 +111,10 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
 
 
 def recognise(peek: Peek) -> bool:
-    """A list of objects with these four keys."""
+    """A list of objects with these keys, or an empty list: nothing was found, in the commonest format."""
     opening, keys = peek.json_shape
+    if opening == "[":
+        return peek.head.split() in ([b"[]"], [b"[", b"]"])
     return opening == "[{" and {"image_id", "bbox", "score"} <= keys
 
 
