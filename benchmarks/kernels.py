@@ -27,7 +27,7 @@ from torchvision.ops import box_iou, nms
 from training_step import training_step
 
 from objectness import boxes
-from objectness.engines import OnnxEngine
+from objectness.engines import open_graph
 from objectness.images import open_upright, resize
 from objectness.rpn.anchors import level_anchors
 from objectness.rpn.deltas import encode
@@ -59,11 +59,10 @@ def scattered(count: int, size_hw: tuple[int, int], clusters: int | None, seed: 
 
 
 def of_the_model(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates of the model in the box on a photograph, each several times with a jitter of 3 % of its sides."""
+    """What the model in the box sees before suppression, each several times with a jitter of 3 % of its sides."""
     model = HERE.parent / "src/objectness/models/default.onnx"
-    engine = OnnxEngine(model, str(model), threads=1)
     image = open_upright(HERE.parent / "examples/photos/astronaut.jpg")
-    found = engine.candidates(resize(image, (384, 384)))
+    found = open_graph(model, str(model)).ranked(resize(image, (384, 384)), nms=1.0, top=count)
     rng = np.random.default_rng(seed)
     chosen = rng.integers(0, len(found.scores), count)
     sides = np.tile(found.boxes_xyxy[chosen, 2:] - found.boxes_xyxy[chosen, :2], 2)
@@ -88,7 +87,7 @@ def suppression(rounds: int, tell: Tell) -> list[Row]:
 
 
 def large_suppression(rounds: int, tell: Tell) -> list[Row]:
-    """The promise is a time and not a ratio, so it is held to processor time: others may share the machine."""
+    """The promise is a time and not a ratio: run it on an idle machine. Processor time tells how busy it was."""
     rows = []
     for name, clusters in (("in 2,000 clusters", 2000), ("anywhere", None)):
         some, scores = scattered(100_000, (10_000, 10_000), clusters, seed=0)
@@ -100,8 +99,8 @@ def large_suppression(rounds: int, tell: Tell) -> list[Row]:
             boxes.nms(some, scores, 0.7)
             spent.append((perf_counter() - start[0], process_time() - start[1]))
         clock, processor = (median(times) for times in zip(*spent, strict=True))
-        verdict = "kept" if processor <= 0.5 else "BROKEN"
-        tell(f"{row.what}: {processor:.3f} s of processor time ({clock:.3f} s on the clock), 0.5 s promised: {verdict}")
+        verdict = "kept" if clock <= 0.5 else "BROKEN"
+        tell(f"{row.what}: {clock:.3f} s ({processor:.3f} s of processor time), 0.5 s promised: {verdict}")
         if row.ours and half:
             tell(f"{row.what}: {row.ours / half:.1f} times the memory of half the boxes (linear: 2)")
         rows.append(row)

@@ -167,7 +167,7 @@ def _train(
             "photographs": len(splits.training),
             "boxes": objects,
             "data": prepared.data.name,
-            **to_dict(settings.data),
+            **{key: names for key, names in to_dict(settings.data).items() if names},
         },
     }
     return train(
