@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription
 from objectness.formats import coco_results
+from objectness.formats.known import complete, known_images
 from objectness.proposals import Proposals
 from objectness.proposer import Proposer
 
@@ -363,3 +365,64 @@ class TestReport:
         file = results(tmp_path / "one.json", (10, [0, 0, 10, 10], 0.8))
         result = run(file, data, "--report", "out.html", "--json")
         assert document(result)["tables"]["average-recall"]["rows"][0][2] == {"value": 0.5, "low": None, "high": None}
+
+
+class TestOtherFormats:
+    def test_every_format_gives_the_same_figures(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        from objectness import formats
+        from objectness.formats.catalogue import FORMATS
+
+        wanted = document(run(found, data, "--json", "--k", "1,10"))["ar"]
+        proposals = formats.read(found, "coco-results", data=data)
+        for entry in FORMATS:
+            if entry.needs is None or find_spec(entry.needs[0]):
+                path = tmp_path / f"as-{entry.name}{entry.suffixes[0] if entry.suffixes else ''}"
+                whole = complete(proposals, known_images(data))[0] if entry.whole_data else proposals
+                formats.write(path, whole, entry.name)
+                got = document(run(path, data, "--json", "--k", "1,10"))["ar"]
+                assert got == pytest.approx(wanted), entry.name
+
+    def test_a_format_that_cannot_be_guessed_is_named(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
+        empty = tmp_path / "empty.json"
+        empty.write_bytes(b"")
+        assert "say which with --from" in run(empty, data).stderr
+        assert "no format 'cvs': did you mean 'csv'?" in run(found, data, "--from", "cvs").stderr
+        assert "empty.json is not a JSON file" in run(empty, data, "--from", "coco-results").stderr
+        # What can be guessed is: several files need not be of one format.
+        assert document(run(found, data, "--json", "--from", "mmdet2"))["objects"] == 3
+
+    def test_ground_truth_is_no_proposals_file(self, run: Run, data: Path) -> None:
+        result = run(data, data)
+        assert result.exit_code == 2
+        assert "boxes.json is ground truth, without scores" in result.stderr
+
+    def test_a_cvat_file_is_told_from_a_model(self, run: Run, data: Path, tmp_path: Path) -> None:
+        box = '<box label="object" xtl="0" ytl="0" xbr="64" ybr="48"><attribute name="score">.9</attribute></box>'
+        path = tmp_path / "a.xml"
+        path.write_text(f'<annotations><image id="0" name="b.png" width="64" height="48">{box}</image></annotations>')
+        path.with_suffix(".bin").touch()  # of something else
+        assert document(run(path, data, "--json", "--k", "1"))["ar"]["1"] == pytest.approx(1 / 3)
+
+    @pytest.mark.parametrize(("made", "word"), [("", "nowhere"), ("folder", "folder"), ("folder", "folder/")])
+    def test_neither_model_nor_proposals(self, run: Run, data: Path, tmp_path: Path, made: str, word: str) -> None:
+        if made:
+            (tmp_path / made).mkdir()
+        result = run(word, data)
+        assert result.exit_code == 2
+        said = "is neither a training's run folder nor a folder of proposals" if made else "no baseline 'nowhere'"
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr
+
+    def test_a_hostile_pickle(self, run: Run, data: Path, tmp_path: Path) -> None:
+        path = tmp_path / "found.pkl"
+        path.write_bytes(b"cos\nsystem\n(S'touch bait'\ntR.")
+        result = run(path, data, "--from", "detectron2")
+        assert result.exit_code == 2
+        assert "nothing in it was executed" in result.stderr
+        assert not (tmp_path / "bait").exists()
+
+    def test_another_split(self, run: Run, data: Path, tmp_path: Path) -> None:
+        stranger = results(tmp_path / "stranger.json", (20, [0, 0, 9, 9], 0.5), (77, [0, 0, 9, 9], 0.5))
+        result = run(stranger, data)
+        assert result.exit_code == 2
+        assert "proposals for image 77, which the data set does not have" in result.stderr

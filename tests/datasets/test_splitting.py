@@ -90,6 +90,28 @@ class TestCommand:
         assert "8 in train, 1 in val, 1 in test" in result.stdout
         assert (tmp_path / "other" / "annotations" / "instances_test.json").is_file(), "the layout it came in"
 
+    @pytest.mark.parametrize(
+        ("words", "images"),
+        [
+            (["--train", ".8", "--val", ".2"], {"train": 8, "val": 2}),
+            (["--train", ".5", "--val", ".2"], {"train": 5, "val": 2, "test": 3}),
+            (["--train", ".7", "--val", ".2", "--test", ".1"], {"train": 7, "val": 2, "test": 1}),
+        ],
+    )
+    def test_the_test_part_is_what_the_others_leave(
+        self, coco_json: Callable[..., Path], tmp_path: Path, words: list[str], images: dict[str, int]
+    ) -> None:
+        source = coco_json([[[0, 0, 9, 9]]] * 10)
+        result = CliRunner().invoke(app, ["data", "split", str(source), str(tmp_path / "out"), *words, "--json"])
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["images"] == images
+
+    def test_more_than_everything(self, coco_json: Callable[..., Path], tmp_path: Path) -> None:
+        words = [str(coco_json([[], []])), str(tmp_path / "out"), "--train", ".8", "--val", ".5"]
+        result = CliRunner().invoke(app, ["data", "split", *words])
+        assert result.exit_code == 2
+        assert "must be above 0 and add up to 1" in result.stderr
+
     def test_duplicates_are_told(self, coco_json: Callable[..., Path], tmp_path: Path) -> None:
         source = coco_json([[], [], [], []])
         shutil.copy(tmp_path / "train" / "a.png", tmp_path / "train" / "b.png")

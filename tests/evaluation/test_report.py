@@ -184,7 +184,8 @@ class TestFiles:
     def test_nothing_to_show(self, make_study, make_record, tmp_path) -> None:
         study = make_study([make_record(1)], one={}, options=Options(draws=2))
         page = write_report(tmp_path / "out.html", study, {})[0].read_text()
-        assert "no object is missed" in page
+        assert "There is no object to find." in page
+        assert "no object is missed" not in page
 
     def test_a_place_that_cannot_be_written(self, make_study, make_record, tmp_path) -> None:
         (tmp_path / "file").write_text("")

@@ -6,6 +6,7 @@ import os
 import pickle
 import pickletools
 import sys
+import tracemalloc
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -250,3 +251,46 @@ def test_tables_and_vectors(tmp_path: Path) -> None:
             table(tmp_path, bad, 4, "boxes")
     with pytest.raises(InputError, match="holds 1 values for 2 boxes"):
         vector(tmp_path, [1], 2, "scores")
+
+
+def repeated(depth: int, width: int) -> list[Any]:
+    """A list that holds the same list ``width`` times, which holds the same list ..."""
+    value: list[Any] = [1.0] * width
+    for _ in range(depth):
+        value = [value] * width
+    return value
+
+
+_CALLS = b"cbuiltins\nlist\n(h\x00tR"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x80\x05\x96" + (3 << 30).to_bytes(8, "little") + b".", "Ran out of input"),  # room for 3 GB of nothing
+        (pickle.dumps(repeated(7, 14)), "unfolds"),
+        (pickle.dumps([np.zeros((1000, 5))] * 4000), "unfolds"),
+        (b"\x80\x02(" + b"N" * 9000 + b"tq\x000(" + _CALLS * 3000 + b"l.", "unfolds"),
+    ],
+)
+def test_a_small_file_does_not_fill_the_memory(tmp_path: Path, content: bytes, said: str) -> None:
+    assert len(content) < 100_000
+    path = written(tmp_path, content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=said):
+            load_plain(path)
+        assert tracemalloc.get_traced_memory()[1] < 300e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_images_may_share_what_they_have_in_common(tmp_path: Path) -> None:
+    shared = np.arange(5.0)[None]
+    found = load_plain(written(tmp_path, pickle.dumps([shared] * 500, protocol=5)))
+    assert len(found) == 500
+    assert all(item.tolist() == [[0, 1, 2, 3, 4]] for item in found)
+
+
+def test_bytearrays_of_the_newest_protocol(tmp_path: Path) -> None:
+    assert load_plain(written(tmp_path, pickle.dumps(bytearray(b"abc"), protocol=5))) == b"abc"

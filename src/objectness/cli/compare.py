@@ -12,6 +12,7 @@ import typer
 from objectness.cli.evaluate import (
     AtOption,
     DrawsOption,
+    FromOption,
     KOption,
     RecallOption,
     ReportOption,
@@ -52,6 +53,7 @@ def command(
         ),
     ] = None,
     split: SplitOption = None,
+    source_format: FromOption = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use this many photographs, drawn by the seed.", show_default="all")
     ] = None,
@@ -79,8 +81,11 @@ def command(
     from objectness.evaluation.budget import RECALLS
     from objectness.evaluation.measuring import DEFAULT_KS
     from objectness.evaluation.study import Options, unique_names
+    from objectness.formats.catalogue import format_named
 
     output = Output(as_json, quiet)
+    if source_format is not None:
+        format_named(source_format)
     ks = studies.numbers(k, "--k", DEFAULT_KS)
     options = Options(at, studies.shares(recall, "--recall", RECALLS), studies.words(seen), draws, seed)
     words = [word.strip() for text in methods or [",".join(USUAL)] for word in text.split(",") if word.strip()]
@@ -92,9 +97,9 @@ def command(
     sources = dict(zip(unique_names(words), words, strict=True))
     selection = Selection(max(ks))
     files = {
-        name: read_file(word, whole.records, selection, output)
+        name: read_file(word, whole.records, selection, output, source_format)
         for name, word in sources.items()
-        if is_proposals_file(word)
+        if is_proposals_file(word, source_format)
     }
     proposing = {
         name: open_method(word, selection, max(ks), seed=seed, threads=threads)

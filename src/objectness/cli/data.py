@@ -52,7 +52,9 @@ def split(
     out: OutArgument,
     train: Annotated[float, typer.Option(help="Share for training.")] = 0.8,
     val: Annotated[float, typer.Option(help="Share for validation.")] = 0.1,
-    test: Annotated[float, typer.Option(help="Share for the test; 0 for none.")] = 0.1,
+    test: Annotated[
+        float | None, typer.Option(help="Share for the test; 0 for none.", show_default="what the others leave")
+    ] = None,
     seed: SeedOption = 0,
     to: Annotated[
         str | None, typer.Option("--to", help="Layout of OUT: coco, voc or yolo; default: that of DATA.")
@@ -68,7 +70,8 @@ def split(
 
     output = Output(as_json, quiet)
     dataset = load_dataset(data)
-    shares = {name: share for name, share in (("train", train), ("val", val), ("test", test)) if share}
+    rest = round(1 - train - val, 9) if test is None else test
+    shares = {name: share for name, share in (("train", train), ("val", val), ("test", rest)) if share}
     found = split_data(dataset, shares, seed)
     layout = to or dataset.layout
     has_ids = dataset.layout == "coco"

@@ -35,6 +35,10 @@ ReportOption = Annotated[
     Path | None, typer.Option(help="Write an HTML page there, and CSV, JSON and PNG curves beside it.")
 ]
 ThumbnailsOption = Annotated[int, typer.Option(min=0, help="Missed objects shown in the report, at most.")]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="FORMAT", help="Format of the proposals files, where it cannot be guessed."),
+]
 DrawsOption = Annotated[int, typer.Option(min=1, help="Draws of the bootstrap behind the intervals.")]
 
 
@@ -44,12 +48,14 @@ def command(
         list[str],
         typer.Argument(
             metavar="METHOD",
-            help="Proposals (.json), models (.onnx, .safetensors, run folder, the word default), or baselines "
+            help="Proposals (every format that convert reads), models (.onnx, .xml, .safetensors, run folder, "
+            "the word default), or baselines "
             "(uniform, sliding-window, selective-search, edge-boxes:MODEL).",
         ),
     ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="The data set: a folder, a COCO JSON or a data.yaml.")],
     split: SplitOption = None,
+    source_format: FromOption = None,
     top: Annotated[
         int | None,
         typer.Option(min=1, help="Use at most this many proposals an image; default: the largest --k."),
@@ -86,9 +92,12 @@ def command(
     from objectness.evaluation.measuring import DEFAULT_KS
     from objectness.evaluation.running import Progress, run
     from objectness.evaluation.study import Options, unique_names
+    from objectness.formats.catalogue import format_named
     from objectness.formats.replacing import replacing
 
     output = Output(as_json, quiet)
+    if source_format is not None:
+        format_named(source_format)
     ks = studies.numbers(k, "--k", DEFAULT_KS)
     options = Options(at, studies.shares(recall, "--recall", RECALLS), studies.words(seen), draws, seed)
     dataset = studies.open_data(data, split, output)
@@ -98,12 +107,12 @@ def command(
     proposing = {
         name: open_method(word, selection, max(ks), seed=seed)
         for name, word in sources.items()
-        if not is_proposals_file(word)
+        if not is_proposals_file(word, source_format)
     }
     proposals = {
-        name: read_file(word, dataset.records, selection, output)
+        name: read_file(word, dataset.records, selection, output, source_format)
         for name, word in sources.items()
-        if is_proposals_file(word)
+        if is_proposals_file(word, source_format)
     }
     failed: dict[str, str] = {}
     if proposing:

@@ -67,24 +67,41 @@ def open_method(word: str, selection: Selection, top: int, *, seed: int = 0, thr
     return load(word, top=count, score=selection.score, nms=selection.nms, threads=threads)
 
 
-def is_proposals_file(word: str) -> bool:
-    """Whether a user means proposals that were made before, rather than a model, a run folder or a baseline."""
+def is_proposals_file(word: str, source_format: str | None = None) -> bool:
+    """Whether a user means proposals that were made before, rather than a model, a run folder or a baseline.
+
+    Args:
+        word: As the user wrote it.
+        source_format: The format that the user says unrecognised files have.
+    """
     from objectness.evaluation.baselines import is_baseline
     from objectness.formats.catalogue import FORMATS
+    from objectness.formats.peek import peek
 
     path = Path(word)
     suffix = path.suffix.lower()
     if word == "default" or is_baseline(word) or suffix in (".onnx", ".safetensors"):
         return False
     if path.is_dir():
-        return not any(path.glob("*.safetensors"))
-    if suffix == ".xml":  # an OpenVINO model has its weights beside it, a CVAT file stands alone
-        return not path.with_suffix(".bin").exists()
+        return not any(path.glob("*.safetensors")) and (
+            source_format is not None or any(known.recognise(peek(path)) for known in FORMATS)
+        )
+    if suffix == ".xml" and path.is_file():  # CVAT's, or OpenVINO's
+        return any(known.recognise(peek(path)) for known in FORMATS)
     return path.is_file() or any(suffix in known.suffixes for known in FORMATS)
 
 
-def read_file(word: str, records: Sequence[Record], selection: Selection, output: Output) -> dict[int, Proposals]:
+def read_file(
+    word: str, records: Sequence[Record], selection: Selection, output: Output, source_format: str | None = None
+) -> dict[int, Proposals]:
     """Read proposals of any format, give them the ids of the data set, and select.
+
+    Args:
+        word: The file or folder.
+        records: The data set.
+        selection: Applied to what is read.
+        output: For notes.
+        source_format: Its format where that cannot be guessed.
 
     Raises:
         InputError: a file that cannot be read, or that is for other photographs.
@@ -92,29 +109,39 @@ def read_file(word: str, records: Sequence[Record], selection: Selection, output
     from objectness import formats
     from objectness.evaluation.pairing import pair_by_name
     from objectness.formats import coco_dataset
-    from objectness.formats.catalogue import guess_to_read
+    from objectness.formats.catalogue import format_named, guess_to_read
     from objectness.formats.known import KnownImage, KnownImages
-    from objectness.formats.peek import peek
+    from objectness.formats.peek import peek, present
 
     output.note(f"Reading {word}.")
-    path = Path(word)
-    if guess_to_read(path) is coco_dataset.FORMAT and not peek(path).mentions(b'"score"'):
+    path = present(word)
+    try:
+        source = guess_to_read(path)
+    except InputError:
+        if source_format is None:
+            raise
+        source = format_named(source_format)
+    if source is coco_dataset.FORMAT and not peek(path).mentions(b'"score"'):
         raise InputError(f"{word} is ground truth, without scores: give the results file, not the annotations.")
     images = tuple(KnownImage(record.image_id, record.path, record.size_hw) for record in records)
-    found = formats.read(word, known=KnownImages(images, "the data set"))
+    found = formats.read(path, source.name, known=KnownImages(images, "the data set"))
     for sentence in found.notes:
         output.warn(f"{word}: {sentence}.")
     return {image_id: selection.of(some) for image_id, some in pair_by_name(found, records).items()}
 
 
 def _refuse_misspelt(word: str) -> None:
-    """A word that is no path and nearly a baseline's name is told so."""
+    """A word that is no path is told so, with the baseline that it nearly is; so is a folder that holds nothing."""
     import difflib
 
     from objectness.evaluation.baselines import NAMES
 
-    if Path(word).suffix or Path(word).exists():
+    path = Path(word)
+    if path.is_dir() and not any(path.glob("*.safetensors")):
+        raise InputError(f"{word} is neither a training's run folder nor a folder of proposals: name one of them.")
+    if path.suffix or path.exists() or len(path.parts) > 1:
         return
     close = difflib.get_close_matches(word.split(":", 1)[0], [*NAMES, "default"], n=1)
-    if close and close[0] != word:
-        raise InputError(f"There is no model and no baseline {word!r}: did you mean {close[0]!r}?")
+    if word not in (*NAMES, "default"):
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join((*NAMES, 'default'))}."
+        raise InputError(f"There is no model and no baseline {word!r}: {hint}")

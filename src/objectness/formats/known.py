@@ -135,8 +135,8 @@ def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:
     notes = list(raw.notes)
     if others:
         notes.append(
-            f"{len(others)} images, {others[0]} among them, have another size in the file than in {known.where}: "
-            "were the proposals made on resized copies?"
+            f"{len(others)} images, {others[0]} among them, have another size in the file than in {known.where}, "
+            "as if the proposals were made on resized copies"
         )
     if any(pairs) and not names_count and any(image.name for image in raw.images):
         notes.append(f"no file name of the file occurs in {known.where}: images were matched by id")

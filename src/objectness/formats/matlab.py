@@ -10,6 +10,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +33,8 @@ _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8
 _ENCODED = {1: "latin1", 2: "latin1", 16: "utf-8", 4: "utf-16", 17: "utf-16", 18: "utf-32"}
 _MOST_TIMES = 100  # boxes do not shrink to less; zlib can make a thousand times as much of a file that is made to
 _DEEPEST = 4
+_LONGEST_SIDE = 1 << 31
+_EMPTY = np.empty((0, 0))
 
 
 class _DamagedError(Exception):
@@ -59,16 +63,18 @@ class _Reader:
             yield kind, content[start : start + size]
             position += step
 
-    def variables(self, content: memoryview, wanted: list[str]) -> dict[str, Value]:
-        """The variables of these names."""
+    def variables(self, content: memoryview, wanted: list[str], *, unpacked: bool = False) -> dict[str, Value]:
+        """The variables of these names; only what is not yet ``unpacked`` may be compressed."""
         found: dict[str, Value] = {}
         for kind, inner in self.elements(content):
             if kind == _COMPRESSED:
+                if unpacked:
+                    raise _DamagedError("compressed contents in compressed contents")
                 unpacker = zlib.decompressobj()
-                unpacked = unpacker.decompress(inner, len(inner) * _MOST_TIMES + 1024)
+                plain = unpacker.decompress(inner, len(inner) * _MOST_TIMES + 1024)
                 if unpacker.unconsumed_tail:
                     raise _DamagedError("contents that unfold without bound")
-                found.update(self.variables(memoryview(unpacked), wanted))
+                found.update(self.variables(memoryview(plain), wanted, unpacked=True))
             elif kind == _MATRIX:
                 name = self._name(inner)
                 if name in wanted:
@@ -78,32 +84,39 @@ class _Reader:
     def matrix(self, content: memoryview, depth: int = 0) -> Value:
         """The value of one matrix element."""
         if not len(content):
-            return np.empty((0, 0))
+            return _EMPTY
         if depth > _DEEPEST:
             raise _DamagedError("cells in cells in cells")
-        elements = list(self.elements(content))
-        if len(elements) < 3 or len(elements[0][1]) < 8:
+        elements = self.elements(content)  # one by one: each may be eight bytes, and its parts as objects hundreds
+        head = list(islice(elements, 3))
+        if len(head) < 3 or len(head[0][1]) < 8:
             raise _DamagedError("a matrix without flags, shape and name")
-        flags = struct.unpack_from(f"{self.order}I", elements[0][1])[0]
+        flags = struct.unpack_from(f"{self.order}I", head[0][1])[0]
         kind, is_complex = flags & 0xFF, flags >> 8 & _IS_COMPLEX
-        shape = self._numbers(*elements[1]).tolist()
-        if not 2 <= len(shape) <= 8 or min(shape) < 0:
+        sides = self._numbers(*head[1])
+        if not 2 <= len(sides) <= 8 or sides.dtype.kind == "f" or min(sides) < 0 or max(sides) >= _LONGEST_SIDE:
             raise _DamagedError("a matrix of an impossible shape")
-        count, parts = 1, elements[3:]
-        for side in shape:
-            count *= side
+        shape: list[int] = sides.tolist()
+        count = prod(shape)
         if kind == _CELL:
-            if count != len(parts) or any(inner != _MATRIX for inner, _ in parts):
+            cells = [self._cell(inner, value, depth) for inner, value in elements]
+            if count != len(cells):
                 raise _DamagedError("a cell array that does not have all its cells")
-            return [self.matrix(inner, depth + 1) for _, inner in parts]
+            return cells
+        body = next(elements, None)
         if kind == _TEXT:
-            return self._text(*parts[0]) if parts else ""
+            return self._text(*body) if body else ""
         if kind not in _NUMBERS or is_complex:
             raise _DamagedError("a variable that is neither real numbers, text nor cells")
-        values = self._numbers(*parts[0]) if parts else np.empty(0)
+        values = self._numbers(*body) if body else np.empty(0)
         if len(values) != count:
             raise _DamagedError("a matrix whose contents do not fit its shape")
         return values.reshape(shape, order="F")
+
+    def _cell(self, kind: int, content: memoryview, depth: int) -> Value:
+        if kind != _MATRIX:
+            raise _DamagedError("a cell that is no matrix")
+        return self.matrix(content, depth + 1)
 
     def _name(self, content: memoryview) -> str:
         elements = self.elements(content)

@@ -9,6 +9,7 @@ the shapes that the file states.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Iterable, Sized
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -18,7 +19,12 @@ from numpy.typing import NDArray
 
 from objectness.errors import InputError
 
-_MOST_VALUES = 1 << 31
+_LONGEST_SIDE = 1 << 31
+# What occurs twice in a pickle costs two bytes the second time, so a few kilobytes can stand for terabytes. Values
+# that are written out take a byte or more each; the rest is for files that share what many images have in common.
+_MOST_TIMES = 8
+_SHARED_VALUES = 1 << 24
+_UNFOLDS = "unfolds into far more than its size: it refers to the same contents again and again"
 
 
 class _RefusedError(Exception):
@@ -76,7 +82,7 @@ def _array(content: object, dtype: object, shape: object, order: str) -> NDArray
     raw = content.encode("latin1") if isinstance(content, str) else content  # text: written by Python 2
     if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or not isinstance(raw, bytes | bytearray):
         raise _RefusedError("holds an array that is put together in an unknown way")
-    if not all(isinstance(side, int) and 0 <= side < _MOST_VALUES for side in shape) or len(shape) > 8:
+    if not all(isinstance(side, int) and 0 <= side < _LONGEST_SIDE for side in shape) or len(shape) > 8:
         raise _RefusedError("holds an array of an impossible shape")
     kind = dtype.real()
     count = 1
@@ -146,6 +152,12 @@ class _Reader(pickle._Unpickler):
 
     dispatch: ClassVar[dict[int, Any]]
     stack: list[Any]
+    read: Callable[[int], bytes]  # while it loads
+
+    def __init__(self, content: bytes) -> None:
+        # From memory: a file is asked for as many bytes as the pickle claims to hold, memory gives what is there.
+        super().__init__(BytesIO(content), encoding="latin1")
+        self._copies_left = _most(content)
 
     def find_class(self, module: str, name: str) -> Any:
         shown = f"{module}.{name}"[:80]
@@ -163,6 +175,7 @@ class _Reader(pickle._Unpickler):
         function = self.stack[-1]
         if not any(function is known for known in _CALLED) or not isinstance(arguments, tuple):
             raise _RefusedError("calls something that is no array")
+        self._count_copies(arguments)
         self.stack[-1] = function(*arguments)
 
     def _build(self) -> None:
@@ -172,7 +185,22 @@ class _Reader(pickle._Unpickler):
             return  # an OrderedDict's attributes
         if not isinstance(made, _Array | _Dtype | _Attributes):
             raise _RefusedError("changes something that is no array")
+        self._count_copies(state if isinstance(state, tuple) else (state,))
         made.state(state)
+
+    def _count_copies(self, arguments: tuple[Any, ...]) -> None:
+        """Each call may copy what it is given, and the same may be given to a million calls."""
+        self._copies_left -= sum(len(value) for value in arguments if isinstance(value, Sized))
+        if self._copies_left < 0:
+            raise _RefusedError(_UNFOLDS)
+
+    def _bytearray(self) -> None:
+        """Python's own makes room for as many bytes as the file claims before it looks for them."""
+        size = int.from_bytes(self.read(8), "little")
+        content = bytearray(self.read(size))
+        if len(content) < size:
+            raise EOFError("Ran out of input")
+        self.stack.append(content)
 
     def _refuse(self) -> None:
         raise _RefusedError("uses an instruction that arrays do not need")
@@ -183,6 +211,7 @@ _Reader.dispatch = {
     pickle.REDUCE[0]: _Reader._call,
     pickle.NEWOBJ[0]: _Reader._call,
     pickle.BUILD[0]: _Reader._build,
+    pickle.BYTEARRAY8[0]: _Reader._bytearray,
     **{
         code[0]: _Reader._refuse
         for code in (pickle.NEWOBJ_EX, pickle.INST, pickle.OBJ, pickle.EXT1, pickle.EXT2, pickle.EXT4)
@@ -204,9 +233,7 @@ def load_plain(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     try:
-        # From memory: a file is asked for as many bytes as the pickle claims to hold, memory gives what is there.
-        document = _Reader(BytesIO(content), encoding="latin1").load()
-        return _plain(document, {})
+        return _Plain(_most(content)).of(_Reader(content).load())
     except _RefusedError as error:
         raise InputError(f"{path} is not read, and nothing in it was executed: it {error}.") from None
     except (MemoryError, RecursionError):
@@ -216,31 +243,62 @@ def load_plain(path: Path) -> Any:
         raise InputError(f"{path} is no pickle that can be read ({reason}).") from None
 
 
-def _plain(value: Any, done: dict[int, Any]) -> Any:
-    """Replace the stand-ins; what occurs twice is walked once, so that sharing cannot make it explode."""
-    if isinstance(value, str | bytes | bytearray | int | float | bool | type(None)):
-        return value
-    if id(value) in done:
-        return done[id(value)]
-    done[id(value)] = None  # something that contains itself
-    made: Any
-    match value:
-        case _Array():
-            made = _plain(value.value, done)
-        case np.ndarray():
-            made = value
-        case _Attributes():
-            made = _plain(value.values, done)
-        case list() | set():
-            made = [_plain(item, done) for item in value]
-        case tuple():
-            made = tuple(_plain(item, done) for item in value)
-        case dict():
-            made = {key: _plain(item, done) for key, item in value.items() if isinstance(key, str | int)}
-        case _:
-            raise _RefusedError(f"holds a {type(value).__name__.strip('_').lower()}, which is no array")
-    done[id(value)] = made
-    return made
+class _Plain:
+    """Replaces the stand-ins; what occurs twice is walked once, and counted twice as its reader will unfold it."""
+
+    def __init__(self, most_values: int) -> None:
+        self._most = most_values
+        self._done: dict[int, tuple[Any, int]] = {}
+
+    def of(self, value: Any) -> Any:
+        """The value without stand-ins.
+
+        Raises:
+            _RefusedError: it holds anything else, or too many values for the size of its file.
+        """
+        made, count = self._counted(value)
+        if count > self._most:
+            raise _RefusedError(_UNFOLDS)
+        return made
+
+    def _counted(self, value: Any) -> tuple[Any, int]:
+        if isinstance(value, str | bytes | bytearray | int | float | bool | type(None)):
+            return value, 1
+        if id(value) in self._done:
+            return self._done[id(value)]
+        self._done[id(value)] = None, 0  # something that contains itself
+        made: Any
+        match value:
+            case _Array():
+                made, count = self._counted(value.value)
+            case np.ndarray():
+                made, count = value, value.size
+            case _Attributes():
+                made, count = self._counted(value.values)
+            case list() | set() | tuple():
+                made, count = self._all(value)
+                made = tuple(made) if isinstance(value, tuple) else made
+            case dict():
+                kept = {key: item for key, item in value.items() if isinstance(key, str | int)}
+                items, count = self._all(kept.values())
+                made = dict(zip(kept, items, strict=True))
+            case _:
+                raise _RefusedError(f"holds a {type(value).__name__.strip('_').lower()}, which is no array")
+        self._done[id(value)] = made, count
+        return made, count
+
+    def _all(self, values: Iterable[Any]) -> tuple[list[Any], int]:
+        made, total = [], 0
+        for value in values:
+            item, count = self._counted(value)
+            made.append(item)
+            total += count
+        return made, total
+
+
+def _most(content: bytes) -> int:
+    """How many values a file of this content may stand for."""
+    return _MOST_TIMES * len(content) + _SHARED_VALUES
 
 
 def table(path: Path, value: Any, columns: int, what: str) -> NDArray[np.float64]:
@@ -249,13 +307,7 @@ def table(path: Path, value: Any, columns: int, what: str) -> NDArray[np.float64
     Raises:
         InputError: it is anything else.
     """
-    try:
-        array: NDArray[Any] = np.asarray(value)
-        if array.dtype.kind not in "biufO":
-            raise TypeError
-        array = array.astype(np.float64)
-    except (ValueError, TypeError, OverflowError):
-        array = np.empty((0, 0, 0))
+    array = _numbers(value)
     if array.size == 0 and array.ndim <= 2:
         return np.empty((0, columns))
     if array.ndim != 2 or array.shape[1] != columns:
@@ -264,17 +316,28 @@ def table(path: Path, value: Any, columns: int, what: str) -> NDArray[np.float64
 
 
 def vector(path: Path, value: Any, count: int, what: str) -> NDArray[np.float64]:
-    """A float64 array ``(count,)``.
+    """A float64 array ``(count,)``; columns and rows of a table are taken as well.
 
     Raises:
         InputError: it is anything else.
     """
-    if isinstance(value, np.ndarray):
-        value = value.reshape(-1)
-    column = table(path, [[item] for item in value] if isinstance(value, list | tuple | np.ndarray) else value, 1, what)
-    if len(column) != count:
-        raise InputError(f"{path}: {what} holds {len(column)} values for {count} boxes.")
-    return column[:, 0]
+    array = _numbers(value)
+    if array.ndim == 0 or array.ndim > 2 or (array.ndim == 2 and min(array.shape) > 1):
+        raise InputError(f"{path}: {what} has the shape {array.shape} where ({count},) is due.")
+    if array.size != count:
+        raise InputError(f"{path}: {what} holds {array.size} values for {count} boxes.")
+    return array.reshape(-1)
+
+
+def _numbers(value: Any) -> NDArray[np.float64]:
+    """Anything as an array of numbers; of the shape (0, 0, 0), which nobody takes, where it is none."""
+    try:
+        array: NDArray[Any] = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise TypeError
+        return array.astype(np.float64)
+    except (ValueError, TypeError, OverflowError):
+        return np.empty((0, 0, 0))
 
 
 def dump(file: BinaryIO, document: Any, protocol: int = 4) -> None:

@@ -95,9 +95,9 @@ def _cell(cell: Cell, is_label: bool) -> str:
 
 def _explorer(study: Study, pictures: Sequence[Thumbnail], missed: int) -> str:
     if not missed:
-        return (
-            f"<section><h2>Missed objects</h2><p>With {study.at} proposals an image no object is missed.</p></section>"
-        )
+        objects = study.results[0].measured.objects
+        said = f"With {study.at} proposals an image no object is missed." if objects else "There is no object to find."
+        return f"<section><h2>Missed objects</h2><p>{said}</p></section>"
     shown = f" {len(pictures):,} of them are shown, evenly over the sizes." if len(pictures) < missed else ""
     blank = sum(picture.missing for picture in pictures)
     lost = f" {blank:,} photographs could not be read." if blank else ""
