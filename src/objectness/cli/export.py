@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from objectness.cli.bars import tracker
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 
@@ -95,13 +95,7 @@ def command(
     except OSError as error:
         raise InputError(f"--out {target}: its folder cannot be made ({error.strerror}); name another.") from None
     sources = _sources(checkpoint, calibrate, photos, output)
-
-    def track(items: Iterable[Any]) -> Iterable[Any]:
-        from rich.progress import track as tracked
-
-        return tracked(items, "measuring", console=output.progress, transient=True, disable=quiet)
-
-    report = export_model(checkpoint, target, settings, sources, track=track, tell=output.note)
+    report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), tell=output.note)
     _report(report, output)
 
 
