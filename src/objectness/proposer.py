@@ -153,18 +153,29 @@ class Proposer:
         """Propose for one photograph after another, in order; one that fails takes no other with it.
 
         Args:
-            sources: Taken one ahead of the outcome that is given.
+            sources: Taken one ahead of the outcome that is given. What it raises comes after the outcomes of what
+                it gave.
             keep_images: Hand the photograph's pixels on with each outcome.
         """
+        failures: list[Exception] = []
+
+        def taken() -> Iterator[Source]:
+            try:
+                yield from sources
+            except Exception as error:
+                failures.append(error)
+
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="objectness-read") as reader:
             waiting = None
-            for source in sources:
+            for source in taken():
                 following = reader.submit(self._prepare, source, keep_image=keep_images)
                 if waiting is not None:
                     yield self._finish(waiting.result())
                 waiting = following
             if waiting is not None:
                 yield self._finish(waiting.result())
+        if failures:
+            raise failures[0]
 
     def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
         start = perf_counter()
@@ -176,7 +187,9 @@ class Proposer:
                 max_pixels=self._max_pixels,
                 keep_image=keep_image,
             )
-        except InputError as error:
+        except (InputError, MemoryError) as error:
+            if isinstance(error, MemoryError):
+                error = InputError(f"{describe(source)}: does not fit into memory; make it smaller.")
             return _Prepared(source, (0, 0), None, None, error, perf_counter() - start)
         return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, perf_counter() - start)
 
