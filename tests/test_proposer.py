@@ -17,7 +17,7 @@ import objectness
 from objectness import boxes, proposer
 from objectness.errors import InputError
 from objectness.images import Fitted
-from objectness.proposer import Candidates, ModelDescription, Proposer, Ranked, load, select
+from objectness.proposer import Candidates, ModelDescription, Proposer, Ranked, load, model_file, select
 
 
 def _candidates(boxes_xyxy: list[list[float]], scores: list[float], levels: list[int] | None = None) -> Candidates:
@@ -424,3 +424,12 @@ def test_a_photograph_beyond_memory_takes_no_other_with_it(monkeypatch: pytest.M
     outcomes = list(Proposer(WholeImage()).stream(photos))
     assert [outcome.proposals is None for outcome in outcomes] == [False, True, False]
     assert "does not fit into memory" in str(outcomes[1].error)
+
+
+def test_a_run_that_stopped_before_its_first_validation_has_a_model_too(tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").write_bytes(b"x")
+    assert model_file(tmp_path) == tmp_path / "last.safetensors"
+    (tmp_path / "best.safetensors").write_bytes(b"x")
+    assert model_file(tmp_path) == tmp_path / "best.safetensors"
+    with pytest.raises(InputError, match="there is no such model file or run folder"):
+        model_file(tmp_path / "nowhere")

@@ -33,6 +33,7 @@ __all__ = [
     "Ranked",
     "Timed",
     "load",
+    "model_file",
     "select",
 ]
 
@@ -261,7 +262,7 @@ def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings)
         if not embedded.is_file():
             raise InputError("objectness was installed without a model; name one: --model PATH or load(PATH).")
         return open_graph(embedded.read_bytes(), "the default model", settings)
-    path = _model_file(Path(model))
+    path = model_file(Path(model))
     if path.suffix.lower() in GRAPH_SUFFIXES:
         return open_graph(path, str(path), settings)
     if settings.engine not in ("auto", "torch"):
@@ -279,7 +280,12 @@ def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings)
     return loaded
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """The model that a path stands for: itself, or the best, else the last, checkpoint of a run folder.
+
+    Raises:
+        InputError: It is missing, empty or of an unknown kind.
+    """
     if path.is_dir():
         checkpoints = [path / "best.safetensors", path / "last.safetensors"]
         found = next((file for file in checkpoints if file.is_file()), None)
@@ -288,12 +294,12 @@ def _model_file(path: Path) -> Path:
                 f"{path}: is a folder without best.safetensors or last.safetensors; name a run folder or a model file."
             )
         return found
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such model file or run folder; check the path.")
     if path.suffix.lower() not in (*GRAPH_SUFFIXES, ".safetensors"):
         raise InputError(
             f"{path}: a model is an .onnx or .xml file, a .safetensors checkpoint or a run folder; name one."
         )
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such model file; check the path.")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the model file is empty; export or download it again.")
     return path

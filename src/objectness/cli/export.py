@@ -76,10 +76,12 @@ def command(
 
     The file is run beside PyTorch on two image sizes and on a batch before it appears.
     """
+    from objectness.proposer import model_file
+
     output = Output(as_json, quiet)
-    checkpoint = run / "best.safetensors" if run.is_dir() else run
-    if not checkpoint.is_file():
-        raise InputError(f"No checkpoint {checkpoint}: give a run folder or a .safetensors file of `objectness train`.")
+    checkpoint = model_file(run)
+    if checkpoint.suffix.lower() != ".safetensors":
+        raise InputError(f"{checkpoint}: is exported already; give a run folder or a .safetensors file.")
     try:
         from objectness.export import ExportSettings, export_model
     except ModuleNotFoundError as error:
