@@ -352,7 +352,7 @@ def test_the_command_line(exported: Exported, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("missing.safetensors",), "No checkpoint missing.safetensors"),
+        (("missing.safetensors",), "missing.safetensors: there is no such model file"),
         (("{checkpoint}", "--out", "mine.xml"), "--out mine.xml must end in .onnx."),
         (("{checkpoint}", "--out", "mine.onnx", "--format", "openvino"), "--out mine.onnx must end in .xml."),
         (("{checkpoint}", "--out", "mine.onnx", "--precision", "int8"), "int8 needs photographs"),

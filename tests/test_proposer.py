@@ -17,7 +17,7 @@ import objectness
 from objectness import boxes, proposer
 from objectness.errors import InputError
 from objectness.images import Fitted
-from objectness.proposer import Candidates, ModelDescription, Proposer, Ranked, load, select
+from objectness.proposer import Candidates, ModelDescription, Proposer, Ranked, load, model_file, select
 
 
 def _candidates(boxes_xyxy: list[list[float]], scores: list[float], levels: list[int] | None = None) -> Candidates:
@@ -396,3 +396,40 @@ def test_a_run_folder_gives_its_best_checkpoint(tmp_path: Path, monkeypatch: pyt
 def test_the_public_page_leads_here() -> None:
     assert objectness.load is load
     assert objectness.Proposer is Proposer
+
+
+def test_what_the_source_raises_comes_after_the_outcomes_of_what_it_gave() -> None:
+    def cut_off() -> Iterator[np.ndarray]:
+        yield np.zeros((4, 4, 3), np.uint8)
+        yield np.zeros((5, 5, 3), np.uint8)
+        raise ConnectionError("the camera is gone")
+
+    stream = Proposer(WholeImage()).stream(cut_off())
+    given = [outcome.proposals.size_hw for outcome in (next(stream), next(stream)) if outcome.proposals is not None]
+    with pytest.raises(ConnectionError, match="camera"):
+        next(stream)
+    assert given == [(4, 4), (5, 5)]
+
+
+def test_a_photograph_beyond_memory_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = proposer.open_fitted
+
+    def short_of_memory(source: np.ndarray, *sides: int, **options: bool) -> Fitted:
+        if len(source) == 5:
+            raise MemoryError
+        return real(source, *sides, **options)
+
+    monkeypatch.setattr(proposer, "open_fitted", short_of_memory)
+    photos = [np.zeros((side, side, 3), np.uint8) for side in (4, 5, 6)]
+    outcomes = list(Proposer(WholeImage()).stream(photos))
+    assert [outcome.proposals is None for outcome in outcomes] == [False, True, False]
+    assert "does not fit into memory" in str(outcomes[1].error)
+
+
+def test_a_run_that_stopped_before_its_first_validation_has_a_model_too(tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").write_bytes(b"x")
+    assert model_file(tmp_path) == tmp_path / "last.safetensors"
+    (tmp_path / "best.safetensors").write_bytes(b"x")
+    assert model_file(tmp_path) == tmp_path / "best.safetensors"
+    with pytest.raises(InputError, match="there is no such model file or run folder"):
+        model_file(tmp_path / "nowhere")

@@ -1,5 +1,18 @@
-"""``python -m objectness``: the same as the ``objectness`` script."""
+"""``python -m objectness`` and the ``objectness`` script."""
 
-from objectness.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line; Ctrl-C while its libraries are still being imported ends it like any other."""
+    try:
+        from objectness.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("objectness: stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

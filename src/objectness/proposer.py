@@ -33,6 +33,7 @@ __all__ = [
     "Ranked",
     "Timed",
     "load",
+    "model_file",
     "select",
 ]
 
@@ -153,18 +154,29 @@ class Proposer:
         """Propose for one photograph after another, in order; one that fails takes no other with it.
 
         Args:
-            sources: Taken one ahead of the outcome that is given.
+            sources: Taken one ahead of the outcome that is given. What it raises comes after the outcomes of what
+                it gave.
             keep_images: Hand the photograph's pixels on with each outcome.
         """
+        failures: list[Exception] = []
+
+        def taken() -> Iterator[Source]:
+            try:
+                yield from sources
+            except Exception as error:
+                failures.append(error)
+
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="objectness-read") as reader:
             waiting = None
-            for source in sources:
+            for source in taken():
                 following = reader.submit(self._prepare, source, keep_image=keep_images)
                 if waiting is not None:
                     yield self._finish(waiting.result())
                 waiting = following
             if waiting is not None:
                 yield self._finish(waiting.result())
+        if failures:
+            raise failures[0]
 
     def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
         start = perf_counter()
@@ -176,7 +188,9 @@ class Proposer:
                 max_pixels=self._max_pixels,
                 keep_image=keep_image,
             )
-        except InputError as error:
+        except (InputError, MemoryError) as error:
+            if isinstance(error, MemoryError):
+                error = InputError(f"{describe(source)}: does not fit into memory; make it smaller.")
             return _Prepared(source, (0, 0), None, None, error, perf_counter() - start)
         return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, perf_counter() - start)
 
@@ -248,7 +262,7 @@ def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings)
         if not embedded.is_file():
             raise InputError("objectness was installed without a model; name one: --model PATH or load(PATH).")
         return open_graph(embedded.read_bytes(), "the default model", settings)
-    path = _model_file(Path(model))
+    path = model_file(Path(model))
     if path.suffix.lower() in GRAPH_SUFFIXES:
         return open_graph(path, str(path), settings)
     if settings.engine not in ("auto", "torch"):
@@ -266,7 +280,12 @@ def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings)
     return loaded
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """The model that a path stands for: itself, or the best, else the last, checkpoint of a run folder.
+
+    Raises:
+        InputError: It is missing, empty or of an unknown kind.
+    """
     if path.is_dir():
         checkpoints = [path / "best.safetensors", path / "last.safetensors"]
         found = next((file for file in checkpoints if file.is_file()), None)
@@ -275,12 +294,12 @@ def _model_file(path: Path) -> Path:
                 f"{path}: is a folder without best.safetensors or last.safetensors; name a run folder or a model file."
             )
         return found
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such model file or run folder; check the path.")
     if path.suffix.lower() not in (*GRAPH_SUFFIXES, ".safetensors"):
         raise InputError(
             f"{path}: a model is an .onnx or .xml file, a .safetensors checkpoint or a run folder; name one."
         )
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such model file; check the path.")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the model file is empty; export or download it again.")
     return path

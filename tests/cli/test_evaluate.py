@@ -264,7 +264,7 @@ class TestModel:
     @pytest.mark.parametrize(
         ("word", "message"),
         [
-            ("model.txt", "model.txt: a model is an .onnx or .xml file"),
+            ("model.txt", "model.txt: there is no such model file or run folder"),
             ("selctive-search", "no model and no baseline 'selctive-search': did you mean 'selective-search'?"),
             ("defualt", "did you mean 'default'?"),
             ("edge-boxes", "EdgeBoxes needs the model of its edge detector"),

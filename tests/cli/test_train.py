@@ -131,7 +131,10 @@ def test_without_pytorch_training_says_what_to_install() -> None:
 @needs_torch
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(["nowhere"], "No checkpoint nowhere"), (["data/data.yaml"], "not a readable safetensors file")],
+    [
+        (["nowhere"], "nowhere: there is no such model file or run folder"),
+        (["data/data.yaml"], "data.yaml: a model is an"),
+    ],
 )
 def test_export_of_what_is_no_checkpoint(words: list[str], sentence: str, yolo: Path) -> None:
     result = CliRunner().invoke(app, ["export", *words])

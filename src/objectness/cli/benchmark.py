@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from objectness.cli.bars import tracker
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from objectness.engines.settings import EngineName, Precision
+    from objectness.proposer import Proposer
     from objectness.speed.measure import Timing
     from objectness.speed.work import Work
 
@@ -44,8 +46,6 @@ def command(
     """
     import tempfile
 
-    from rich.progress import track
-
     from objectness.engines.settings import EngineSettings
     from objectness.proposer import load
     from objectness.sources import find_photos
@@ -67,18 +67,18 @@ def command(
             )
             for name in names
         ]
-
-        def watched(items: Iterable[Any]) -> Iterable[Any]:
-            return track(items, "timing", console=output.progress, transient=True, disable=quiet)
-
-        timings = time_models(proposers, chosen, rounds, watched)
+        timings = time_models(proposers, chosen, rounds, tracker(output, "timing"))
         memory = peak_memory()
-        works = [_work(name, chosen[0], cores) for name in names]
-    peak = machine_gflops()
+        in_onnx_runtime = engine in ("auto", "onnxruntime")
+        works = [
+            _work(name, proposer, chosen[0], cores) if in_onnx_runtime else None
+            for name, proposer in zip(names, proposers, strict=True)
+        ]
+    peak = machine_gflops(cores) if any(works) else None
     _print(output, names, timings, works, peak)
-    files = f"{len(chosen)} photos, {rounds} rounds" if photos else f"a 640 x 480 JPEG of noise, {rounds} rounds"
+    files = f"photos: {len(chosen)}" if photos else "a 640 x 480 JPEG of noise"
     held = f", {memory / 2**20:.0f} MiB at most" if memory else ""
-    output.note(f"Medians of {files}; {cores} threads; up to {top} proposals{held}.")
+    output.note(f"Medians of {files}; rounds: {rounds}; threads: {cores}; up to {top} proposals{held}.")
     output.result(
         {
             "photos": len(chosen) if photos else 0,
@@ -102,12 +102,11 @@ def _noise(folder: Path) -> Path:
     return path
 
 
-def _work(name: str, photo: Path, cores: int) -> Work | None:
+def _work(name: str, proposer: Proposer, photo: Path, cores: int) -> Work | None:
     """The arithmetic of an .onnx model on one photograph; None for models of other kinds."""
     from importlib import resources
 
     from objectness.images import open_fitted
-    from objectness.proposer import load
     from objectness.speed.work import watch
 
     model: Path | bytes
@@ -117,7 +116,7 @@ def _work(name: str, photo: Path, cores: int) -> Work | None:
         model = Path(name)
     else:
         return None
-    description = load(name).description
+    description = proposer.description
     fitted = open_fitted(photo, description.short_side, description.long_side)
     return watch(model, fitted.pixels[None], cores)
 
@@ -129,7 +128,7 @@ def _document(name: str, timing: Timing, work: Work | None) -> dict[str, Any]:
 
 
 def _print(
-    output: Output, names: Sequence[str], timings: Sequence[Timing], works: Sequence[Work | None], peak: float
+    output: Output, names: Sequence[str], timings: Sequence[Timing], works: Sequence[Work | None], peak: float | None
 ) -> None:
     from rich.table import Table
 
@@ -142,12 +141,12 @@ def _print(
         table.add_row(name, *cells, f"{1e3 / timing.in_a_stream:.1f}", f"{timing.proposals:g}")
     output.tables.print(table)
     for name, work in zip(names, works, strict=True):
-        if work is not None:
+        if work is not None and peak is not None:
             both = work.convolution_ms + work.other_ms
-            rate = work.flops / 1e6 / work.convolution_ms
+            rate = work.flops / 1e6 / work.convolution_ms if work.convolution_ms else 0
             output.tables.print(
                 f"{name}: {work.flops / 1e9:.2f} GFLOP, {work.convolution_ms / both:.0%} of the graph's time in "
-                f"convolutions at {rate:.0f} GFLOP/s; a matrix product reaches {peak:.0f} here.",
+                f"convolutions at {rate:.0f} GFLOP/s; NumPy's matrix product reaches {peak:.0f} here.",
                 soft_wrap=True,
                 markup=False,
             )

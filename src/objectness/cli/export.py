@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from objectness.cli.bars import tracker
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 
@@ -76,10 +76,12 @@ def command(
 
     The file is run beside PyTorch on two image sizes and on a batch before it appears.
     """
+    from objectness.proposer import model_file
+
     output = Output(as_json, quiet)
-    checkpoint = run / "best.safetensors" if run.is_dir() else run
-    if not checkpoint.is_file():
-        raise InputError(f"No checkpoint {checkpoint}: give a run folder or a .safetensors file of `objectness train`.")
+    checkpoint = model_file(run)
+    if checkpoint.suffix.lower() != ".safetensors":
+        raise InputError(f"{checkpoint}: is exported already; give a run folder or a .safetensors file.")
     try:
         from objectness.export import ExportSettings, export_model
     except ModuleNotFoundError as error:
@@ -95,13 +97,7 @@ def command(
     except OSError as error:
         raise InputError(f"--out {target}: its folder cannot be made ({error.strerror}); name another.") from None
     sources = _sources(checkpoint, calibrate, photos, output)
-
-    def track(items: Iterable[Any]) -> Iterable[Any]:
-        from rich.progress import track as tracked
-
-        return tracked(items, "measuring", console=output.progress, transient=True, disable=quiet)
-
-    report = export_model(checkpoint, target, settings, sources, track=track, tell=output.note)
+    report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), tell=output.note)
     _report(report, output)
 
 

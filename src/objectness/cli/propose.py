@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from objectness.cli.bars import bar
 from objectness.cli.output import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
@@ -69,7 +68,9 @@ def command(
             help="An .onnx or OpenVINO .xml file, a .safetensors checkpoint or a run folder.", show_default="built in"
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Proposals a photo, at most.")] = 300,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Proposals a photo, at most.", show_default="the model's, 300")
+    ] = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Leave out proposals below this score.")] = 0.0,
     nms: Annotated[
         float | None,
@@ -193,7 +194,7 @@ def _plan(photos: Sequence[Path], image_ids: dict[Path, int], out: Path | None) 
 
 
 def _run(proposer: Proposer, tasks: Sequence[_Task], draw: int, results: _Results, output: Output) -> None:
-    with _progress(len(tasks), output) as advance:
+    with bar(output, "proposing", len(tasks)) as advance:
         stream = proposer.stream((task.photo for task in tasks), keep_images=any(task.picture for task in tasks))
         try:
             for task, outcome in zip(tasks, stream, strict=True):
@@ -201,20 +202,6 @@ def _run(proposer: Proposer, tasks: Sequence[_Task], draw: int, results: _Result
                 advance()
         except KeyboardInterrupt:
             results.interrupted = True
-
-
-@contextmanager
-def _progress(count: int, output: Output) -> Iterator[Callable[[], None]]:
-    """A bar where someone looks at it and there is more than one photograph; else nothing is even imported."""
-    if count < 2 or output.quiet or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("proposing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=output.progress, transient=True) as progress:
-        bar = progress.add_task("", total=count)
-        yield lambda: progress.advance(bar)
 
 
 def _keep(task: _Task, outcome: Outcome, draw: int, results: _Results, output: Output) -> None:

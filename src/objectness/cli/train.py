@@ -27,7 +27,7 @@ def command(
         typer.Argument(help="Your photographs and boxes: a COCO, Pascal VOC or YOLO folder or file."),
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="paper-vgg16, paper-zf, fpn-resnet50 or small (two CPU cores are enough).")
+        str, typer.Option(help="small or aligned (two CPU cores are enough), paper-vgg16, paper-zf or fpn-resnet50.")
     ] = "small",
     settings_file: Annotated[
         Path | None,

@@ -74,7 +74,7 @@ class ModelDescription:
                 raise ValueError("a size below 1")
         except InputError:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise InputError(f"{where}: its description is damaged ({error!r}); export it again.") from None
         return description
 

@@ -13,6 +13,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 ENGINES = ("auto", "onnxruntime", "openvino", "torch")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_MOST_THREADS = 1024  # a runtime starts them all at once, and many more can stop a machine
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class EngineSettings:
             OpenVINO, which takes bf16 or fp16 where the processor is quick at it.
 
     Raises:
-        InputError: An unknown name, or fewer threads than one.
+        InputError: An unknown name, or threads outside 1 to 1024.
     """
 
     engine: EngineName = "auto"
@@ -42,8 +43,8 @@ class EngineSettings:
             value = getattr(self, key)
             if value not in known:
                 raise InputError(f"The {key} {value!r} is unknown: {did_you_mean(str(value), known)}")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"threads is {self.threads}, but must be at least 1.")
+        if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
+            raise InputError(f"threads is {self.threads}, but must lie between 1 and {_MOST_THREADS}.")
 
     @property
     def cores(self) -> int:
