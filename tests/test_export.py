@@ -244,6 +244,26 @@ def photos(tmp_path: Path) -> list[Path]:
     return paths
 
 
+def test_sizes_and_thresholds_may_change_without_new_weights(exported: Exported, tmp_path: Path) -> None:
+    changes = ("images.short_side=96", "rpn.select.nms_iou=0.8")
+    report = export_model(exported.checkpoint, tmp_path / "other.onnx", ExportSettings(changes=changes))
+    description = load(report.target).description
+    assert (description.short_side, description.nms_iou) == (96, 0.8)
+    assert description.details["weights_sha256"] == load(exported.target).description.details["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("head.channels=8", "Export cannot change head.channels: the weights were trained for it"),
+        ("select.nms=0.8", "Unknown setting 'select.nms'"),
+    ],
+)
+def test_what_the_weights_were_trained_for_stays(exported: Exported, tmp_path: Path, change: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        export_model(exported.checkpoint, tmp_path / "other.onnx", ExportSettings(changes=(change,)))
+
+
 def test_half_precision_halves_the_file_and_keeps_the_boxes(exported: Exported, tmp_path: Path) -> None:
     report = export_model(exported.checkpoint, tmp_path / "half.onnx", ExportSettings(precision="fp16"))
     assert report.target.stat().st_size < 0.6 * exported.target.stat().st_size

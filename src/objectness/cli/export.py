@@ -66,6 +66,14 @@ def command(
             help="Photos for int8: a folder, or a data set, on which recall is then compared before and after."
         ),
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change how photos are resized (images.short_side) or boxes selected (select.nms_iou); repeatable.",
+        ),
+    ] = None,
     licence: Annotated[
         str | None, typer.Option(help="Licence of the weights, kept in the file.", show_default="not stated")
     ] = None,
@@ -88,7 +96,7 @@ def command(
         if (error.name or "").split(".")[0] == "objectness":
             raise
         raise InputError(f'Exporting needs {error.name}: pip install "objectness[train]"') from None
-    settings = ExportSettings(format_.value, precision.value, nms, licence)
+    settings = ExportSettings(format_.value, precision.value, nms, licence, tuple(set_ or ()))
     target = out or checkpoint.with_suffix(settings.suffix)
     if target.suffix != settings.suffix:
         raise InputError(f"--out {target} must end in {settings.suffix}.")

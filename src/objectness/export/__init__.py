@@ -39,10 +39,13 @@ from objectness.export.tail import combine, needed
 from objectness.images import open_fitted
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.engine import TorchEngine, describe_network
+from objectness.rpn.settings import RPNSettings
+from objectness.settings import override
 
 __all__ = ["Agreement", "ExportReport", "ExportSettings", "Sources", "export_model"]
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
+FREE_SETTINGS = ("images.short_side", "images.long_side", "select.")
 _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
 _RANGE_PHOTOS = 100  # that show the quantiser the ranges of values
 
@@ -56,12 +59,15 @@ class ExportSettings:
         precision: "fp32"; "fp16" stores weights in half the space; "int8" quantises convolutions.
         nms: Suppression and ranking inside the graph; else it ends with candidates.
         licence: Of the weights, as a name or a sentence; None for what the checkpoint says, else "not stated".
+        changes: ``key=value`` of what a trained network can do differently without new weights: the size of
+            photographs and the thresholds of selection; see ``FREE_SETTINGS``.
     """
 
     format: Literal["onnx", "openvino"] = "onnx"
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     nms: bool = True
     licence: str | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -140,6 +146,7 @@ def export_model(
     if settings.precision == "int8" and not sources.photos:
         raise InputError("int8 needs photographs that show it the range of values: --photos FOLDER or a data set.")
     network, details = load_network(checkpoint)
+    network.settings = _changed(network.settings, settings.changes)
     description = describe_network(network, describe_export(network, details, settings))
     batch, one_image = export_graphs(network)
 
@@ -187,6 +194,17 @@ def export_model(
         draw_reliability(calibrated.before, calibrated.after, description.name).save(plot)
         files = (*files, plot)
     return ExportReport(target, files, agreements, differences, calibrated, recall, before, after)
+
+
+def _changed(settings: RPNSettings, changes: Sequence[str]) -> RPNSettings:
+    for change in changes:
+        key = change.partition("=")[0].strip().removeprefix("rpn.")
+        if not key.startswith(FREE_SETTINGS):
+            raise InputError(
+                f"Export cannot change {key}: the weights were trained for it; images.short_side, images.long_side "
+                "and select.* are free."
+            )
+    return override(settings, [change.strip().removeprefix("rpn.") for change in changes])
 
 
 def _change_precision(
