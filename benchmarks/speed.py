@@ -117,7 +117,7 @@ def small_model(photos: Sequence[Path], rounds: int, tell: Callable[[str], None]
         f"selection {parts.network:.1f}); {parts.in_a_stream:.1f} ms a photograph in a stream."
     )
     work = watch(_default_model(), _seen(propose, photos[0])[None], threads=torch.get_num_threads())
-    rate, peak = work.flops / 1e6 / work.convolution_ms, machine_gflops()
+    rate, peak = work.flops / 1e6 / work.convolution_ms, machine_gflops(torch.get_num_threads())
     tell(
         f"Its graph: {work.flops / 1e9:.2f} GFLOP, convolutions at {rate:.0f} GFLOP/s in {work.convolution_ms:.1f} ms, "
         f"all else {work.other_ms:.1f} ms; a matrix product reaches {peak:.0f} GFLOP/s here."

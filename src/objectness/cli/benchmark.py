@@ -130,9 +130,9 @@ def _document(name: str, timing: Timing, work: Work | None) -> dict[str, Any]:
 def _print(
     output: Output, names: Sequence[str], timings: Sequence[Timing], works: Sequence[Work | None], peak: float | None
 ) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("model", title="Milliseconds a photograph")
+    table = Table(Column("model", overflow="fold"), title="Milliseconds a photograph")
     for column in ("file to boxes", "reading", "network", "in a stream", "photos/s", "proposals"):
         table.add_column(column, justify="right")
     for name, timing in zip(names, timings, strict=True):

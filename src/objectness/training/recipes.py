@@ -118,6 +118,9 @@ def aligned() -> RunSettings:
     """One anchor a cell, every anchor trained, scores that say how well the box fits: recall above the standard RPN.
 
     The network of ``small`` with the head of today's one-stage detectors and the objective of TOOD (``AlignSettings``).
+    Command: ``objectness train COCO --recipe aligned``. Hardware: two CPU cores, 3 GB. Time: 5 photographs a second
+    on a core that has nothing else to do. AR@100: .331 after 6 epochs of 2,339 everyday photographs, from ImageNet
+    weights, on 120 others; ``small`` had .223 there (docs/experiments/LOG.md).
     """
     return RunSettings(
         recipe="aligned",
