@@ -4,7 +4,7 @@
 
 DATA is a data set whose photographs are proposed for; with --run, a training run of the recipe ``fpn-resnet50``, the
 same weights go into our network and into torchvision's (else random ones, which say nothing about recall). Needs the
-extras ``train``, ``openvino`` and ``baselines``. Suppression, selection and matching have kernels.py.
+extra ``bench``. Suppression, selection and matching have kernels.py.
 """
 
 from __future__ import annotations
