@@ -1,6 +1,6 @@
 """From file to boxes beside its peers: time, its parts, memory, arithmetic, and whether promises hold.
 
-    python benchmarks/speed.py DATA [--run RUN] [--photos 8] [--measured 40] [--rounds 3] [--out FILE]
+    python benchmarks/speed.py DATA [--run RUN] [--photos 4] [--measured 40] [--rounds 3] [--out FILE]
 
 DATA is a data set whose photographs are proposed for; with --run, a training run of the recipe ``fpn-resnet50``, the
 same weights go into our network and into torchvision's (else random ones, which say nothing about recall). Needs the
