@@ -96,5 +96,6 @@ print(-1 if before is None else peak_memory() - before)
 
 
 def test_memory_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda path: False)  # no /proc
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows: importing it fails
     assert peak_memory() is None
