@@ -91,13 +91,14 @@ def same_network(
     }
     tell("")
     tell(f"Recall of the same weights on {len(measured)} photographs (AR@100, AR@300, AR@1000):")
-    reference = _recall(theirs, measured)
-    tell(f"  torchvision    {_numbers(reference.values())}")
+    tell(f"  torchvision as it is          {_numbers(_recall(theirs, measured).values())}")
+    reference = _recall(TorchvisionProposer(network, same_input=True), measured)
+    tell(f"  torchvision on the same input {_numbers(reference.values())}")
     for name, propose in ours.items():
         recall = _recall(propose, measured)
         worst = max(abs(recall[k] - reference[k]) for k in recall)
         verdict = "kept" if worst <= 0.001 else "BROKEN"
-        tell(f"  {name:<14} {_numbers(recall.values())}   at most {worst:.4f} apart, 0.001 promised: {verdict}")
+        tell(f"  {name:<29} {_numbers(recall.values())}   at most {worst:.4f} apart, 0.001 promised: {verdict}")
     rows = []
     for name, propose in ours.items():
         times = paired(partial(_all, propose, photos), partial(_all, theirs, photos), rounds)

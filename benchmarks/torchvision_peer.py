@@ -11,8 +11,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.image_list import ImageList
 from torchvision.transforms.functional import to_tensor
 
+from objectness.images import open_fitted
 from objectness.proposals import Proposals
 from objectness.rpn.network import RegionProposalNetwork
 
@@ -22,12 +24,15 @@ class TorchvisionProposer:
 
     Args:
         network: Ours, of the recipe ``fpn-resnet50``: its weights are copied.
+        same_input: Resize as we do, without padding, and take our exact anchors in place of torchvision's, which are
+            rounded to whole pixels and on the coarsest level laid with an inferred stride (61 instead of 64): only
+            then is it the same network on the same input.
 
     Raises:
         ValueError: a network whose tensors torchvision's has no place for.
     """
 
-    def __init__(self, network: RegionProposalNetwork) -> None:
+    def __init__(self, network: RegionProposalNetwork, *, same_input: bool = False) -> None:
         images, select = network.settings.images, network.settings.select
         # As with downloaded weights: batch norms are frozen.
         self.model = FasterRCNN(
@@ -41,23 +46,36 @@ class TorchvisionProposer:
         ).eval()
         copy_weights(network, self.model)
         self.model.rpn.min_size = select.min_size
+        self._images = images if same_input else None
+        if same_input:
+            self.model.rpn.anchor_generator = _OurAnchors(network)
 
     @torch.inference_mode()
     def __call__(self, path: Path) -> Proposals:
         """Read, resize, propose; back in the pixels of the photograph."""
+        if self._images is not None:
+            seen = open_fitted(path, self._images.short_side, self._images.long_side)
+            scaled = torch.from_numpy(seen.pixels).permute(2, 0, 1)[None] / 255
+            colours = self._images.mean_rgb, self._images.std_rgb
+            mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in colours)
+            images = ImageList((scaled - mean) / std, [(seen.pixels.shape[0], seen.pixels.shape[1])])
+            return self._on_photograph(images, seen.size_hw, path)
         with Image.open(path) as opened:
             pixels = to_tensor(opened.convert("RGB"))
         size_hw = (pixels.shape[1], pixels.shape[2])
         images, _ = self.model.transform([pixels])
+        return self._on_photograph(images, size_hw, path)
+
+    def _on_photograph(self, images: ImageList, size_hw: tuple[int, int], path: Path) -> Proposals:
         boxes, scores = self.propose(images)
         ratios = [wanted / seen for wanted, seen in zip(size_hw, images.image_sizes[0], strict=True)]
         scaled = boxes * torch.tensor([ratios[1], ratios[0], ratios[1], ratios[0]])
         return Proposals(_array(scaled), _array(scores), size_hw, str(path))
 
     @torch.inference_mode()
-    def propose(self, images: object) -> tuple[Tensor, Tensor]:
+    def propose(self, images: ImageList) -> tuple[Tensor, Tensor]:
         """Backbone, head, decoding and selection of an ``ImageList`` of one image."""
-        features = self.model.backbone(images.tensors)  # type: ignore[attr-defined]
+        features = self.model.backbone(images.tensors)
         rpn = self.model.rpn
         maps = list(features.values())
         objectness, deltas = rpn.head(maps)
@@ -67,8 +85,17 @@ class TorchvisionProposer:
         coordinates = [level.permute(0, 2, 3, 1).reshape(1, -1, 4) for level in deltas]
         boxes = rpn.box_coder.decode(torch.cat(coordinates, 1).reshape(-1, 4), anchors).view(1, -1, 4)
         logits = torch.cat(by_anchor, 1).flatten()[:, None]
-        found, scores = rpn.filter_proposals(boxes, logits, images.image_sizes, counts)  # type: ignore[attr-defined]
+        found, scores = rpn.filter_proposals(boxes, logits, images.image_sizes, counts)
         return found[0], scores[0]
+
+
+class _OurAnchors(torch.nn.Module):
+    def __init__(self, network: RegionProposalNetwork) -> None:
+        super().__init__()
+        self._network = [network]  # in a list, so that it is no submodule
+
+    def forward(self, images: object, maps: list[Tensor]) -> list[Tensor]:
+        return [torch.cat(self._network[0].anchors([(level.shape[2], level.shape[3]) for level in maps]))]
 
 
 def copy_weights(network: RegionProposalNetwork, model: torch.nn.Module) -> None:
