@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,9 +20,12 @@ from objectness.rpn.aligned import aligned_loss
 from objectness.rpn.anchors import anchors_per_cell, inside_image, level_anchors
 from objectness.rpn.backbones import build_backbone
 from objectness.rpn.heads import RPNHead
+from objectness.rpn.losses import RPNLoss
+from objectness.rpn.refined import SecondLook, refined_loss
+from objectness.rpn.refinement import Refinement
 from objectness.rpn.sampled import sampled_loss
 from objectness.rpn.sampling import window_rank
-from objectness.rpn.selection import Selection, candidates, suppress
+from objectness.rpn.selection import Correct, Selection, candidates, suppress
 from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings
 from objectness.rpn.truth import Answer, LossReport, Target
 
@@ -34,11 +38,13 @@ class Outputs:
         logits: ``(B, N, K)`` each.
         deltas: ``(B, N, 4)`` each.
         features: ``(B, C, H, W)`` each: what the head saw.
+        detail: ``(B, H, W, c)`` each: what the second stage looks boxes up in; None where there is none.
     """
 
     logits: list[Float[Tensor, "B _ K"]]
     deltas: list[Float[Tensor, "B _ 4"]]
     features: list[Float[Tensor, "B C _ _"]]
+    detail: list[Float[Tensor, "B _ _ c"]] | None = None
 
     @property
     def maps_hw(self) -> list[tuple[int, int]]:
@@ -84,6 +90,8 @@ class RegionProposalNetwork(nn.Module):
             self.extra = nn.ModuleList()
         self.strides = tuple(strides)
         self.head = RPNHead(channels[0], anchors_per_cell(settings.anchors, len(strides)), len(strides), settings.head)
+        refine = settings.refine
+        self.refinement = Refinement(channels[0], self.strides, refine) if refine.grid else None
         self.mean: Tensor
         self.std: Tensor
         for name, numbers in (("mean", settings.images.mean_rgb), ("std", settings.images.std_rgb)):
@@ -108,7 +116,7 @@ class RegionProposalNetwork(nn.Module):
             for extra in self.extra:
                 maps.append(extra(maps[-1]))
         logits, deltas = self.head(maps)
-        return Outputs(logits, deltas, maps)
+        return Outputs(logits, deltas, maps, None if self.refinement is None else self.refinement(maps))
 
     def anchors(
         self, maps_hw: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
@@ -134,12 +142,17 @@ class RegionProposalNetwork(nn.Module):
         ]
         match self.settings.loss.objective:
             case "sampled":
-                return sampled_loss(anchors, answers, self.settings, generator)
+                report = sampled_loss(anchors, answers, self.settings, generator)
             case "aligned":
                 cells = [
                     anchors.new_full((len(level),), side) for level, side in zip(levels, self.strides, strict=True)
                 ]
-                return aligned_loss(anchors, torch.cat(cells), answers, self.settings)
+                report = aligned_loss(anchors, torch.cat(cells), answers, self.settings)
+        if self.refinement is None:
+            return report
+        looks = [self._second_look(outputs, levels, index, target) for index, target in enumerate(targets)]
+        second = refined_loss(looks, self.settings.refine, self.settings.match.ignore_iof)
+        return replace(report, loss=RPNLoss(report.loss.objectness + second.objectness, report.loss.box + second.box))
 
     def propose(
         self, outputs: Outputs, sizes_hw: Sequence[tuple[int, int]], settings: SelectSettings | None = None
@@ -168,6 +181,7 @@ class RegionProposalNetwork(nn.Module):
         settings: SelectSettings,
     ) -> Selection:
         """What enters suppression for image ``index`` of the batch."""
+        second = self._corrector(outputs, index)
         return candidates(
             [level[index] for level in outputs.logits],
             [level[index] for level in outputs.deltas],
@@ -175,7 +189,39 @@ class RegionProposalNetwork(nn.Module):
             size_hw,
             settings,
             self.settings.head.delta_clamp,
+            second,
+            self.settings.refine.boxes,
         )
+
+    def _corrector(self, outputs: Outputs, index: int) -> Correct | None:
+        """The second stage for image ``index`` of the batch."""
+        if self.refinement is None or outputs.detail is None:
+            return None
+        return partial(self.refinement.correct, [level[index] for level in outputs.detail])
+
+    def _second_look(
+        self, outputs: Outputs, levels: Sequence[Float[Tensor, "_ 4"]], index: int, target: Target
+    ) -> SecondLook:
+        """What the second stage says of the boxes that it would be asked about, with its gradients."""
+        correct, refine = self._corrector(outputs, index), self.settings.refine
+        assert correct is not None
+        asked = replace(self.settings.select, before_nms=refine.boxes)
+        with torch.no_grad():
+            first = candidates(
+                [level[index] for level in outputs.logits],
+                [level[index] for level in outputs.deltas],
+                levels,
+                target.size_hw,
+                asked,
+                self.settings.head.delta_clamp,
+            )
+        parts = []
+        for level in range(len(levels)):
+            of_level = first.levels == level
+            before = first.boxes_xyxy[of_level]
+            parts.append((before, *correct(level, before, torch.logit(first.scores[of_level], eps=1e-6))))
+        before, after, margins = (torch.cat(part) for part in zip(*parts, strict=True))
+        return SecondLook(before, after, margins, target)
 
     def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, " M"]:
         """Anchors that training looks at: inside the image, or at least centred in it (not in padding)."""

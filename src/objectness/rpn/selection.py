@@ -6,7 +6,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,10 @@ from objectness.rpn.losses import objectness_margin
 from objectness.rpn.settings import SelectSettings
 
 _UNUSABLE = -1.0  # below any probability
+_CERTAIN = 1e-6  # a first score of exactly 0 or 1 can still be corrected
+
+Correct = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Level, boxes ``(K, 4)`` and logits ``(K,)`` to better ones: a second stage."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +48,21 @@ def candidates(
     size_hw: tuple[int, int],
     settings: SelectSettings,
     delta_clamp: float = DELTA_CLAMP,
+    correct: Correct | None = None,
+    corrected: int = 0,
 ) -> Selection:
     """Decode, clip, drop tiny boxes and what is not finite, keep the best ``before_nms`` of each level.
 
-    Boxes of a level come best first; levels follow one another, finest first.
+    Boxes of a level come best first, as the first stage has it; levels follow one another, finest first. Where there
+    is a second stage, ``correct``, it is asked about the best ``corrected`` of each level.
     """
     boxes_parts, scores_parts, levels_parts = [], [], []
     each_level = zip(logits, deltas, anchors_xyxy, strict=True)
     for level, (level_logits, level_deltas, anchors) in enumerate(each_level):
         scores = torch.sigmoid(objectness_margin(level_logits))
         boxes, scores = _best_of_level(scores, level_deltas, anchors, size_hw, settings, delta_clamp)
+        if correct is not None:
+            boxes, scores = _second_look(boxes, scores, level, correct, corrected, size_hw, settings)
         boxes_parts.append(boxes)
         scores_parts.append(scores)
         levels_parts.append(torch.full_like(scores, level, dtype=torch.int64))
@@ -82,6 +91,26 @@ def _best_of_level(
     # Ranked last rather than cut out here: the same lines are exported, where every shape must be known.
     scores, order = torch.where(usable, scores, _UNUSABLE).topk(count)
     return boxes[order], scores
+
+
+def _second_look(
+    boxes_xyxy: Float[Tensor, "K 4"],
+    scores: Float[Tensor, " K"],
+    level: int,
+    correct: Correct,
+    corrected: int,
+    size_hw: tuple[int, int],
+    settings: SelectSettings,
+) -> tuple[Float[Tensor, "K 4"], Float[Tensor, " K"]]:
+    """The first ``corrected`` boxes with what the second stage says of them; what it makes unusable stays as it was."""
+    count = torch.sym_min(corrected, scores.shape[0])
+    before, first = boxes_xyxy[:count], scores[:count]
+    after, margins = correct(level, before, torch.logit(first, eps=_CERTAIN))
+    after = clip(after, size_hw)
+    sides = after[:, 2:] - after[:, :2]
+    better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & (first >= 0)
+    boxes = torch.cat([torch.where(better[:, None], after, before), boxes_xyxy[count:]])
+    return boxes, torch.cat([torch.where(better, torch.sigmoid(margins), first), scores[count:]])
 
 
 def _decode(

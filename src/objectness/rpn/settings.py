@@ -232,6 +232,43 @@ class LossSettings:
 
 
 @dataclass(frozen=True)
+class RefineSettings:
+    """The second stage, which looks again at the best boxes of the first (see ``refinement``).
+
+    Attributes:
+        grid: Points a side that it looks at in each box; 0: there is no second stage.
+        channels: Width to which the features are brought before.
+        hidden: Width of its two hidden layers.
+        boxes: How many of each level it looks at, the best first; the others stay as they are.
+        margin: The grid spans this multiple of the box.
+        finer: It reads the map this many levels finer than the one that found the box, as far as there is one.
+        positive_iou: A box that overlaps an object this much is taught to fit it.
+        score_weight: Of its log loss.
+        box_weight: Of its box loss.
+    """
+
+    grid: int = 0
+    channels: int = 32
+    hidden: int = 128
+    boxes: int = 400
+    margin: float = 1.2
+    finer: int = 1
+    positive_iou: float = 0.4
+    score_weight: float = 1.0
+    box_weight: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in ("grid", "finer"):
+            require(f"rpn.refine.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+        for name in ("channels", "hidden", "boxes"):
+            require(f"rpn.refine.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        require("rpn.refine.margin", self.margin, "above 0", 0 < self.margin < math.inf)
+        require("rpn.refine.positive_iou", self.positive_iou, "between 0 and 1", 0 <= self.positive_iou <= 1)
+        for name in ("score_weight", "box_weight"):
+            require(f"rpn.refine.{name}", getattr(self, name), "at least 0", 0 <= getattr(self, name) < math.inf)
+
+
+@dataclass(frozen=True)
 class SelectSettings:
     """From scores and boxes to proposals (paper, section 3.3; counts as in the released code).
 
@@ -291,6 +328,7 @@ class RPNSettings:
     sample: SampleSettings = field(default_factory=SampleSettings)
     align: AlignSettings = field(default_factory=AlignSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    refine: RefineSettings = field(default_factory=RefineSettings)
     select: SelectSettings = field(default_factory=SelectSettings)
     select_train: SelectSettings = field(default_factory=lambda: SelectSettings(before_nms=12000, after_nms=2000))
 
