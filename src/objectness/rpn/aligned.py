@@ -94,20 +94,39 @@ def aligned_loss(
 ) -> LossReport:
     """The loss of a batch in which every anchor takes part.
 
+    Args:
+        anchors_xyxy: The same for all images.
+        cells: Side of each anchor's cell.
+        answers: One for each image.
+        settings: Of the alignment, the box loss and what is ignored.
+    """
+    count = len(answers)
+    loss, samples, matches = aligned_losses([anchors_xyxy] * count, [cells] * count, answers, settings)
+    return LossReport(loss, anchors_xyxy, samples, matches)
+
+
+def aligned_losses(
+    anchors_xyxy: Sequence[Float[Tensor, "_ 4"]],
+    cells: Sequence[Float[Tensor, " _"]],
+    answers: Sequence[Answer],
+    settings: RPNSettings,
+) -> tuple[RPNLoss, list[Sample], list[Matches]]:
+    """The same where each image has anchors of its own, and what the anchors stood for.
+
     Both parts are divided by the sum of the qualities asked for in the whole batch, so that an image without
     objects teaches its background without drowning the others. An anchor whose box lies in an ignore region
     is asked nothing.
     """
     objectness, box, asked = [], [], []
     samples, all_matches = [], []
-    for answer in answers:
+    for anchors, sides, answer in zip(anchors_xyxy, cells, answers, strict=True):
         margin = objectness_margin(answer.logits)
-        predicted = decode(answer.deltas.detach(), anchors_xyxy, settings.head.delta_clamp)
+        predicted = decode(answer.deltas.detach(), anchors, settings.head.delta_clamp)
         alignment = align(
             torch.sigmoid(margin.detach()),
             predicted,
-            anchors_xyxy,
-            cells,
+            anchors,
+            sides,
             answer.target.boxes_xyxy,
             settings.align,
             answer.kept,
@@ -116,7 +135,7 @@ def aligned_loss(
         losses = quality_losses(margin, alignment.quality, settings.align.focus)
         losses = losses * (matches.labels != IGNORED)
         positives = torch.nonzero(matches.labels == POSITIVE).flatten()
-        stood_for = anchors_xyxy[positives]
+        stood_for = anchors[positives]
         wanted = answer.target.boxes_xyxy[matches.box_index[positives]] if len(positives) else stood_for
         fits = box_losses(answer.deltas[positives], stood_for, wanted, settings.loss, settings.head.delta_clamp)
         objectness.append(losses.sum())
@@ -126,7 +145,7 @@ def aligned_loss(
         all_matches.append(matches)
     total = torch.stack(asked).sum().clamp(min=1)
     loss = RPNLoss(torch.stack(objectness).sum() / total, settings.loss.box_weight * torch.stack(box).sum() / total)
-    return LossReport(loss, anchors_xyxy, samples, all_matches)
+    return loss, samples, all_matches
 
 
 def quality_losses(margin: Float[Tensor, " M"], quality: Float[Tensor, " M"], focus: float) -> Float[Tensor, " M"]:

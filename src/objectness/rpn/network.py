@@ -16,16 +16,15 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
 from objectness.errors import InputError
-from objectness.rpn.aligned import aligned_loss
+from objectness.rpn.aligned import aligned_loss, aligned_losses
 from objectness.rpn.anchors import anchors_per_cell, inside_image, level_anchors
 from objectness.rpn.backbones import build_backbone
 from objectness.rpn.heads import RPNHead
 from objectness.rpn.losses import RPNLoss
-from objectness.rpn.refined import SecondLook, refined_loss
 from objectness.rpn.refinement import Refinement
 from objectness.rpn.sampled import sampled_loss
 from objectness.rpn.sampling import window_rank
-from objectness.rpn.selection import Correct, Selection, candidates, suppress
+from objectness.rpn.selection import CERTAIN, Correct, Selection, candidates, suppress
 from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings
 from objectness.rpn.truth import Answer, LossReport, Target
 
@@ -144,14 +143,12 @@ class RegionProposalNetwork(nn.Module):
             case "sampled":
                 report = sampled_loss(anchors, answers, self.settings, generator)
             case "aligned":
-                cells = [
-                    anchors.new_full((len(level),), side) for level, side in zip(levels, self.strides, strict=True)
-                ]
-                report = aligned_loss(anchors, torch.cat(cells), answers, self.settings)
+                report = aligned_loss(
+                    [anchors] * len(answers), [self._cells(levels)] * len(answers), answers, self.settings
+                )
         if self.refinement is None:
             return report
-        looks = [self._second_look(outputs, levels, index, target) for index, target in enumerate(targets)]
-        second = refined_loss(looks, self.settings.refine, self.settings.match.ignore_iof)
+        second = self._second_loss(outputs, levels, targets)
         return replace(report, loss=RPNLoss(report.loss.objectness + second.objectness, report.loss.box + second.box))
 
     def propose(
@@ -199,29 +196,42 @@ class RegionProposalNetwork(nn.Module):
             return None
         return partial(self.refinement.correct, [level[index] for level in outputs.detail])
 
-    def _second_look(
-        self, outputs: Outputs, levels: Sequence[Float[Tensor, "_ 4"]], index: int, target: Target
-    ) -> SecondLook:
-        """What the second stage says of the boxes that it would be asked about, with its gradients."""
-        correct, refine = self._corrector(outputs, index), self.settings.refine
-        assert correct is not None
-        asked = replace(self.settings.select, before_nms=refine.boxes)
-        with torch.no_grad():
-            first = candidates(
-                [level[index] for level in outputs.logits],
-                [level[index] for level in outputs.deltas],
-                levels,
-                target.size_hw,
-                asked,
-                self.settings.head.delta_clamp,
-            )
-        parts = []
-        for level in range(len(levels)):
-            of_level = first.levels == level
-            before = first.boxes_xyxy[of_level]
-            parts.append((before, *correct(level, before, torch.logit(first.scores[of_level], eps=1e-6))))
-        before, after, margins = (torch.cat(part) for part in zip(*parts, strict=True))
-        return SecondLook(before, after, margins, target)
+    def _second_loss(
+        self, outputs: Outputs, levels: Sequence[Float[Tensor, "_ 4"]], targets: Sequence[Target]
+    ) -> RPNLoss:
+        """The loss of the second stage on the boxes that it is asked about, which are its anchors."""
+        refine = self.settings.refine
+        anchors, cells, answers = [], [], []
+        for index, target in enumerate(targets):
+            correct = self._corrector(outputs, index)
+            assert correct is not None
+            with torch.no_grad():
+                first = candidates(
+                    [level[index] for level in outputs.logits],
+                    [level[index] for level in outputs.deltas],
+                    levels,
+                    target.size_hw,
+                    replace(self.settings.select, before_nms=refine.boxes),
+                    self.settings.head.delta_clamp,
+                )
+            margins = torch.logit(first.scores, eps=CERTAIN)
+            parts = []
+            for level in range(len(levels)):
+                of_level = first.levels == level
+                parts.append(correct(level, first.boxes_xyxy[of_level], margins[of_level]))
+            deltas, margins = (torch.cat(part) for part in zip(*parts, strict=True))
+            anchors.append(first.boxes_xyxy)
+            cells.append(torch.tensor(self.strides, device=margins.device)[first.levels].to(margins.dtype))
+            kept, unused = torch.ones_like(margins, dtype=torch.bool), torch.zeros_like(margins)
+            answers.append(Answer(margins[:, None], deltas, kept, unused, len(margins), target))
+        loss, _, _ = aligned_losses(anchors, cells, answers, self.settings)
+        return RPNLoss(refine.weight * loss.objectness, refine.weight * loss.box)
+
+    def _cells(self, levels: Sequence[Float[Tensor, "_ 4"]]) -> Float[Tensor, " M"]:
+        """Side of each anchor's cell."""
+        return torch.cat(
+            [level.new_full((len(level),), side) for level, side in zip(levels, self.strides, strict=True)]
+        )
 
     def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, " M"]:
         """Anchors that training looks at: inside the image, or at least centred in it (not in padding)."""

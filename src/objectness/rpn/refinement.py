@@ -14,10 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from objectness.rpn.deltas import decode
 from objectness.rpn.settings import RefineSettings
 
-# As Fast R-CNN's: a second look moves a box by a tenth of its side where a first one moves it by a whole.
+# As in Fast R-CNN: a second look moves a box by a tenth of its side where a first one moves it by a whole.
 _DELTA_SCALE = (0.1, 0.1, 0.2, 0.2)
 _INITIAL_STD = 0.001
 
@@ -68,14 +67,14 @@ class Refinement(nn.Module):
             margins: Their scores as logits.
 
         Returns:
-            Better boxes, not clipped, and better logits.
+            Deltas from these boxes to better ones, and better logits.
         """
         source = max(0, level - self.settings.finer)
         seen = grid_features(
             maps[source].float(), boxes_xyxy, self.strides[source], self.settings.grid, self.settings.margin
         )
         answers = self.answer(self.hidden(seen.flatten(1))).float()
-        return decode(answers[:, 1:] * self.delta_scale, boxes_xyxy), margins + answers[:, 0]
+        return answers[:, 1:] * self.delta_scale, margins + answers[:, 0]
 
 
 def grid_features(

@@ -20,10 +20,10 @@ from objectness.rpn.losses import objectness_margin
 from objectness.rpn.settings import SelectSettings
 
 _UNUSABLE = -1.0  # below any probability
-_CERTAIN = 1e-6  # a first score of exactly 0 or 1 can still be corrected
+CERTAIN = 1e-6  # a first score of exactly 0 or 1 can still be corrected
 
 Correct = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Level, boxes ``(K, 4)`` and logits ``(K,)`` to better ones: a second stage."""
+"""Level, boxes ``(K, 4)`` and logits ``(K,)`` to deltas from these boxes and better logits: a second stage."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,8 @@ def _second_look(
     """The first ``corrected`` boxes with what the second stage says of them; what it makes unusable stays as it was."""
     count = torch.sym_min(corrected, scores.shape[0])
     before, first = boxes_xyxy[:count], scores[:count]
-    after, margins = correct(level, before, torch.logit(first, eps=_CERTAIN))
-    after = clip(after, size_hw)
+    deltas, margins = correct(level, before, torch.logit(first, eps=CERTAIN))
+    after = clip(decode(deltas, before), size_hw)
     sides = after[:, 2:] - after[:, :2]
     better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & (first >= 0)
     boxes = torch.cat([torch.where(better[:, None], after, before), boxes_xyxy[count:]])

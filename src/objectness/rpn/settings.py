@@ -235,6 +235,8 @@ class LossSettings:
 class RefineSettings:
     """The second stage, which looks again at the best boxes of the first (see ``refinement``).
 
+    It is taught by the "aligned" objective with the boxes of the first stage in place of anchors.
+
     Attributes:
         grid: Points a side that it looks at in each box; 0: there is no second stage.
         channels: Width to which the features are brought before.
@@ -242,9 +244,7 @@ class RefineSettings:
         boxes: How many of each level it looks at, the best first; the others stay as they are.
         margin: The grid spans this multiple of the box.
         finer: It reads the map this many levels finer than the one that found the box, as far as there is one.
-        positive_iou: A box that overlaps an object this much is taught to fit it.
-        score_weight: Of its log loss.
-        box_weight: Of its box loss.
+        weight: Of its loss beside that of the first stage.
     """
 
     grid: int = 0
@@ -253,9 +253,7 @@ class RefineSettings:
     boxes: int = 400
     margin: float = 1.2
     finer: int = 1
-    positive_iou: float = 0.4
-    score_weight: float = 1.0
-    box_weight: float = 2.0
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("grid", "finer"):
@@ -263,9 +261,7 @@ class RefineSettings:
         for name in ("channels", "hidden", "boxes"):
             require(f"rpn.refine.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
         require("rpn.refine.margin", self.margin, "above 0", 0 < self.margin < math.inf)
-        require("rpn.refine.positive_iou", self.positive_iou, "between 0 and 1", 0 <= self.positive_iou <= 1)
-        for name in ("score_weight", "box_weight"):
-            require(f"rpn.refine.{name}", getattr(self, name), "at least 0", 0 <= getattr(self, name) < math.inf)
+        require("rpn.refine.weight", self.weight, "at least 0", 0 <= self.weight < math.inf)
 
 
 @dataclass(frozen=True)
