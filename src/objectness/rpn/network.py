@@ -143,9 +143,7 @@ class RegionProposalNetwork(nn.Module):
             case "sampled":
                 report = sampled_loss(anchors, answers, self.settings, generator)
             case "aligned":
-                report = aligned_loss(
-                    [anchors] * len(answers), [self._cells(levels)] * len(answers), answers, self.settings
-                )
+                report = aligned_loss(anchors, self._cells(levels), answers, self.settings)
         if self.refinement is None:
             return report
         second = self._second_loss(outputs, levels, targets)
