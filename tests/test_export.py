@@ -23,7 +23,7 @@ from objectness.export.agreement import agreement
 from objectness.export.describing import portable, weights_hash
 from objectness.export.graph import export_graphs
 from objectness.proposer import load, select
-from objectness.rpn.checkpoint import save_network
+from objectness.rpn.checkpoint import read_description, save_network
 from objectness.rpn.engine import TorchEngine, load_engine
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import BackboneSettings, RPNSettings
@@ -39,6 +39,16 @@ RECIPES = {
     "pyramid-one-logit": (
         "small",
         ("rpn.backbone.strides=16,32", "rpn.anchors.sizes=32,64,128", "rpn.head.channels=96"),
+    ),
+    "two-stages": (
+        "aligned",
+        (
+            "rpn.backbone.strides=16,32",
+            "rpn.anchors.sizes=32,64,128",
+            "rpn.select.before_nms=60",
+            "rpn.refine.grid=3",
+            "rpn.refine.boxes=40",
+        ),
     ),
     "single-level-softmax": ("paper-zf", ("rpn.backbone.strides=16", "rpn.select.before_nms=500")),
 }
@@ -63,7 +73,10 @@ def save_checkpoint(kind: str, path: Path, *more: str) -> Path:
     name, own = RECIPES[kind]
     torch.manual_seed(0)
     network = RegionProposalNetwork(override(recipe(name), [*TINY, *own, *more]).rpn)
-    for layer in (network.head.objectness, network.head.deltas):
+    layers = [network.head.objectness, network.head.deltas]
+    if network.refinement is not None:
+        layers.append(network.refinement.answer)
+    for layer in layers:
         torch.nn.init.normal_(layer.weight, std=0.3)
     save_network(path, network, {"name": "tiny", "recipe": name, "validation": {"AR@100": 0.1}})
     return path
@@ -176,7 +189,8 @@ def test_the_file_says_what_it_is(exported: Exported) -> None:
     assert details["version"] == objectness.__version__
     assert details["licence"] == "not stated"
     assert details["strides"][0] in (8, 16)
-    assert details["anchors"]["ratios_height_over_width"] == [0.5, 1, 2]
+    settings = read_description(exported.checkpoint)["settings"]
+    assert details["anchors"]["ratios_height_over_width"] == settings["anchors"]["ratios_height_over_width"]
     assert details["thresholds"]["nms_iou"] == 0.7
     assert details["suppression_inside"] is True
     weights = load_file(exported.checkpoint)

@@ -18,6 +18,7 @@ from objectness.rpn.settings import (
     HeadSettings,
     LossSettings,
     MatchSettings,
+    RefineSettings,
     RPNSettings,
     SampleSettings,
     SelectSettings,
@@ -367,3 +368,53 @@ def test_norms_of_a_frozen_stage_keep_their_statistics(
 def test_evaluation_mode_is_for_all(make_network: Make) -> None:
     network = make_network().train().eval()
     assert not any(module.training for module in network.modules())
+
+
+@pytest.fixture
+def two_stages(tiny_settings: RPNSettings) -> RPNSettings:
+    return replace(
+        tiny_settings,
+        head=HeadSettings(channels=16, own_convolutions=1, norm="batch", two_class=False, initial_score=0.1),
+        anchors=AnchorSettings(sizes=(32.0,), ratios_height_over_width=(1.0,)),
+        match=MatchSettings(drop_cross_boundary=False),
+        loss=LossSettings(objective="aligned", box="giou", box_weight=2.0),
+        refine=RefineSettings(grid=3, channels=8, hidden=16, boxes=10),
+    )
+
+
+def test_both_stages_learn_from_a_batch(make_network: Make, two_stages: RPNSettings) -> None:
+    network = make_network(two_stages).train()
+    outputs = network(torch.cat([photo(), photo(seed=1)]))
+    assert outputs.detail is not None
+    assert [tuple(level.shape) for level in outputs.detail] == [(2, 6, 6, 8)]
+    targets = [target([[10, 10, 50, 60], [40, 30, 90, 80]]), target([], ignore=[[0, 0, 30, 30]])]
+    report = network.loss(outputs, targets, chance())
+    alone = replace(outputs, detail=None)
+    network.refinement = None
+    first = network.loss(alone, targets, chance())
+    assert float(report.loss.objectness.detach()) > float(first.loss.objectness.detach())
+    assert float(report.loss.box.detach()) > float(first.loss.box.detach())
+    report.loss.total.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.head.parameters())
+
+
+def test_the_second_stage_learns_where_the_first_is_perfect(make_network: Make, two_stages: RPNSettings) -> None:
+    """A gradient reaches its weights from an image with objects, and through the features the backbone's."""
+    network = make_network(two_stages).train()
+    outputs = network(photo())
+    network.loss(outputs, [target([[10, 10, 50, 60]])], chance()).loss.total.backward()
+    assert network.refinement is not None
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.refinement.answer.parameters())
+
+
+def test_proposals_of_two_stages_are_corrected(make_network: Make, two_stages: RPNSettings) -> None:
+    network = make_network(two_stages)
+    assert network.refinement is not None
+    with torch.no_grad():
+        before = network.propose(network(photo()), [(96, 96)])[0]
+        network.refinement.answer.bias[0] = 3.0  # the same for every box that is looked at
+        after = network.propose(network(photo()), [(96, 96)])[0]
+    looked_at = (torch.logit(after.scores) > torch.logit(before.scores[0]) + 2).sum()
+    assert 0 < looked_at <= two_stages.refine.boxes
+    nobody = network(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
+    assert len(network.propose(nobody, [(16, 16)])[0].scores) <= 1

@@ -101,8 +101,8 @@ def test_only_the_best_are_corrected_and_clipped() -> None:
     boxes, scores = select(correct, 2)
     assert asked[0][:2] == (0, [[20, 0, 30, 10], [40, 0, 50, 10]])
     assert asked[0][2] == pytest.approx([2, 1], abs=1e-5)
-    assert boxes == [[20, 0, 30, 15], [40, 0, 50, 15], [0, 0, 10, 10]]
-    expected = torch.sigmoid(torch.tensor([-1.0, -2.0, 0.0]))
+    assert boxes == [[0, 0, 10, 10], [20, 0, 30, 15], [40, 0, 50, 15]]  # the one that nobody looked at is best now
+    expected = torch.sigmoid(torch.tensor([0.0, -1.0, -2.0]))
     assert scores == pytest.approx(expected.tolist(), abs=1e-5)
 
 
@@ -110,6 +110,11 @@ def test_only_the_best_are_corrected_and_clipped() -> None:
 def test_a_correction_that_cannot_be_used_leaves_the_box_as_it_was(broken: list[float]) -> None:
     boxes, scores = select(lambda level, boxes, margins: (torch.tensor([broken]), margins + 1), 1)
     assert boxes[0] == [20, 0, 30, 10]
+    assert scores[0] == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item())
+
+
+def test_a_score_that_is_no_number_is_not_taken() -> None:
+    _, scores = select(lambda level, boxes, margins: (torch.zeros(1, 4), margins + math.nan), 1)
     assert scores[0] == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item())
 
 

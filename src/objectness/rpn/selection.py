@@ -53,8 +53,8 @@ def candidates(
 ) -> Selection:
     """Decode, clip, drop tiny boxes and what is not finite, keep the best ``before_nms`` of each level.
 
-    Boxes of a level come best first, as the first stage has it; levels follow one another, finest first. Where there
-    is a second stage, ``correct``, it is asked about the best ``corrected`` of each level.
+    Boxes of a level come best first; levels follow one another, finest first. Where there is a second stage,
+    ``correct``, it is asked about the best ``corrected`` of each level.
     """
     boxes_parts, scores_parts, levels_parts = [], [], []
     each_level = zip(logits, deltas, anchors_xyxy, strict=True)
@@ -102,15 +102,16 @@ def _second_look(
     size_hw: tuple[int, int],
     settings: SelectSettings,
 ) -> tuple[Float[Tensor, "K 4"], Float[Tensor, " K"]]:
-    """The first ``corrected`` boxes with what the second stage says of them; what it makes unusable stays as it was."""
+    """The boxes with what a second stage says of the first few, best first; what it makes unusable stays as it was."""
     count = torch.sym_min(corrected, scores.shape[0])
     before, first = boxes_xyxy[:count], scores[:count]
     deltas, margins = correct(level, before, torch.logit(first, eps=CERTAIN))
     after = clip(decode(deltas, before), size_hw)
     sides = after[:, 2:] - after[:, :2]
-    better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & (first >= 0)
+    better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & torch.isfinite(margins) & (first >= 0)
     boxes = torch.cat([torch.where(better[:, None], after, before), boxes_xyxy[count:]])
-    return boxes, torch.cat([torch.where(better, torch.sigmoid(margins), first), scores[count:]])
+    scores, order = torch.cat([torch.where(better, torch.sigmoid(margins), first), scores[count:]]).topk(len(scores))
+    return boxes[order], scores
 
 
 def _decode(
