@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="recall needs no quiet machine")
     parser.add_argument("--run", type=Path, help="a run folder of fpn-resnet50")
     parser.add_argument("--model", type=Path, help="what `objectness export` made of it, to spare the time")
+    parser.add_argument("--int8", type=Path, help="the same in int8")
     parser.add_argument("--photos", type=int, default=4, help="that are timed")
     parser.add_argument("--measured", type=int, default=40, help="that recall is measured on")
     parser.add_argument("--as-it-is", action="store_true", help="recall of torchvision's own resizing and anchors too")
@@ -68,7 +69,7 @@ def main() -> None:
     if {"recall", "times"} & set(words.only):
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = _checkpoint(words.run, Path(folder))
-            engines = _engines(words.model or _exported(checkpoint, Path(folder)))
+            engines = _engines(words.model or _exported(checkpoint, Path(folder)), words.int8)
             network, _ = load_network(checkpoint)
             if "recall" in words.only:
                 recall(network, engines, _evenly(records, words.measured), tell, as_it_is=words.as_it_is)
@@ -124,12 +125,16 @@ def _exported(checkpoint: Path, folder: Path) -> Path:
     return folder / "resnet50.onnx"
 
 
-def _engines(model: Path) -> dict[str, Propose]:
-    return {
+def _engines(model: Path, int8: Path | None) -> dict[str, Propose]:
+    engines: dict[str, Propose] = {
         "ONNX Runtime": load(model, top=TOP),
         "OpenVINO fp32": load(model, top=TOP, engine="openvino"),
         "OpenVINO bf16": load(model, top=TOP, engine="openvino", precision="bf16"),
     }
+    if int8:
+        engines["ONNX Runtime int8"] = load(int8, top=TOP)
+        engines["OpenVINO int8"] = load(int8, top=TOP, engine="openvino")
+    return engines
 
 
 def small_model(photos: Sequence[Path], rounds: int, tell: Callable[[str], None]) -> list[Row]:
