@@ -1,6 +1,6 @@
 """From file to boxes beside its peers: time, its parts, memory, arithmetic, and whether promises hold.
 
-    python benchmarks/speed.py DATA [--run RUN] [--photos 4] [--measured 40] [--rounds 3] [--out FILE]
+    python benchmarks/speed.py DATA [--run RUN] [--only recall times box] [--photos 4] [--measured 40] [--rounds 3]
 
 DATA is a data set whose photographs are proposed for; with --run, a training run of the recipe ``fpn-resnet50``, the
 same weights go into our network and into torchvision's (else random ones, which say nothing about recall). Needs the
@@ -37,15 +37,20 @@ from objectness.training.recipes import recipe
 
 Propose = Callable[[Path], Proposals]
 TOP = 1000
+PARTS = ("recall", "times", "box")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--split", default="val")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="recall needs no quiet machine")
     parser.add_argument("--run", type=Path, help="a run folder of fpn-resnet50")
+    parser.add_argument("--model", type=Path, help="what `objectness export` made of it, to spare the time")
+    parser.add_argument("--int8", type=Path, help="the same in int8")
     parser.add_argument("--photos", type=int, default=4, help="that are timed")
     parser.add_argument("--measured", type=int, default=40, help="that recall is measured on")
+    parser.add_argument("--as-it-is", action="store_true", help="recall of torchvision's own resizing and anchors too")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="write what is printed there too")
     words = parser.parse_args()
@@ -60,52 +65,76 @@ def main() -> None:
     distributions = ("numpy", "onnxruntime", "openvino", "torch", "torchvision", "opencv-contrib-python-headless")
     tell(f"{machine(*distributions)}; PyTorch with {torch.get_num_threads()} threads")
     tell(f"Medians over {len(timed)} photographs of {words.data.name} and {words.rounds} rounds, in turns (A B A B).")
-    with tempfile.TemporaryDirectory() as folder:
-        rows = same_network(words.run, Path(folder), timed, _evenly(records, words.measured), words.rounds, tell)
-    rows += small_model(timed, words.rounds, tell)
-    for line in ["", *table(rows, "peer"), "", *promises(rows)]:
+    rows: list[Row] = []
+    if {"recall", "times"} & set(words.only):
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint = _checkpoint(words.run, Path(folder))
+            engines = _engines(words.model or _exported(checkpoint, Path(folder)), words.int8)
+            network, _ = load_network(checkpoint)
+            if "recall" in words.only:
+                recall(network, engines, _evenly(records, words.measured), tell, as_it_is=words.as_it_is)
+            if "times" in words.only:
+                rows += same_network(network, engines, timed, words.rounds)
+    if "box" in words.only:
+        rows += small_model(timed, words.rounds, tell)
+    for line in ["", *table(rows, "peer"), "", *promises(rows)] if rows else []:
         tell(line)
     if words.out:
         words.out.parent.mkdir(parents=True, exist_ok=True)
         words.out.write_text("\n".join(lines) + "\n")
 
 
-def same_network(
-    run: Path | None,
-    folder: Path,
-    photos: Sequence[Path],
-    measured: Sequence[Record],
-    rounds: int,
+def recall(
+    network: RegionProposalNetwork,
+    engines: Mapping[str, Propose],
+    records: Sequence[Record],
     tell: Callable[[str], None],
+    *,
+    as_it_is: bool,
+) -> None:
+    """Average recall of the same weights on the same input, ours beside torchvision's."""
+    objects = sum(int((~record.ignore).sum()) for record in records)
+    tell("")
+    tell(f"Recall of the same weights on {len(records)} photographs with {objects} objects (AR@100, AR@300, AR@1000):")
+    if as_it_is:
+        tell(f"  torchvision as it is          {_numbers(_recall(TorchvisionProposer(network), records).values())}")
+    reference = _recall(TorchvisionProposer(network, same_input=True), records)
+    tell(f"  torchvision on the same input {_numbers(reference.values())}")
+    for name, propose in engines.items():
+        found = _recall(propose, records)
+        worst = max(abs(found[k] - reference[k]) for k in found)
+        verdict = "kept" if worst <= 0.001 else "BROKEN"
+        tell(f"  {name:<29} {_numbers(found.values())}   at most {worst:.4f} apart, 0.001 promised: {verdict}")
+
+
+def same_network(
+    network: RegionProposalNetwork, engines: Mapping[str, Propose], photos: Sequence[Path], rounds: int
 ) -> list[Row]:
     """ResNet-50-FPN at 800 px, file to boxes: our engines against torchvision eager with the same weights."""
-    checkpoint = _checkpoint(run, folder)
-    target = folder / "resnet50.onnx"
-    export_model(checkpoint, target, ExportSettings())
-    network, _ = load_network(checkpoint)
-    theirs = TorchvisionProposer(network)
-    ours: dict[str, Propose] = {
-        "ONNX Runtime": load(target, top=TOP),
-        "OpenVINO fp32": load(target, top=TOP, engine="openvino"),
-        "OpenVINO bf16": load(target, top=TOP, engine="openvino", precision="bf16"),
-    }
-    tell("")
-    tell(f"Recall of the same weights on {len(measured)} photographs (AR@100, AR@300, AR@1000):")
-    tell(f"  torchvision as it is          {_numbers(_recall(theirs, measured).values())}")
-    reference = _recall(TorchvisionProposer(network, same_input=True), measured)
-    tell(f"  torchvision on the same input {_numbers(reference.values())}")
-    for name, propose in ours.items():
-        recall = _recall(propose, measured)
-        worst = max(abs(recall[k] - reference[k]) for k in recall)
-        verdict = "kept" if worst <= 0.001 else "BROKEN"
-        tell(f"  {name:<29} {_numbers(recall.values())}   at most {worst:.4f} apart, 0.001 promised: {verdict}")
-    rows = []
-    for name, propose in ours.items():
+    theirs, rows = TorchvisionProposer(network), []
+    for name, propose in engines.items():
         times = paired(partial(_all, propose, photos), partial(_all, theirs, photos), rounds)
         memory = peak_memory(partial(propose, photos[0])), peak_memory(partial(theirs, photos[0]))
         what = f"ResNet-50-FPN, 800 px, {len(photos)} photos, {name}; torchvision eager"
         rows.append(Row(what, times, *memory, 3.0 if name == "OpenVINO bf16" else None))
     return rows
+
+
+def _exported(checkpoint: Path, folder: Path) -> Path:
+    export_model(checkpoint, folder / "resnet50.onnx", ExportSettings())
+    return folder / "resnet50.onnx"
+
+
+def _engines(model: Path, int8: Path | None) -> dict[str, Propose]:
+    engines: dict[str, Propose] = {
+        "ONNX Runtime": load(model, top=TOP),
+        "OpenVINO fp32": load(model, top=TOP, engine="openvino"),
+        "OpenVINO bf16": load(model, top=TOP, engine="openvino", precision="bf16"),
+    }
+    if int8:
+        engines["ONNX Runtime int8"] = load(int8, top=TOP)
+        engines["OpenVINO int8"] = load(int8, top=TOP, engine="openvino")
+    return engines
 
 
 def small_model(photos: Sequence[Path], rounds: int, tell: Callable[[str], None]) -> list[Row]:

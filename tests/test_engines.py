@@ -203,6 +203,26 @@ def test_an_engine_that_cannot_run_the_file(tmp_path: Path, name: str, engine: A
         proposer.load(tmp_path / name, engine=engine)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_precision_that_would_be_ignored_is_refused(tmp_path: Path, precision: Any) -> None:
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(InputError, match=rf"ONNX Runtime computes in .*asked for {precision}; only .* openvino can"):
+        proposer.load(precision=precision)
+    (tmp_path / "m.safetensors").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"m\.safetensors: PyTorch computes in what the file holds"):
+        proposer.load(tmp_path / "m.safetensors", precision=precision)
+    assert proposer.load(precision="auto", top=3).description.name
+
+
+def test_openvino_in_bf16_ranks_with_whole_logits() -> None:
+    """In eight bits the logits of the model in the box left 112 of 300 scores of this photograph different."""
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    photo = Path(__file__).parents[1] / "examples/photos/astronaut.jpg"
+    found = proposer.load(engine="openvino", precision="bf16", top=300, threads=1)(photo)
+    assert len(np.unique(found.scores)) > 290
+    assert found.scores == pytest.approx(proposer.load(top=300, threads=1)(photo).scores, abs=0.05)
+
+
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.2, 0.5, 0.7, 0.9, 1.0])
 def test_a_threshold_in_float32_parts_the_same_overlaps(threshold: float) -> None:
     limit = float32_at_most(threshold)

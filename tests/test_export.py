@@ -16,10 +16,18 @@ from typer.testing import CliRunner
 
 from objectness import export
 from objectness.cli import app
-from objectness.engines import Candidates, EngineSettings, GraphEngine, GraphRanker, open_graph
+from objectness.engines import (
+    Candidates,
+    EngineSettings,
+    GraphEngine,
+    GraphRanker,
+    ModelDescription,
+    Ranked,
+    open_graph,
+)
 from objectness.errors import InputError
 from objectness.export import ExportReport, ExportSettings, Sources, export_model
-from objectness.export.agreement import agreement
+from objectness.export.agreement import agreement, share_lost
 from objectness.export.describing import portable, weights_hash
 from objectness.export.graph import export_graphs
 from objectness.proposer import load, select
@@ -295,10 +303,35 @@ def test_int8_is_made_with_the_user_s_photographs(exported: Exported, tmp_path: 
     with pytest.raises(InputError, match=r"int8 needs photographs .*--photos"):
         export_model(exported.checkpoint, tmp_path / "small.onnx", settings)
     report = export_model(exported.checkpoint, tmp_path / "small.onnx", settings, Sources(photos=photos))
+    assert report.lost is not None
+    assert 0 <= report.lost <= settings.most_lost
     kinds = [node.op_type for node in onnx.load(report.target).graph.node]
     assert kinds.count("QuantizeLinear") >= kinds.count("Conv") - 1
     # Weights of random networks suffer in 8 bits; that boxes stay near is a matter of average recall on real ones.
     assert len(load(report.target)(PHOTO)) > 20
+
+
+class Fixed:
+    """A ranker that gives the same boxes of every image."""
+
+    description = ModelDescription("fixed", short_side=20, long_side=30)
+
+    def __init__(self, *boxes_xyxy: list[float]) -> None:
+        self.boxes_xyxy = np.array(boxes_xyxy, np.float32).reshape(-1, 4)
+
+    def ranked(self, pixels: np.ndarray, *, nms: float, top: int) -> Ranked:
+        return Ranked(self.boxes_xyxy[:top], np.linspace(1, 0.5, len(self.boxes_xyxy), dtype=np.float32)[:top])
+
+
+def test_a_quantisation_that_loses_too_much_is_refused() -> None:
+    whole = Fixed([0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10])
+    small = Fixed([0, 0, 10, 5], [20, 0, 30, 4], [41, 0, 51, 10], [90, 0, 99, 9])  # IoU .5, .4, 9/11 and 0
+    images = [np.zeros((20, 30, 3), np.uint8)] * 3
+    assert share_lost(whole, small, images, 0.5, "x.onnx") == 0.5
+    with pytest.raises(InputError, match=r"x\.onnx was not written: .* 50% are lost in int8 \(at most 40%"):
+        share_lost(whole, small, images, 0.4, "x.onnx")
+    assert share_lost(Fixed(), small, images, 0.0, "x.onnx") == 0
+    assert share_lost(whole, Fixed(), images, 1.0, "x.onnx") == 1
 
 
 def test_openvino_gives_the_same_proposals(exported: Exported, tmp_path: Path) -> None:
@@ -326,7 +359,9 @@ def test_openvino_runs_the_onnx_file_with_its_own_thresholds(exported: Exported,
     with pytest.raises(
         InputError, match=r"only with nms 0\.7 and up to 300 proposals; export it with --format openvino"
     ):
-        load(exported.target, nms=0.5, engine="openvino")(PHOTO)
+        load(exported.target, nms=0.5, engine="openvino")
+    with pytest.raises(InputError, match=r"only with nms 0\.7 and up to 300 proposals"):
+        load(exported.target, top=301, engine="openvino")
     (tmp_path / "bad.xml").write_text("no model")
     with pytest.raises(InputError, match=r"its weights bad\.bin are not beside it"):
         load(tmp_path / "bad.xml")

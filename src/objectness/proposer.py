@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from objectness.engines import Candidates, Engine, EngineSettings, ModelDescription, Ranked, Ranker, open_graph
+from objectness.engines import (
+    Candidates,
+    Engine,
+    EngineSettings,
+    GraphRanker,
+    ModelDescription,
+    Ranked,
+    Ranker,
+    open_graph,
+)
 from objectness.engines.opening import GRAPH_SUFFIXES
 from objectness.engines.settings import EngineName, Precision
 from objectness.errors import InputError
@@ -95,7 +104,7 @@ class Proposer:
         max_pixels: Refuse larger files; None for no limit.
 
     Raises:
-        InputError: A number outside its range.
+        InputError: A number outside its range, or one that this engine cannot be asked for.
     """
 
     def __init__(
@@ -118,6 +127,8 @@ class Proposer:
         for name, value in (("score", self._score), ("nms", self._nms)):
             if not 0 <= value <= 1:
                 raise InputError(f"{name} is {value}, but must lie between 0 and 1.")
+        if isinstance(engine, GraphRanker):
+            engine.require(nms=self._nms, top=self._top)
 
     @overload
     def __call__(self, source: Source) -> Proposals: ...  # type: ignore[overload-overlap]
@@ -246,7 +257,7 @@ def load(
         threads: Processor threads for the network; None for every core this process may use.
         device: See :class:`objectness.engines.EngineSettings`; so are ``engine`` and ``precision``.
         engine: "auto" goes by the file; "openvino" runs an .onnx file too.
-        precision: What OpenVINO computes in.
+        precision: What OpenVINO computes in; the other engines refuse "bf16" and "fp16".
         max_pixels: Refuse larger photographs; None for no limit.
 
     Raises:
@@ -267,6 +278,7 @@ def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings)
         return open_graph(path, str(path), settings)
     if settings.engine not in ("auto", "torch"):
         raise InputError(f"{path}: a checkpoint runs in PyTorch only; leave out --engine, or export it first.")
+    settings.require_default_precision(str(path), "PyTorch")
     try:
         from objectness.rpn.engine import load_engine
     except ModuleNotFoundError as error:

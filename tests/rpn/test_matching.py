@@ -14,6 +14,7 @@ from torchvision.ops import box_iou
 
 from objectness.rpn import matching
 from objectness.rpn.anchors import inside_image, level_anchors
+from objectness.rpn.blocks import Blocks
 from objectness.rpn.matching import Matches, match, match_overlaps
 from objectness.rpn.settings import AnchorSettings, MatchSettings
 
@@ -210,6 +211,7 @@ TRUTHS = {
     "small": scattered(15, 4, 20, seed=1),
     "large": scattered(15, 100, 400, seed=2),
     "mixed": scattered(40, 2, 300, seed=3),
+    "nested": torch.stack([torch.tensor([100 - i, 90 - i, 140 + i, 160 + 2 * i]) for i in range(0, 90, 3)]).float(),
     "twins": scattered(5, 20, 60, seed=4).repeat(3, 1),
     "anchors themselves": torch.cat([boxes([0, 0, 32, 32], [16, 16, 80, 80]), boxes([-16, 0, 16, 32])]),
     "out of reach": boxes([5000, 5000, 5010, 5010], [100, 100, 140, 140]),
@@ -233,6 +235,28 @@ def test_blocks_agree_with_all_pairs(name: str, order: str, block: int, monkeypa
     assert torch.equal(found.labels, pairs.labels)
     assert torch.equal(found.box_index, pairs.box_index)
     assert torch.equal(found.iou, pairs.iou)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+@pytest.mark.parametrize("name", list(TRUTHS))
+def test_no_overlap_lies_outside_its_bounds(name: str, block: int) -> None:
+    anchors = torch.cat(level_anchors(AnchorSettings(sizes=(16.0, 64.0)), [(32, 40), (8, 10)], [8, 32]))
+    truth, blocks = TRUTHS[name], Blocks(anchors, block)
+    filled = torch.cat([anchors, anchors[-1:].expand(-len(anchors) % block, 4)])
+    overlaps = box_iou(filled, truth).view(blocks.count, block, len(truth))
+    most = torch.stack(list(blocks.most(truth)), dim=1)
+    assert bool((overlaps.amax(1) <= most).all())
+    assert bool((blocks.least(truth) <= overlaps.amax(2).amin(1) * (1 + 1e-5)).all())
+
+
+def test_bounds_worked_by_hand() -> None:
+    """Anchors of 10 x 10 and 10 x 20 in one block; a box of 40 x 40 around both, one of 8 x 30 beside the first."""
+    blocks = Blocks(boxes([0, 0, 10, 10], [0, 20, 10, 40]), 2)
+    around, beside, away = boxes([0, 0, 40, 40], [5, 0, 13, 30], [10, 0, 20, 40]).split(1)
+    assert blocks.least(torch.cat([around, beside])).tolist() == pytest.approx([100 / 1600])
+    assert blocks.least(beside).tolist() == [0]
+    found = [float(most) for most in blocks.most(torch.cat([around, beside, away]))]
+    assert found == pytest.approx([200 / 1600, 150 / 240, 0], rel=1e-4)  # 5 x 30 of the common rectangle lie in it
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.float64])

@@ -74,6 +74,10 @@ def command(
             help="Change how photos are resized (images.short_side) or boxes selected (select.nms_iou); repeatable.",
         ),
     ] = None,
+    most_lost: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Refuse int8 that loses a larger share of the best 100 proposals (IoU 0.5)."),
+    ] = 0.5,
     licence: Annotated[
         str | None, typer.Option(help="Licence of the weights, kept in the file.", show_default="not stated")
     ] = None,
@@ -96,7 +100,7 @@ def command(
         if (error.name or "").split(".")[0] == "objectness":
             raise
         raise InputError(f'Exporting needs {error.name}: pip install "objectness[train]"') from None
-    settings = ExportSettings(format_.value, precision.value, nms, licence, tuple(set_ or ()))
+    settings = ExportSettings(format_.value, precision.value, nms, licence, tuple(set_ or ()), most_lost)
     target = out or checkpoint.with_suffix(settings.suffix)
     if target.suffix != settings.suffix:
         raise InputError(f"--out {target} must end in {settings.suffix}.")
@@ -161,6 +165,8 @@ def _report(report: ExportReport, output: Output) -> None:
             f"{images}{width} x {height}: {found.candidates} candidates, PyTorch and ONNX Runtime{when} differ by at "
             f"most {found.pixels:.2g} pixels and {found.score:.2g} in score."
         )
+    if report.lost is not None:
+        output.note(f"Of the best 100 proposals of a photo in fp32, {report.lost:.1%} have no counterpart in int8.")
     if report.recall_before is not None and report.recall_after is not None:
         output.note(f"Before: {_recall(report.recall_before)}.")
         output.note(f"After:  {_recall(report.recall_after)}.")
@@ -179,6 +185,7 @@ def _report(report: ExportReport, output: Output) -> None:
             "bytes": size,
             "agreement": [asdict(found) for found in report.agreements],
             "agreement_after": [asdict(found) for found in report.changed],
+            "lost": report.lost,
             "recall": _to_json(report.recall),
             "recall_before": _to_json(report.recall_before),
             "recall_after": _to_json(report.recall_after),

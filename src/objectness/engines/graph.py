@@ -63,23 +63,31 @@ class GraphRanker:
         self.description = description
         self._fixed = fixed
 
+    def require(self, *, nms: float, top: int) -> None:
+        """Say before the first photograph what it could not be asked.
+
+        Raises:
+            InputError: Its thresholds are fixed, and others than these.
+        """
+        own = self.description
+        if self._fixed and (nms != own.nms_iou or top > own.top):
+            raise InputError(
+                f"OpenVINO runs this .onnx file only with nms {own.nms_iou:g} and up to {own.top} proposals; "
+                "export it with --format openvino, or leave the engine to the file."
+            )
+
     def ranked(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> Ranked:
         """The best ``top`` boxes of a resized RGB image ``uint8 (H, W, 3)``."""
         return self.batch(pixels[None], nms=nms, top=top)[0]
 
     def batch(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> list[Ranked]:
         """The same for each image of a batch ``uint8 (B, H, W, 3)``."""
+        self.require(nms=nms, top=top)
         limits: dict[str, NDArray[Any]] = {
             NMS_INPUT: np.array([float32_at_most(nms)], np.float32),
             TOP_INPUT: np.array([top], np.int64),
         }
         if self._fixed:
-            own = self.description
-            if nms != own.nms_iou or top > own.top:
-                raise InputError(
-                    f"OpenVINO runs this .onnx file only with nms {own.nms_iou:g} and up to {own.top} proposals; "
-                    "export it with --format openvino, or leave the engine to the file."
-                )
             limits = {}
         boxes_xyxy, scores, counts = self._runtime.run({INPUT: pixels, **limits}, PROPOSAL_OUTPUTS)
         kept = np.minimum(counts, top).tolist()

@@ -56,6 +56,7 @@ def open_graph(model: Path | bytes, where: str, settings: EngineSettings | None 
         opened = OpenVinoRuntime(model, where, settings)
         runtime, surface = opened, opened.surface
     else:
+        settings.require_default_precision(where, "ONNX Runtime")
         from objectness.engines.onnx_runtime import OnnxRuntime
 
         session = OnnxRuntime(model, where, settings)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT
 from objectness.engines.opening import Surface
+from objectness.engines.openvino_precision import with_last_layers_in_float32
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 
@@ -47,7 +48,8 @@ class OpenVinoRuntime:
             options["INFERENCE_PRECISION_HINT"] = _HINTS[settings.precision]
         try:
             read = core.read_model(model)
-            self._request = core.compile_model(read, device, options).create_infer_request()
+            runs = read if settings.precision == "fp32" else with_last_layers_in_float32(core, read)
+            self._request = core.compile_model(runs, device, options).create_infer_request()
         except RuntimeError as error:
             raise InputError(f"{where}: OpenVINO cannot read it ({_reason(error)}); export it again.") from None
         places = ([METADATA_KEY], ["framework", METADATA_KEY])  # of an .xml, of an .onnx

@@ -27,7 +27,8 @@ class EngineSettings:
             "auto" for OpenVINO.
         threads: Processor threads; None for every core that this process may use.
         precision: What OpenVINO computes in: "fp32" everywhere unless another is asked for; "auto" leaves it to
-            OpenVINO, which takes bf16 or fp16 where the processor is quick at it.
+            OpenVINO, which takes bf16 or fp16 where the processor is quick at it. The last layers stay in fp32.
+            The other engines refuse "bf16" and "fp16".
 
     Raises:
         InputError: An unknown name, or threads outside 1 to 1024.
@@ -45,6 +46,18 @@ class EngineSettings:
                 raise InputError(f"The {key} {value!r} is unknown: {did_you_mean(str(value), known)}")
         if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
             raise InputError(f"threads is {self.threads}, but must lie between 1 and {_MOST_THREADS}.")
+
+    def require_default_precision(self, where: str, runtime: str) -> None:
+        """Refuse a precision that would be ignored.
+
+        Raises:
+            InputError: Another than "fp32" or "auto" was asked for.
+        """
+        if self.precision not in ("fp32", "auto"):
+            raise InputError(
+                f"{where}: {runtime} computes in what the file holds, and cannot be asked for {self.precision}; "
+                "only the engine openvino can."
+            )
 
     @property
     def cores(self) -> int:

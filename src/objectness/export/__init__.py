@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import onnx
 
 from objectness.datasets import Dataset
@@ -30,13 +28,13 @@ from objectness.export.agreement import (
     require_close_scores,
     require_same_selection,
     require_written,
+    share_lost,
 )
 from objectness.export.describing import describe_export
 from objectness.export.graph import export_graphs
 from objectness.export.openvino_file import require_openvino, write_openvino
-from objectness.export.precision import halve, quantise
+from objectness.export.precision import halve, quantise, range_images
 from objectness.export.tail import combine, needed
-from objectness.images import open_fitted
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.engine import TorchEngine, describe_network
 from objectness.rpn.settings import RPNSettings
@@ -47,7 +45,6 @@ __all__ = ["Agreement", "ExportReport", "ExportSettings", "Sources", "export_mod
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 FREE_SETTINGS = ("images.short_side", "images.long_side", "select.")
 _SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
-_RANGE_PHOTOS = 100  # that show the quantiser the ranges of values
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,7 @@ class ExportSettings:
         licence: Of the weights, as a name or a sentence; None for what the checkpoint says, else "not stated".
         changes: ``key=value`` of what a trained network can do differently without new weights: the size of
             photographs and the thresholds of selection; see ``FREE_SETTINGS``.
+        most_lost: int8 is refused where a larger share of the best 100 proposals in fp32 has no counterpart at IoU 0.5.
     """
 
     format: Literal["onnx", "openvino"] = "onnx"
@@ -68,6 +66,7 @@ class ExportSettings:
     nms: bool = True
     licence: str | None = None
     changes: tuple[str, ...] = ()
+    most_lost: float = 0.5
 
     @property
     def suffix(self) -> str:
@@ -105,6 +104,7 @@ class ExportReport:
         recall: On the data of the calibration; None without.
         recall_before: In fp32, on ``Sources.measured``; None where not compared.
         recall_after: In the precision asked for, on the same.
+        lost: Share of the best proposals in fp32 that int8 does not find again; None for the others.
     """
 
     target: Path
@@ -115,6 +115,7 @@ class ExportReport:
     recall: RecallReport | None
     recall_before: RecallReport | None
     recall_after: RecallReport | None
+    lost: float | None = None
 
 
 def export_model(
@@ -137,8 +138,8 @@ def export_model(
         tell: Takes sentences on what is being done.
 
     Raises:
-        InputError: the checkpoint cannot be read, photographs are missing for what was asked, or ONNX Runtime and
-            PyTorch disagree beyond half a pixel or 0.001 in score.
+        InputError: the checkpoint cannot be read, photographs are missing for what was asked, ONNX Runtime and
+            PyTorch disagree beyond half a pixel or 0.001 in score, or int8 loses more than ``most_lost``.
     """
     settings, sources = settings or ExportSettings(), sources or Sources()
     if settings.format == "openvino":
@@ -162,17 +163,23 @@ def export_model(
     agreements, differences = compare(reference, candidates), []
     require_agreement(agreements, target)
     require_same_selection(candidates, proposals, target)
-    before = after = None
+    before = after = lost = None
     if settings.precision != "fp32":
         results = {name for name in needed(one_image) if not name.startswith("anchors")}
-        changed = _change_precision(batch, results, settings, sources, description, tell)
+        images = []
+        if settings.precision == "int8":
+            images = range_images(sources.photos, description.short_side, description.long_side)
+            tell(f"Quantising with the ranges seen on {len(images)} photographs.")
+        changed = quantise(batch, results, images) if images else halve(batch)
         if sources.measured is not None:
             records = measuring.measured_records(sources.measured)
             before = average_recall(measuring.propose_all(proposals, records, track), records)
         differences = compare(reference, opened(changed, nms=False))
         if settings.precision == "fp16":
             require_close_scores(differences, target)
-        batch, proposals = changed, opened(changed, nms=True)
+        whole, batch, proposals = proposals, changed, opened(changed, nms=True)
+        if images:
+            lost = share_lost(whole, proposals, images, settings.most_lost, target)
         if sources.measured is not None:
             after = average_recall(measuring.propose_all(proposals, records, track), records)
     calibrated = recall = None
@@ -193,7 +200,7 @@ def export_model(
         plot = target.with_name(f"{target.stem}.reliability.png")
         draw_reliability(calibrated.before, calibrated.after, description.name).save(plot)
         files = (*files, plot)
-    return ExportReport(target, files, agreements, differences, calibrated, recall, before, after)
+    return ExportReport(target, files, agreements, differences, calibrated, recall, before, after, lost)
 
 
 def _changed(settings: RPNSettings, changes: Sequence[str]) -> RPNSettings:
@@ -205,32 +212,6 @@ def _changed(settings: RPNSettings, changes: Sequence[str]) -> RPNSettings:
                 "and select.* are free."
             )
     return override(settings, [change.strip().removeprefix("rpn.") for change in changes])
-
-
-def _change_precision(
-    batch: onnx.ModelProto,
-    results: set[str],
-    settings: ExportSettings,
-    sources: Sources,
-    description: ModelDescription,
-    tell: Callable[[str], None],
-) -> onnx.ModelProto:
-    if settings.precision == "fp16":
-        return halve(batch)
-    photos = _spread(sources.photos, _RANGE_PHOTOS)
-    tell(f"Quantising with the ranges seen on {len(photos)} photographs.")
-    images = []
-    for photo in photos:
-        with suppress(InputError):  # one that cannot be read: the others are enough
-            images.append(open_fitted(photo, description.short_side, description.long_side).pixels)
-    if not images:
-        raise InputError(f"None of the {len(photos)} photographs for int8 could be read; name others with --photos.")
-    return quantise(batch, results, images)
-
-
-def _spread(photos: Sequence[Path], most: int) -> list[Path]:
-    places = np.linspace(0, len(photos) - 1, min(most, len(photos))).round().astype(int)
-    return [photos[place] for place in places]
 
 
 def _open(model: onnx.ModelProto, description: ModelDescription, target: Path) -> GraphEngine | GraphRanker:

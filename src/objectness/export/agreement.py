@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness import boxes
 from objectness.calibration import Calibration
-from objectness.engines import Candidates, Engine, GraphEngine, GraphRanker, Ranked
+from objectness.engines import Candidates, Engine, GraphEngine, GraphRanker, Ranked, Ranker
 from objectness.errors import InputError
 from objectness.proposals import Proposals
 from objectness.ranking import select
@@ -23,6 +24,7 @@ TOLERANCE_SCORE = 1e-3
 _CHECKED_SIZES_HW = ((224, 320), (361, 257))
 _HALF_TOLERANCE_SCORE = 0.02
 _BATCH = 2
+_LOST_PHOTOS, _LOST_BEST, _LOST_AMONG, _LOST_IOU = 20, 100, 300, 0.5
 _NEARLY_ALL = 0.9
 _COMPARED = 300  # of the best boxes: the worst may change places among equals
 
@@ -105,6 +107,37 @@ def require_close_scores(differences: Sequence[Agreement], target: object) -> No
             f"{target} was not written: in fp16 scores differ by {worst:.3g} from PyTorch (at most "
             f"{_HALF_TOLERANCE_SCORE} is accepted); keep fp32."
         )
+
+
+def share_lost(
+    before: Ranker, after: Ranker, images: Sequence[NDArray[np.uint8]], most_lost: float, target: object
+) -> float:
+    """Which share of the best 100 proposals of ``before`` no proposal of ``after`` overlaps at IoU 0.5.
+
+    Args:
+        before: In float32.
+        after: Quantised.
+        images: RGB ``uint8 (H, W, 3)``, resized; 20 of them are looked at.
+        most_lost: The largest share that is accepted.
+        target: The file, for messages.
+
+    Raises:
+        InputError: More are lost.
+    """
+    own, lost, count = before.description, 0, 0
+    for pixels in images[:: -(-len(images) // _LOST_PHOTOS)]:
+        best = before.ranked(pixels, nms=own.nms_iou, top=_LOST_BEST).boxes_xyxy
+        found = after.ranked(pixels, nms=own.nms_iou, top=_LOST_AMONG).boxes_xyxy
+        lost += int((boxes.iou(best, found).max(axis=1, initial=0) < _LOST_IOU).sum())
+        count += len(best)
+    share = lost / max(1, count)
+    if share > most_lost:
+        raise InputError(
+            f"{target} was not written: of the best {_LOST_BEST} proposals of a photograph {share:.0%} are lost in "
+            f"int8 (at most {most_lost:.0%} is accepted); give more and other --photos, accept more with --most-lost, "
+            "or keep fp32."
+        )
+    return share
 
 
 def require_same_selection(candidates: GraphEngine, proposals: GraphRanker, target: object, seed: int = 0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,28 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from objectness.engines import INPUT
+from objectness.errors import InputError
+from objectness.images import open_fitted
 
+_RANGE_PHOTOS = 100
 _WORTH_HALVING = 256  # numbers in a constant: smaller ones are biases, and nothing is gained
 _HALF_LIMIT = float(np.finfo(np.float16).max)
+
+
+def range_images(photos: Sequence[Path], short_side: int, long_side: int) -> list[NDArray[np.uint8]]:
+    """Up to 100 of the photographs, resized as the network will see them; they show the quantiser the ranges of values.
+
+    Raises:
+        InputError: None of them can be read.
+    """
+    places = np.linspace(0, len(photos) - 1, min(_RANGE_PHOTOS, len(photos))).round().astype(int)
+    images = []
+    for place in places:
+        with suppress(InputError):  # one that cannot be read: the others are enough
+            images.append(open_fitted(photos[place], short_side, long_side).pixels)
+    if not images:
+        raise InputError(f"None of the {len(places)} photographs for int8 could be read; name others with --photos.")
+    return images
 
 
 def halve(network: onnx.ModelProto) -> onnx.ModelProto:

@@ -13,11 +13,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from objectness.rpn.blocks import Blocks
 from objectness.rpn.settings import MatchSettings
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 _CHUNK_PAIRS = 2**20  # anchor-box pairs at a time: 4 MiB of IoU, about 40 MiB on the way to it
-_BLOCK = 64  # anchors; fewer cost more steps, more are touched by more boxes
+_BLOCK = 64  # anchors; fewer cost more steps, of more more are touched
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,40 +136,51 @@ def _overlaps_in_blocks(
 ) -> tuple[Float[Tensor, " N"], Int[Tensor, " N"], Bool[Tensor, " N"]]:
     """IoU and index of the box that each anchor overlaps most, and which anchors overlap some box best of all.
 
-    Neighbours in the list of anchors mostly lie close together. So for each box only those blocks of anchors are
-    looked at that it touches: for most boxes a few in a hundred.
+    For each box only those blocks of anchors are looked at where it may be the best box of some anchor, or find its
+    own best anchor. The many small anchors inside a large box are neither where a smaller box covers them too.
     """
     count = len(anchors_xyxy)
-    blocks = -(-count // _BLOCK)
-    iou = torch.zeros(blocks, _BLOCK)
-    box_index = torch.zeros(blocks, _BLOCK, dtype=torch.int64)
-    leads = torch.zeros(blocks, _BLOCK, dtype=torch.bool)
+    rows = -(-count // _BLOCK)
+    iou = torch.zeros(rows, _BLOCK)
+    box_index = torch.zeros(rows, _BLOCK, dtype=torch.int32)
+    leads = torch.zeros(rows, _BLOCK, dtype=torch.bool)
     if count and len(boxes_xyxy):
-        # The last block is filled up with its last anchor, which changes nobody's best.
-        filled = torch.cat([anchors_xyxy, anchors_xyxy[-1:].expand(blocks * _BLOCK - count, 4)])
-        x1, y1, x2, y2 = (column.reshape(blocks, _BLOCK) for column in filled.unbind(1))
-        areas = (x2 - x1) * (y2 - y1)
-        box_areas = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
-        left, top, right, bottom = x1.amin(1), y1.amin(1), x2.amax(1), y2.amax(1)
-        for index, (from_x, from_y, to_x, to_y) in enumerate(boxes_xyxy.tolist()):
-            touched = (left < to_x) & (right > from_x) & (top < to_y) & (bottom > from_y)
-            near = torch.nonzero(touched).flatten()
-            if not len(near):
+        blocks = Blocks(anchors_xyxy, _BLOCK)
+        least = blocks.least(boxes_xyxy)
+        areas = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
+        for index, (box, most) in enumerate(zip(boxes_xyxy.tolist(), blocks.most(boxes_xyxy), strict=True)):
+            highest = float(most.amax())
+            if highest <= 0:
                 continue
-            width = x2[near].clamp_(max=to_x).sub_(x1[near].clamp_(min=from_x)).clamp_(min=0)
-            height = y2[near].clamp_(max=to_y).sub_(y1[near].clamp_(min=from_y)).clamp_(min=0)
-            common = width.mul_(height)
-            union = areas[near].add_(box_areas[index]).sub_(common)
-            found = common.div_(union).float()
-            before = iou[near]
+            # Where it may overlap an anchor most, it is looked at; and where its own best may be, for a first idea.
+            seen = most >= least.clamp(min=torch.finfo(least.dtype).tiny, max=highest)
+            near = torch.nonzero(seen).flatten()
+            found = blocks.overlaps(near, box, areas[index])
+            before = iou.index_select(0, near)
             better = found > before
-            iou[near] = torch.where(better, found, before)
-            box_index[near] = box_index[near].masked_fill_(better, index)
-            best = found.amax()
-            # IoU 0 is nobody's best; see match_overlaps.
-            if best > 0:
-                leads[near] |= found == best
-    return iou.flatten()[:count], box_index.flatten()[:count], leads.flatten()[:count]
+            iou.index_copy_(0, near, torch.maximum(found, before))
+            box_index.index_copy_(0, near, box_index.index_select(0, near).masked_fill_(better, index))
+            by_block = found.amax(1)
+            best = float(by_block.amax())
+            rest = torch.nonzero((most >= max(best, torch.finfo(least.dtype).tiny)) & ~seen).flatten()
+            if len(rest):
+                others = blocks.overlaps(rest, box, areas[index])
+                best = max(best, float(others.amax()))
+                _mark(leads, rest, others, others.amax(1), best)
+            _mark(leads, near, found, by_block, best)
+    return iou.flatten()[:count], box_index.flatten()[:count].long(), leads.flatten()[:count]
+
+
+def _mark(
+    leads: Bool[Tensor, "K M"],
+    blocks: Int[Tensor, " C"],
+    found: Float[Tensor, "C M"],
+    by_block: Float[Tensor, " C"],
+    best: float,
+) -> None:
+    if best > 0:  # IoU 0 is nobody's best; see match_overlaps
+        rows = torch.nonzero(by_block == best).flatten()
+        leads[blocks[rows]] |= found[rows] == best
 
 
 def _label(
