@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,17 +17,12 @@ from torchvision.models.detection.image_list import ImageList  # noqa: E402
 from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings  # noqa: E402
 from objectness.rpn.truth import Target  # noqa: E402
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIZES_HW = [(100, 128), (128, 90)]
 
 
-@pytest.fixture(scope="module")
-def peer() -> Iterator[ModuleType]:
-    if not BENCHMARKS.is_dir():
-        pytest.skip("the benchmarks are not part of this copy")
-    sys.path.insert(0, str(BENCHMARKS))
-    yield import_module("torchvision_rpn")
-    sys.path.remove(str(BENCHMARKS))
+@pytest.fixture
+def peer(benchmarks: None) -> ModuleType:
+    return import_module("torchvision_rpn")
 
 
 @pytest.fixture
