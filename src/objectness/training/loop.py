@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import time
 from collections.abc import Sequence
@@ -106,7 +107,7 @@ def train(
     updates = -(-batches // loop.accumulate)
     steps = loop.steps or loop.epochs * updates
     epochs = -(-steps // updates)
-    averaged = RegionProposalNetwork(network.settings, load_weights=False).to(device, memory_format=layout)  # type: ignore[call-overload]
+    averaged = copy.deepcopy(network)
 
     def save_last() -> None:
         # The state comes last: where it stands, the rest of what a resumed run reads stands too.

@@ -26,13 +26,23 @@ def validation_records(records: Sequence[Record], settings: LoopSettings) -> Seq
     return [records[index] for index in sorted(chosen)]
 
 
-@torch.no_grad()
 def validate(
     network: RegionProposalNetwork, records: Sequence[Record], device: torch.device, amp: bool
 ) -> RecallReport:
-    """AR at 10, 100, 300 and 1000, photograph by photograph and without padding."""
+    """AR at 10, 100, 300 and 1000."""
+    return average_recall(propose_all(network, records, max(VALIDATED_AT), device, amp), records, VALIDATED_AT)
+
+
+@torch.no_grad()
+def propose_all(
+    network: RegionProposalNetwork, records: Sequence[Record], top: int, device: torch.device, amp: bool
+) -> dict[int, Proposals]:
+    """Image id -> the best ``top`` proposals, photograph by photograph and without padding.
+
+    The network comes back in training mode.
+    """
     network.eval()
-    select = replace(network.settings.select, after_nms=max(VALIDATED_AT))
+    select = replace(network.settings.select, after_nms=top)
     images = network.settings.images
     found: dict[int, Proposals] = {}
     for record in records:
@@ -48,4 +58,4 @@ def validate(
             selection.boxes_xyxy.cpu().numpy() * scale, selection.scores.cpu().numpy(), size_hw
         )
     network.train()
-    return average_recall(found, records, VALIDATED_AT)
+    return found

@@ -1,0 +1,272 @@
+"""One row of the race: trained where it is not, measured where it is not, and what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from quality_rows import is_torchvision, overrides
+from safetensors.torch import load_file
+from torchvision_rpn import RATIOS, TorchvisionRPN
+
+from objectness.anchor_doctor.reach import best_anchors, level_shapes
+from objectness.anchor_doctor.report import SeenBoxes, boxes_as_seen, level_strides
+from objectness.anchor_doctor.suggest import climb
+from objectness.datasets import Dataset, load_dataset, repair
+from objectness.datasets.classes import label_only
+from objectness.datasets.records import Record
+from objectness.errors import InputError
+from objectness.evaluation import groups, values
+from objectness.evaluation.measuring import IOU_THRESHOLDS, measure
+from objectness.evaluation.recall import recall_report
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.settings import RPNSettings
+from objectness.settings import override, to_dict
+from objectness.training.loop import STATE_FILE, Step, train
+from objectness.training.recipes import recipe
+from objectness.training.report import Tables
+from objectness.training.settings import RunSettings
+from objectness.training.validate import propose_all
+
+KS = (1, 3, 10, 30, 100, 300, 1000)
+PARTS = 10
+Network = RegionProposalNetwork | TorchvisionRPN
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all rows have in common.
+
+    Attributes:
+        photographs: Image budget of a training.
+        crop: Side of the squares that are trained on.
+        weights: Of the backbone; None starts from scratch.
+        only_classes: Classes whose boxes are trained on; empty means all. The others count as unseen.
+        measured: Photographs that recall is measured on; 0 means all.
+        changes: Further ``--set`` assignments for all rows.
+    """
+
+    photographs: int
+    crop: int
+    weights: Path | None
+    only_classes: tuple[str, ...]
+    measured: int
+    changes: tuple[str, ...] = ()
+
+    def assignments(self) -> list[str]:
+        """The settings that they mean. Mosaics end with the ninth of ten parts, as the recipe has it."""
+        batch = 8
+        part = max(1, round(self.photographs / PARTS / batch)) * batch
+        return [
+            "rpn.backbone.pretrained=false",
+            f"rpn.backbone.weights={self.weights.resolve() if self.weights else 'none'}",
+            f"augment.crop={self.crop}",
+            "schedule.kind=cosine",
+            "schedule.final_factor=0",
+            f"schedule.warmup_steps={min(50, part * PARTS // batch // 8)}",
+            f"loop.batch_size={batch}",
+            f"loop.epoch_images={part}",
+            f"loop.epochs={PARTS}",
+            "loop.validate_every=0",
+            "loop.workers=1",
+            "loop.device=cpu",
+            *self.changes,
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """The data of a race.
+
+    Attributes:
+        training: Repaired, with the boxes that are trained on.
+        measured: Repaired records that recall is measured on, with all boxes.
+        class_names: Of the data set.
+        seen: Classes that are trained on; empty means all.
+        sizes: Anchor sizes that fit the training boxes best with the standard's three ratios, one a level.
+        reach: Sentences on what these anchors reach.
+    """
+
+    training: Dataset
+    measured: tuple[Record, ...]
+    class_names: Sequence[str]
+    seen: frozenset[str]
+    sizes: tuple[float, ...]
+    reach: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """Figures of one training; AR by k as text, sizes and seen or unseen classes likewise."""
+
+    row: str
+    seed: int
+    images: int
+    ar: dict[str, float | None]
+    ar_by_size: dict[str, dict[str, float | None]]
+    ar_by_seen: dict[str, dict[str, float | None]]
+    parameters: int
+    seconds: float
+
+
+def course(data: Path, split: str, terms: Terms) -> Course:
+    """Read the data, and fit the standard's anchors to them."""
+    whole, _ = repair(load_dataset(data, "train"), decode=False)
+    seen = frozenset(terms.only_classes)
+    if seen == {"voc"}:
+        seen = groups.VOC_CLASSES.intersection(whole.class_names)
+    training = label_only(whole, sorted(seen))
+    measured = repair(load_dataset(data, split), decode=False)[0].records
+    if terms.measured:
+        places = np.linspace(0, len(measured) - 1, min(terms.measured, len(measured))).round().astype(int)
+        measured = tuple(measured[place] for place in places)
+    settings = override(recipe("aligned"), terms.assignments()).rpn
+    sizes, reach = fitted_sizes(boxes_as_seen(training.records, settings.images), settings)
+    return Course(training, tuple(measured), whole.class_names, seen, sizes, reach)
+
+
+def fitted_sizes(boxes: SeenBoxes, settings: RPNSettings) -> tuple[tuple[float, ...], str]:
+    """One size a level for torchvision's three ratios: those with the best possible AR on these boxes."""
+    strides = level_strides(settings.backbone)
+
+    def overlaps(sizes: Sequence[float]) -> np.ndarray:
+        levels = level_shapes([[size] for size in sizes], RATIOS, strides)
+        return best_anchors(boxes.boxes_xyxy, boxes.sizes_hw, levels, 0.0, False).iou
+
+    def reached(sizes: Sequence[float]) -> float:
+        return float(np.mean([(overlaps(sizes) >= threshold).mean() for threshold in IOU_THRESHOLDS]))
+
+    starts = [np.array(strides, dtype=float) * factor for factor in (2, 3, 4)]
+    sizes = tuple(round(float(size)) for size in climb(max(starts, key=reached), reached))
+    iou = overlaps(sizes)
+    return sizes, (
+        f"one size a level ({', '.join(map(str, sizes))} px), ratios {', '.join(map(str, RATIOS))}: mean over IoU "
+        f".5 to .95 of the training boxes that some anchor fits {reached(sizes):.3f}, mean IoU of the best anchor "
+        f"{iou.mean():.3f}, {(iou >= 0.7).mean():.1%} of the boxes from IoU .7, {(iou < 0.3).mean():.1%} below .3"
+    )
+
+
+def settings_of(row: str, seed: int, terms: Terms, on: Course) -> RunSettings:
+    """The whole run of a row."""
+    settings = override(recipe("aligned"), [*terms.assignments(), *overrides(row, on.sizes), f"loop.seed={seed}"])
+    settings = replace(settings, recipe=row, data=replace(settings.data, only_classes=tuple(sorted(on.seen))))
+    select = replace(settings.rpn.select, nms_iou=0.7, after_nms=max(KS))
+    return replace(settings, rpn=replace(settings.rpn, select=select))
+
+
+def build(row: str, settings: RunSettings, on: Course, *, load_weights: bool = True) -> Network:
+    """The row's network; the same seed gives the same weights."""
+    torch.manual_seed(settings.loop.seed)
+    if is_torchvision(row):
+        return TorchvisionRPN(settings.rpn, on.sizes, load_weights=load_weights)
+    return RegionProposalNetwork(settings.rpn, load_weights=load_weights)
+
+
+def folder_of(row: str, seed: int, out: Path) -> Path:
+    """Where a training of a row lies."""
+    return out / f"{row.replace(', ', '_').replace(' ', '-')}-seed{seed}"
+
+
+def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callable[[str], None]) -> Result:
+    """Train and measure a row; what is done is not done again, what was stopped goes on.
+
+    Raises:
+        InputError: ``out`` holds this row with other settings.
+    """
+    settings, folder = settings_of(row, seed, terms, on), folder_of(row, seed, out)
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_terms(folder / "config.json", {"settings": to_dict(settings), "sizes": list(on.sizes)})
+    measured_on, best = folder / f"measured-{len(on.measured)}.json", folder / "best.safetensors"
+    if measured_on.exists():
+        return Result(**json.loads(measured_on.read_text()))
+    if not best.exists():
+        network = build(row, settings, on)
+        tell(f"{row}, seed {seed}: {network.start}")
+        outcome = train(
+            settings,
+            network,  # type: ignore[arg-type]
+            on.training.records,
+            (),
+            folder,
+            {"name": row},
+            (Tables(folder), _Pace(tell)),
+            resume=(folder / STATE_FILE).exists(),
+        )
+        if outcome.interrupted:
+            best.unlink()
+            raise KeyboardInterrupt
+        (folder / "seconds.json").write_text(json.dumps(outcome.seconds))
+    result = _measure(row, seed, settings, folder, on)
+    measured_on.write_text(json.dumps(asdict(result), indent=1) + "\n")
+    tell(f"{row}, seed {seed}: AR@100 {result.ar['100']:.4f}, AR@1000 {result.ar['1000']:.4f}")
+    return result
+
+
+def finished(row: str, seed: int, on: Course, out: Path) -> Result | None:
+    """What ``race`` has measured before, if it has."""
+    path = folder_of(row, seed, out) / f"measured-{len(on.measured)}.json"
+    return Result(**json.loads(path.read_text())) if path.exists() else None
+
+
+def trained(row: str, seed: int, terms: Terms, on: Course, out: Path) -> Network:
+    """A row's network with the weights that it was measured with, ready to propose."""
+    network = build(row, settings_of(row, seed, terms, on), on, load_weights=False)
+    network.load_state_dict(load_file(folder_of(row, seed, out) / "best.safetensors"))
+    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+
+
+def _measure(row: str, seed: int, settings: RunSettings, folder: Path, on: Course) -> Result:
+    network = build(row, settings, on, load_weights=False)
+    network.load_state_dict(load_file(folder / "best.safetensors"))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found = propose_all(network, on.measured, max(KS), torch.device("cpu"), amp=False)  # type: ignore[arg-type]
+    measured = measure(found, on.measured, KS)
+    report = recall_report(measured).to_json()
+    parts = groups.by_seen(measured.class_ids, on.class_names, on.seen) if on.seen else {}
+    shares = values.ar(measured.ranks, measured.ks)
+    by_seen = {
+        name: dict(zip(map(str, measured.ks), values.mean(shares, mask), strict=True)) for name, mask in parts.items()
+    }
+    return Result(
+        row,
+        seed,
+        measured.images,
+        report["ar"],
+        report["ar_by_size"],
+        by_seen,
+        sum(weight.numel() for weight in network.parameters()),
+        json.loads((folder / "seconds.json").read_text()),
+    )
+
+
+def _same_terms(path: Path, config: Mapping[str, Any]) -> None:
+    if not path.exists():
+        path.write_text(json.dumps(config, indent=1) + "\n")
+    elif json.loads(path.read_text()) != json.loads(json.dumps(config)):
+        raise InputError(f"{path.parent} was trained with other settings: give another --out, or remove that folder.")
+
+
+class _Pace:
+    """Says how a training goes, a few times."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def on_batch(self, *_: object) -> None:
+        """Nothing to do."""
+
+    def on_epoch(self, *_: object) -> None:
+        """Nothing to do."""
+
+    def on_step(self, step: Step) -> None:
+        """Losses and pace after each tenth of the run."""
+        if step.step % max(1, step.steps // PARTS) == 0:
+            self._tell(
+                f"  {step.step}/{step.steps}: objectness {step.objectness:.3f}, box {step.box:.3f}, "
+                f"{step.images_per_second:.1f} photographs/s"
+            )

@@ -1,0 +1,119 @@
+"""A race of seconds: both networks through one loop, nothing done twice, classes held out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from objectness.errors import InputError
+
+torch = pytest.importorskip("torch")
+jaxtyping = pytest.importorskip("jaxtyping")
+
+SMALL = (
+    "rpn.backbone.name=test_resnet",
+    "rpn.backbone.pyramid_channels=16",
+    "rpn.head.channels=16",
+    "rpn.images.short_side=64",
+    "rpn.images.long_side=96",
+    "loop.workers=0",
+    "loop.batch_size=2",
+    "loop.epoch_images=2",
+    "loop.epochs=2",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def strangers_allowed() -> Iterator[None]:
+    """Our loop is annotated for our network; torchvision's has the same verbs."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def racing(benchmarks: None) -> ModuleType:
+    return import_module("racing")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Bright squares (class dog) and bars (class vase) on noise: 4 photographs to train on, 2 to measure."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 2)):
+        (tmp_path / split).mkdir()
+        images, annotations = [], []
+        for index in range(1, count + 1):
+            pixels = generator.integers(0, 80, (64, 96, 3), dtype=np.uint8)
+            for category, (x, y, w, h) in ((1, (8, 8, 24, 24)), (2, (50 + index, 4, 12, 50))):
+                pixels[y : y + h, x : x + w] = 230
+                box = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0}
+                annotations.append({"id": len(annotations) + 1, "image_id": index, "category_id": category, **box})
+            Image.fromarray(pixels).save(tmp_path / split / f"{index}.png")
+            images.append({"id": index, "file_name": f"{index}.png", "width": 96, "height": 64})
+        classes = [{"id": 1, "name": "dog"}, {"id": 2, "name": "vase"}]
+        document = {"images": images, "annotations": annotations, "categories": classes}
+        (tmp_path / f"instances_{split}.json").write_text(json.dumps(document))
+    return tmp_path
+
+
+@pytest.fixture
+def terms(racing: ModuleType) -> Any:
+    return racing.Terms(4, 64, None, ("voc",), 0, SMALL)
+
+
+def test_both_are_trained_measured_and_not_repeated(racing: ModuleType, data: Path, terms: Any, tmp_path: Path) -> None:
+    on = racing.course(data, "val", terms)
+    assert on.seen == {"dog"}
+    assert sum(len(record.boxes_xyxy) for record in on.training.records) == 4
+    assert len(on.sizes) == 4
+    told: list[str] = []
+    results = [racing.race(row, 0, terms, on, tmp_path / "out", told.append) for row in ("ours", "torchvision")]
+    for row, result in zip(("ours", "torchvision"), results, strict=True):
+        assert (result.row, result.images) == (row, 2)
+        assert set(result.ar) == {str(k) for k in racing.KS}
+        # Two objects of each kind: what is found of all is the mean of what is found of each.
+        apart = [result.ar_by_seen[part]["1000"] for part in ("seen", "unseen")]
+        assert result.ar["1000"] == pytest.approx(sum(apart) / 2)
+        assert racing.finished(row, 0, on, tmp_path / "out") == result
+    said = len(told)
+    assert racing.race("ours", 0, terms, on, tmp_path / "out", told.append) == results[0]
+    assert len(told) == said
+    with pytest.raises(InputError, match="other settings"):
+        racing.race("ours", 0, replace(terms, crop=96), on, tmp_path / "out", told.append)
+
+
+def test_a_stopped_training_goes_on_to_the_same_figures(
+    racing: ModuleType, data: Path, terms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = racing.course(data, "val", terms)
+    whole = racing.race("torchvision", 0, terms, on, tmp_path / "whole", lambda line: None)
+    save = racing.train.__globals__["save_state"]
+
+    def fail(*given: Any) -> None:
+        save(*given)
+        raise KeyboardInterrupt  # as if the machine went down after the first epoch
+
+    monkeypatch.setitem(racing.train.__globals__, "save_state", fail)
+    with pytest.raises(KeyboardInterrupt):
+        racing.race("torchvision", 0, terms, on, tmp_path / "broken", lambda line: None)
+    monkeypatch.setitem(racing.train.__globals__, "save_state", save)
+    resumed = racing.race("torchvision", 0, terms, on, tmp_path / "broken", lambda line: None)
+    assert replace(resumed, seconds=0) == replace(whole, seconds=0)
+
+
+def test_anchors_fit_the_boxes(racing: ModuleType, data: Path, terms: Any) -> None:
+    on = racing.course(data, "val", terms)
+    # Every box is (8, 8, 32, 32). The square of 32 px around the cell corner (24, 24) holds it: 576 / 1024 is above .50
+    # and .55 only, and no other size on that corner or on (16, 16) does better.
+    assert 32 in on.sizes
+    assert "some anchor fits 0.200, mean IoU of the best anchor 0.562" in on.reach
