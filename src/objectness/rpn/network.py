@@ -19,6 +19,7 @@ from objectness.rpn.aligned import aligned_loss
 from objectness.rpn.anchors import anchors_per_cell, inside_image, level_anchors
 from objectness.rpn.backbones import build_backbone
 from objectness.rpn.heads import RPNHead
+from objectness.rpn.open_world import open_world_loss
 from objectness.rpn.sampled import sampled_loss
 from objectness.rpn.sampling import window_rank
 from objectness.rpn.selection import Selection, candidates, suppress
@@ -34,11 +35,13 @@ class Outputs:
         logits: ``(B, N, K)`` each.
         deltas: ``(B, N, 4)`` each.
         features: ``(B, C, H, W)`` each: what the head saw.
+        quality: ``(B, N, 1)`` each: logits of how well the boxes fit; None without a layer for it.
     """
 
     logits: list[Float[Tensor, "B _ K"]]
     deltas: list[Float[Tensor, "B _ 4"]]
     features: list[Float[Tensor, "B C _ _"]]
+    quality: list[Float[Tensor, "B _ 1"]] | None = None
 
     @property
     def maps_hw(self) -> list[tuple[int, int]]:
@@ -83,7 +86,8 @@ class RegionProposalNetwork(nn.Module):
             self.pyramid = None
             self.extra = nn.ModuleList()
         self.strides = tuple(strides)
-        self.head = RPNHead(channels[0], anchors_per_cell(settings.anchors, len(strides)), len(strides), settings.head)
+        k, quality = anchors_per_cell(settings.anchors, len(strides)), settings.quality.use != "none"
+        self.head = RPNHead(channels[0], k, len(strides), settings.head, quality)
         self.mean: Tensor
         self.std: Tensor
         for name, numbers in (("mean", settings.images.mean_rgb), ("std", settings.images.std_rgb)):
@@ -107,8 +111,8 @@ class RegionProposalNetwork(nn.Module):
             maps = list(named.values())
             for extra in self.extra:
                 maps.append(extra(maps[-1]))
-        logits, deltas = self.head(maps)
-        return Outputs(logits, deltas, maps)
+        logits, deltas, quality = self.head(maps)
+        return Outputs(logits, deltas, maps, quality)
 
     def anchors(
         self, maps_hw: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
@@ -121,6 +125,8 @@ class RegionProposalNetwork(nn.Module):
         levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
         anchors = torch.cat(levels)
         logits, deltas = torch.cat(outputs.logits, dim=1), torch.cat(outputs.deltas, dim=1)
+        quality = None if outputs.quality is None else torch.cat(outputs.quality, dim=1)[..., 0]
+        counts = [len(level) for level in levels]
         answers = [
             Answer(
                 logits[index],
@@ -129,17 +135,20 @@ class RegionProposalNetwork(nn.Module):
                 self._window_ranks(outputs, index, target.size_hw),
                 self._locations(target.size_hw),
                 target,
+                None if quality is None else quality[index],
             )
             for index, target in enumerate(targets)
         ]
         match self.settings.loss.objective:
             case "sampled":
-                return sampled_loss(anchors, answers, self.settings, generator)
+                return sampled_loss(anchors, counts, answers, self.settings, generator)
             case "aligned":
                 cells = [
                     anchors.new_full((len(level),), side) for level, side in zip(levels, self.strides, strict=True)
                 ]
                 return aligned_loss(anchors, torch.cat(cells), answers, self.settings)
+            case "open-world":
+                return open_world_loss(anchors, counts, answers, self.settings, generator)
 
     def propose(
         self, outputs: Outputs, sizes_hw: Sequence[tuple[int, int]], settings: SelectSettings | None = None
@@ -175,6 +184,8 @@ class RegionProposalNetwork(nn.Module):
             size_hw,
             settings,
             self.settings.head.delta_clamp,
+            None if outputs.quality is None else [level[index] for level in outputs.quality],
+            self.settings.quality,
         )
 
     def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, " M"]:
