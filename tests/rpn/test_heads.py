@@ -112,3 +112,25 @@ def test_an_untrained_network_answers_the_initial_score(two_class: bool) -> None
     head = RPNHead(4, 3, 1, HeadSettings(channels=8, two_class=two_class, initial_score=0.02))
     (logits,), _, _ = head([torch.zeros(1, 4, 2, 2)])
     assert torch.sigmoid(objectness_margin(logits[0])).tolist() == pytest.approx([0.02] * 12)
+
+
+def test_a_third_layer_says_how_well_the_boxes_fit() -> None:
+    """In the order of the anchors, from the same windows as the deltas."""
+    settings = HeadSettings(channels=8, own_convolutions=1, initial_std=0.5, initial_score=0.02)
+    torch.manual_seed(0)
+    plain = RPNHead(4, 2, 1, settings)
+    torch.manual_seed(0)
+    head = RPNHead(4, 2, 1, settings, quality=True)
+    assert set(head.state_dict()) - set(plain.state_dict()) == {"quality.weight", "quality.bias"}
+    assert plain([torch.rand(1, 4, 3, 3)])[2] is None
+    feature_map = torch.rand(2, 4, 3, 5)
+    _, _, (before,) = head([feature_map])
+    assert before.shape == (2, 30, 1)
+    with torch.no_grad():
+        head.objectness_windows[0].convolution.weight.zero_()
+    assert torch.equal(head([feature_map])[2][0], before)
+    with torch.no_grad():
+        head.quality.weight.zero_()
+        head.quality.bias[1] = 7
+    _, _, (quality,) = head([feature_map])
+    assert quality[0, :, 0].tolist() == [0, 7] * 15

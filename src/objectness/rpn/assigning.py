@@ -70,7 +70,7 @@ def match_adaptively(
     wide = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
     anchors_xyxy, boxes_xyxy = anchors_xyxy.to(wide), boxes_xyxy.to(wide)
     rows = torch.arange(len(anchors_xyxy), device=anchors_xyxy.device)
-    levels = [level if kept is None else level[kept[level]] for level in rows.split(list(anchors_a_level))]
+    levels = [level if kept is None else level[kept[level]] for level in rows.split(list(anchors_a_level))] or [rows]
     centres = (anchors_xyxy[:, :2] + anchors_xyxy[:, 2:]) / 2
     claimed = torch.full_like(found.iou, -1.0)
     box_index = found.box_index.clone()

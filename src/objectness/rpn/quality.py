@@ -103,7 +103,7 @@ def ranking_scores(
         settings: How the two are joined.
     """
     objectness = torch.sigmoid(objectness_margin(logits))
-    if quality is None:
+    if quality is None or settings.use == "none":
         return objectness
     fit = torch.sigmoid(quality[:, 0].float())
     return fit if settings.use == "alone" else (objectness * fit).sqrt()
