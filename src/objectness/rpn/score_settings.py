@@ -37,8 +37,8 @@ class QualitySettings:
 class OpenSettings:
     """What the score learns where no box is background ("open-world" objective): OLN (arXiv 2108.06753), section 3.
 
-    Positives and negatives are those of ``rpn.match`` (OLN: positive_iou 0.3, negative_iou 0.1), at most
-    ``rpn.sample.size`` positives of an image. Let ``rpn.head.initial_score`` be 0.5: from near 0 an l1 loss learns slowly.
+    Positives and negatives are those of ``rpn.match`` (OLN: positive_iou 0.3, negative_iou 0.1), of the positives at
+    most ``rpn.sample.size`` an image. Let ``rpn.head.initial_score`` be 0.5: from near 0 an l1 loss learns slowly.
 
     Attributes:
         measure: What the score of a positive is asked for; see ``QualitySettings``. OLN: "centerness".
