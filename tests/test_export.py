@@ -160,6 +160,20 @@ def test_each_image_of_a_batch_is_seen_as_if_it_were_alone(exported: Exported) -
         assert len(candidates.scores) == len(exported.engine.candidates(alone).scores)
 
 
+def test_a_score_of_the_fit_is_exported_too(tmp_path: Path) -> None:
+    checkpoint = save_checkpoint("single-level-softmax", tmp_path / "best.safetensors", "rpn.quality.use=both")
+    report = export_model(checkpoint, tmp_path / "fit.onnx")
+    for one in report.agreements:
+        assert one.candidates > 100
+        assert one.pixels < 0.05
+        assert one.score < 1e-4
+    pixels = _images((130, 470))[0]
+    scores = load_engine(checkpoint).candidates(pixels).scores
+    network = load_engine(checkpoint)._network
+    network.settings = override(network.settings, ["quality.use=none"])
+    assert not np.allclose(np.sort(scores), np.sort(TorchEngine(network, None).candidates(pixels).scores))
+
+
 def test_a_photograph_of_one_black_pixel(exported: Exported) -> None:
     found = load(exported.target)(np.zeros((1, 1, 3), np.uint8))
     assert found.size_hw == (1, 1)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from objectness.rpn.aligned import align, aligned_loss, quality_losses
-from objectness.rpn.settings import AlignSettings, LossSettings, MatchSettings, RPNSettings
+from objectness.rpn.beyond_paper import AlignSettings
+from objectness.rpn.settings import LossSettings, MatchSettings, RPNSettings
 from objectness.rpn.truth import Answer, Target
 
 ANCHORS = torch.tensor([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10], [4, 0, 14, 10]])
@@ -134,6 +136,38 @@ def test_what_lies_in_an_ignore_region_is_asked_nothing() -> None:
     report.loss.total.backward()
     assert logits.grad is not None
     assert (logits.grad.flatten() != 0).tolist() == [True, True, False, True]
+
+
+def taught(boxes: Tensor, logit: float = 0.0, **spared: float) -> list[bool]:
+    """Which of the four anchors' scores the loss moves."""
+    chosen = replace(settings(), align=replace(SETTINGS, positives=1, **spared))
+    logits = torch.full((4, 1), logit, requires_grad=True)
+    aligned_loss(ANCHORS, CELLS, [answer(logits, boxes)], chosen).loss.total.backward()
+    assert logits.grad is not None
+    return (logits.grad.flatten() != 0).tolist()
+
+
+def test_what_nobody_labelled_can_be_spared() -> None:
+    """Outside the object are anchor 1, IoU .1 and .2 of it within, and anchor 2; anchor 3 overlaps it by 4/7."""
+    assert taught(OBJECT) == [True, True, True, True]
+    assert taught(OBJECT, unlabelled_weight=0) == [True, False, False, True]
+    assert taught(OBJECT, unlabelled_weight=0, unlabelled_score=0.6) == [True, True, True, True]
+    assert taught(OBJECT, logit=1.0, unlabelled_weight=0, unlabelled_score=0.6) == [True, False, False, True]
+    assert taught(NOBODY, unlabelled_weight=0) == [False, False, False, False]
+
+
+def test_a_part_of_a_labelled_box_is_not_spared() -> None:
+    whole = torch.tensor([[0.0, 0, 40, 40]])  # IoU of each anchor 1/16, and all of it within
+    assert taught(whole, unlabelled_weight=0) == [True, True, True, True]
+
+
+def test_a_share_of_the_loss_can_stay() -> None:
+    def loss(weight: float) -> float:
+        chosen = replace(settings(), align=replace(SETTINGS, unlabelled_weight=weight))
+        return aligned_loss(ANCHORS, CELLS, [answer(torch.zeros(4, 1), NOBODY)], chosen).loss.objectness.item()
+
+    assert loss(0.25) == pytest.approx(loss(1) / 4)
+    assert loss(1) == pytest.approx(math.log(2))  # four anchors, each weighted by the square of .5
 
 
 def test_descending_the_loss_makes_the_box_fit_and_the_score_its_overlap() -> None:

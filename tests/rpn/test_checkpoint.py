@@ -126,3 +126,23 @@ def test_settings_of_another_network(saved: Path) -> None:
     with pytest.raises(InputError, match="the weights do not fit the network that the file describes") as caught:
         load_network(saved)
     assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_before_the_newer_settings_loads_as_it_was(make_network: Make, tmp_path: Path) -> None:
+    network, path = make_network(), tmp_path / "old.safetensors"
+    save_network(path, network, {"name": "old"})
+    described = read_description(path)
+    newer = {
+        "match": ["assigner", "candidates"],
+        "sample": ["bins"],
+        "align": ["unlabelled_weight", "unlabelled_score"],
+    }
+    for part in ("open", "quality"):
+        del described["settings"][part]
+    for part, names in newer.items():
+        for name in names:
+            del described["settings"][part][name]
+    save_file(load_file(path), path, metadata={"objectness": json.dumps(described)})
+    loaded, _ = load_network(path)
+    assert loaded.settings == network.settings
+    assert loaded.settings.quality.use == "none"

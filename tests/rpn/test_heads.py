@@ -53,7 +53,7 @@ def test_outputs_come_in_the_order_of_the_anchors(two_class: bool) -> None:
         head.deltas.weight[anchor * 4 + 2] = 1  # its tw
     feature_map = torch.zeros(2, 1, rows, columns)
     feature_map[1, 0, row, column] = 7
-    (logits,), (deltas,) = head([feature_map])
+    (logits,), (deltas,), _ = head([feature_map])
     assert logits.shape == (2, rows * columns * k, values)
     assert deltas.shape == (2, rows * columns * k, 4)
     place = (row * columns + column) * k + anchor
@@ -70,9 +70,9 @@ def test_one_head_serves_all_levels() -> None:
     torch.manual_seed(0)
     head = RPNHead(4, 2, 2, HeadSettings(channels=8, initial_std=0.5))
     fine, coarse = torch.rand(1, 4, 6, 6), torch.rand(1, 4, 3, 3)
-    logits, deltas = head([fine, coarse])
+    logits, deltas, _ = head([fine, coarse])
     assert [level.shape for level in logits] == [(1, 72, 2), (1, 18, 2)]
-    alone_logits, alone_deltas = head([coarse])
+    alone_logits, alone_deltas, _ = head([coarse])
     torch.testing.assert_close(logits[1], alone_logits[0])
     torch.testing.assert_close(deltas[1], alone_deltas[0])
     assert len(head.windows) == 1
@@ -81,7 +81,7 @@ def test_one_head_serves_all_levels() -> None:
 def test_more_convolutions() -> None:
     head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=3))
     assert [window.convolution.in_channels for window in head.windows] == [4, 8, 8]
-    logits, _ = head([torch.rand(1, 4, 3, 3)])
+    logits, _, _ = head([torch.rand(1, 4, 3, 3)])
     assert logits[0].shape == (1, 9, 2)
 
 
@@ -89,10 +89,10 @@ def test_siblings_have_windows_of_their_own() -> None:
     torch.manual_seed(0)
     head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=0, own_convolutions=2, initial_std=0.5))
     feature_map = torch.rand(1, 4, 3, 3)
-    (logits,), (deltas,) = head([feature_map])
+    (logits,), (deltas,), _ = head([feature_map])
     with torch.no_grad():
         head.objectness_windows[1].convolution.weight.zero_()
-    (other_logits,), (same_deltas,) = head([feature_map])
+    (other_logits,), (same_deltas,), _ = head([feature_map])
     assert not torch.equal(logits, other_logits)
     assert torch.equal(deltas, same_deltas)
 
@@ -110,5 +110,27 @@ def test_each_level_has_statistics_of_its_own_and_shares_the_window() -> None:
 @pytest.mark.parametrize("two_class", [True, False])
 def test_an_untrained_network_answers_the_initial_score(two_class: bool) -> None:
     head = RPNHead(4, 3, 1, HeadSettings(channels=8, two_class=two_class, initial_score=0.02))
-    (logits,), _ = head([torch.zeros(1, 4, 2, 2)])
+    (logits,), _, _ = head([torch.zeros(1, 4, 2, 2)])
     assert torch.sigmoid(objectness_margin(logits[0])).tolist() == pytest.approx([0.02] * 12)
+
+
+def test_a_third_layer_says_how_well_the_boxes_fit() -> None:
+    """In the order of the anchors, from the same windows as the deltas."""
+    settings = HeadSettings(channels=8, own_convolutions=1, initial_std=0.5, initial_score=0.02)
+    torch.manual_seed(0)
+    plain = RPNHead(4, 2, 1, settings)
+    torch.manual_seed(0)
+    head = RPNHead(4, 2, 1, settings, quality=True)
+    assert set(head.state_dict()) - set(plain.state_dict()) == {"quality.weight", "quality.bias"}
+    assert plain([torch.rand(1, 4, 3, 3)])[2] is None
+    feature_map = torch.rand(2, 4, 3, 5)
+    _, _, (before,) = head([feature_map])
+    assert before.shape == (2, 30, 1)
+    with torch.no_grad():
+        head.objectness_windows[0].convolution.weight.zero_()
+    assert torch.equal(head([feature_map])[2][0], before)
+    with torch.no_grad():
+        head.quality.weight.zero_()
+        head.quality.bias[1] = 7
+    _, _, (quality,) = head([feature_map])
+    assert quality[0, :, 0].tolist() == [0, 7] * 15

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from objectness.errors import InputError
+from objectness.rpn.beyond_paper import QualitySettings, RefineSettings
 from objectness.rpn.network import Outputs, RegionProposalNetwork
 from objectness.rpn.settings import (
     AnchorSettings,
@@ -18,7 +19,6 @@ from objectness.rpn.settings import (
     HeadSettings,
     LossSettings,
     MatchSettings,
-    RefineSettings,
     RPNSettings,
     SampleSettings,
     SelectSettings,
@@ -224,13 +224,52 @@ def test_ignore_regions_are_not_sampled(make_network: Make) -> None:
     assert (width_inside / (drawn[:, 2] - drawn[:, 0]) <= 0.5).all()
 
 
-@pytest.mark.parametrize("sampler", ["random", "hard-loss", "hard-window"])
+@pytest.mark.parametrize("sampler", ["random", "hard-loss", "hard-window", "iou-balanced"])
 def test_every_sampler_trains(sampler: str, make_network: Make, tiny_settings: RPNSettings) -> None:
     settings = replace(tiny_settings, sample=SampleSettings(sampler=sampler))  # type: ignore[arg-type]
     network = make_network(settings)
     report = network.loss(network(photo()), [target([[10, 10, 50, 60]])], chance())
     assert report.loss.objectness.item() > 0
     report.loss.total.backward()
+
+
+@pytest.mark.parametrize("use", ["none", "both", "alone"])
+@pytest.mark.parametrize("assigner", ["iou", "atss"])
+@pytest.mark.parametrize("objective", ["sampled", "aligned", "open-world"])
+def test_every_objective_trains_on_any_batch(
+    objective: str, assigner: str, use: str, make_network: Make, tiny_settings: RPNSettings
+) -> None:
+    settings = replace(
+        tiny_settings,
+        loss=LossSettings(objective=objective, box="giou"),  # type: ignore[arg-type]
+        match=MatchSettings(0.5, 0.3, drop_cross_boundary=False, assigner=assigner),  # type: ignore[arg-type]
+        quality=QualitySettings(use=use),  # type: ignore[arg-type]
+    )
+    network = make_network(settings)
+    outputs = network(torch.cat([photo(), photo(seed=1)]))
+    assert (outputs.quality is not None) == (use != "none")
+    truth = [target([[10, 10, 50, 60], [20, 20, 24, 24]], ignore=[[60, 60, 90, 90]]), target([])]
+    report = network.loss(outputs, truth, chance())
+    assert [len(sample.positives) > 0 for sample in report.samples] == [True, False]
+    report.loss.total.backward()
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    assert all(bool(torch.isfinite(g).all()) for g in gradients.values())
+    for layer in ("objectness", "deltas", *(["quality"] if use != "none" else [])):
+        assert gradients[f"head.{layer}.weight"].abs().max() > 0
+    assert all(len(found.scores) > 0 for found in network.propose(outputs, [(96, 96), (96, 96)]))
+
+
+def test_proposals_are_ranked_by_the_fit_where_the_settings_say_so(
+    make_network: Make, tiny_settings: RPNSettings
+) -> None:
+    network = make_network(replace(tiny_settings, quality=QualitySettings(use="alone")))
+    plain = said(network, (6, 6))
+    quality = torch.zeros(1, len(plain.logits[0][0]), 1)
+    quality[0, 100] = 3.0
+    (found,) = network.propose(replace(plain, quality=[quality]), [(96, 96)])
+    anchor = network.anchors([(6, 6)])[0][100]
+    assert found.scores[0].item() == pytest.approx(1 / (1 + np.exp(-3)))
+    assert found.boxes_xyxy[0].tolist() == anchor.clamp(0, 96).tolist()
 
 
 def test_hard_window_leaves_flat_background_out(make_network: Make, tiny_settings: RPNSettings) -> None:

@@ -9,9 +9,10 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from objectness.errors import InputError
+from objectness.rpn.beyond_paper import RefineSettings
 from objectness.rpn.refinement import Refinement, grid_features
 from objectness.rpn.selection import candidates
-from objectness.rpn.settings import RefineSettings, SelectSettings
+from objectness.rpn.settings import SelectSettings
 
 NOBODY = torch.zeros(0, 4)
 OBJECT = torch.tensor([[10.0, 10, 30, 30]])

@@ -10,13 +10,14 @@ from objectness.rpn.sampling import (
     Sampler,
     sample_hard_loss,
     sample_hard_window,
+    sample_iou_balanced,
     sample_random,
     sampler_of,
     window_rank,
 )
 from objectness.rpn.settings import SampleSettings
 
-SAMPLERS = [sample_random, sample_hard_loss, sample_hard_window]
+SAMPLERS = [sample_random, sample_hard_loss, sample_hard_window, sample_iou_balanced]
 
 
 def evidence(
@@ -167,6 +168,33 @@ def test_hard_window_with_a_flat_image_has_no_negatives() -> None:
     assert sample_hard_window(evidence([0] * 25, rank=rank), SampleSettings(), chance()).negatives.tolist() == []
 
 
+def test_iou_balanced_takes_as_many_of_each_overlap() -> None:
+    """The bins end at .1, .2 and .3: 900 negatives, 30 and 30; the anchors at .8 and .25 are none."""
+    iou = torch.tensor([0.0] * 900 + [0.15] * 30 + [0.29] * 29 + [0.3] + [0.8, 0.25])
+    labels = [0] * 960 + [1, -1]
+    found = sample_iou_balanced(evidence(labels, iou=iou), SampleSettings(size=31), chance())
+    assert found.positives.tolist() == [960]
+    bins = (iou[found.negatives] / 0.1001).long()
+    assert bins.bincount(minlength=3).tolist() == [10, 10, 10]
+
+
+def test_iou_balanced_fills_up_at_random() -> None:
+    iou = torch.tensor([0.0] * 900 + [0.15] * 4 + [0.3] * 6)
+    found = sample_iou_balanced(evidence([0] * 910, iou=iou), SampleSettings(size=100), chance())
+    assert len(found.negatives) == 100
+    assert set(range(900, 910)) <= set(found.negatives.tolist())
+    assert found.negatives.tolist() == sorted(set(found.negatives.tolist()))
+
+
+def test_iou_balanced_with_one_bin_draws_every_negative_alike() -> None:
+    iou = torch.tensor([0.0] * 20 + [0.25] * 20)
+    drawn = [
+        sample_iou_balanced(evidence([0] * 40, iou=iou), SampleSettings(size=10, bins=1), chance(seed)).negatives
+        for seed in range(100)
+    ]
+    assert 400 < int((torch.cat(drawn) >= 20).sum()) < 600  # 500 expected, standard deviation 14
+
+
 def test_window_rank_by_hand() -> None:
     """A row of cells 0 0 0 3: the windows hold (0 0), (0 0 0), (0 0 3) and (0 3), deviations 0, 0, 1.41 and 1.5."""
     features = torch.tensor([[[0.0, 0.0, 0.0, 3.0]]])
@@ -192,3 +220,4 @@ def test_the_sampler_that_the_settings_name() -> None:
     assert sampler_of(SampleSettings()) is sample_random
     assert sampler_of(SampleSettings(sampler="hard-loss")) is sample_hard_loss
     assert sampler_of(SampleSettings(sampler="hard-window")) is sample_hard_window
+    assert sampler_of(SampleSettings(sampler="iou-balanced")) is sample_iou_balanced

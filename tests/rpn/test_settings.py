@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from objectness.errors import InputError
+from objectness.rpn.beyond_paper import AlignSettings, OpenSettings, QualitySettings
 from objectness.rpn.settings import (
     AnchorSettings,
     BackboneSettings,
@@ -31,6 +32,8 @@ def test_the_defaults_are_the_papers() -> None:
     assert (settings.match.positive_iou, settings.match.negative_iou) == (0.7, 0.3)
     assert settings.match.drop_cross_boundary
     assert (settings.sample.size, settings.sample.positive_fraction) == (256, 0.5)
+    assert (settings.match.assigner, settings.sample.sampler, settings.loss.objective) == ("iou", "random", "sampled")
+    assert (settings.quality.use, settings.align.unlabelled_weight) == ("none", 1)
     assert (settings.loss.normalise, settings.loss.box_weight, settings.loss.smooth_l1_beta) == ("paper", 10, 1)
 
 
@@ -85,6 +88,12 @@ def test_a_round_trip_through_plain_data() -> None:
         (MatchSettings, {"negative_iou": 0.8}, "rpn.match.negative_iou must be at most positive_iou, 0.7; it is 0.8."),
         (SampleSettings, {"size": 0}, "rpn.sample.size must be at least 1; it is 0."),
         (SampleSettings, {"random_share": 1.5}, "rpn.sample.random_share must be between 0 and 1; it is 1.5."),
+        (SampleSettings, {"bins": 0}, "rpn.sample.bins must be at least 1; it is 0."),
+        (MatchSettings, {"candidates": 0}, "rpn.match.candidates must be at least 1; it is 0."),
+        (AlignSettings, {"unlabelled_weight": 2.0}, "rpn.align.unlabelled_weight must be between 0 and 1; it is 2.0."),
+        (AlignSettings, {"unlabelled_score": -0.1}, "rpn.align.unlabelled_score must be between 0 and 1; it is -0.1."),
+        (OpenSettings, {"share": math.inf}, "rpn.open.share must be at least 0; it is inf."),
+        (QualitySettings, {"weight": -1.0}, "rpn.quality.weight must be at least 0; it is -1.0."),
         (LossSettings, {"box_weight": -1.0}, "rpn.loss.box_weight must be at least 0; it is -1.0."),
         (LossSettings, {"smooth_l1_beta": math.inf}, "rpn.loss.smooth_l1_beta must be at least 0; it is inf."),
         (SelectSettings, {"after_nms": 0}, "rpn.select.after_nms must be at least 1; it is 0."),

@@ -1,8 +1,8 @@
 """An objective that trains every anchor, and makes the score say how well the box fits (TOOD, generalised focal loss).
 
 The paper's matching asks how well the *anchor* overlaps an object; here the *box that the network makes of it*
-is asked, so a score learns to rank boxes by their fit. M anchors of all levels, G boxes. Its sibling is
-``sampled``, the paper's objective.
+is asked, so a score learns to rank boxes by their fit. M anchors of all levels, G boxes. Its siblings are
+``sampled``, the paper's objective, and ``open_world``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from objectness.rpn.beyond_paper import AlignSettings
 from objectness.rpn.deltas import decode
 from objectness.rpn.losses import RPNLoss, box_losses, objectness_margin
 from objectness.rpn.matching import IGNORED, NEGATIVE, POSITIVE, Matches, inside_fraction
+from objectness.rpn.quality import fit_loss
 from objectness.rpn.sampling import Sample
-from objectness.rpn.settings import AlignSettings, RPNSettings
+from objectness.rpn.settings import MatchSettings, RPNSettings
 from objectness.rpn.truth import Answer, LossReport
 
 _SHOWN_NEGATIVES = 128
@@ -117,13 +119,14 @@ def aligned_losses(
     objects teaches its background without drowning the others. An anchor whose box lies in an ignore region
     is asked nothing.
     """
-    objectness, box, asked = [], [], []
+    objectness, box, asked, fitting = [], [], [], []
     samples, all_matches = [], []
     for anchors, sides, answer in zip(anchors_xyxy, cells, answers, strict=True):
         margin = objectness_margin(answer.logits)
         predicted = decode(answer.deltas.detach(), anchors, settings.head.delta_clamp)
+        scores = torch.sigmoid(margin.detach())
         alignment = align(
-            torch.sigmoid(margin.detach()),
+            scores,
             predicted,
             anchors,
             sides,
@@ -134,6 +137,11 @@ def aligned_losses(
         matches = _without_ignored(alignment.matches, predicted, answer.target.ignore_xyxy, settings.match.ignore_iof)
         losses = quality_losses(margin, alignment.quality, settings.align.focus)
         losses = losses * (matches.labels != IGNORED)
+        if settings.align.unlabelled_weight < 1:
+            spared = matches.labels == NEGATIVE
+            spared &= scores > settings.align.unlabelled_score
+            spared &= _outside(predicted, answer.target.boxes_xyxy, settings.match)
+            losses = torch.where(spared, settings.align.unlabelled_weight * losses, losses)
         positives = torch.nonzero(matches.labels == POSITIVE).flatten()
         stood_for = anchors[positives]
         wanted = answer.target.boxes_xyxy[matches.box_index[positives]] if len(positives) else stood_for
@@ -141,10 +149,13 @@ def aligned_losses(
         objectness.append(losses.sum())
         box.append((fits * alignment.quality[positives]).sum())
         asked.append(alignment.quality.sum())
+        fitting.append(fit_loss(answer, positives, stood_for, wanted, settings))
         samples.append(Sample(positives, _hardest(losses.detach(), matches)))
         all_matches.append(matches)
     total = torch.stack(asked).sum().clamp(min=1)
-    loss = RPNLoss(torch.stack(objectness).sum() / total, settings.loss.box_weight * torch.stack(box).sum() / total)
+    score = torch.stack(objectness).sum() / total
+    score = score + torch.stack(fitting).sum() / max(1, sum(len(sample.positives) for sample in samples))
+    loss = RPNLoss(score, settings.loss.box_weight * torch.stack(box).sum() / total)
     return loss, samples, all_matches
 
 
@@ -172,6 +183,16 @@ def _without_ignored(
     covered = inside_fraction(predicted_xyxy, ignore_xyxy) > ignore_iof
     labels = torch.where(covered & (matches.labels == NEGATIVE), IGNORED, matches.labels).to(torch.int8)
     return Matches(labels, matches.box_index, matches.iou)
+
+
+def _outside(
+    predicted_xyxy: Float[Tensor, "M 4"], boxes_xyxy: Float[Tensor, "G 4"], settings: MatchSettings
+) -> Bool[Tensor, " M"]:
+    """Which predicted boxes show something else than a labelled one or a part of it."""
+    if not len(boxes_xyxy):
+        return torch.ones(len(predicted_xyxy), dtype=torch.bool, device=predicted_xyxy.device)
+    apart = box_iou(predicted_xyxy, boxes_xyxy).amax(dim=1) < settings.negative_iou
+    return apart & (inside_fraction(predicted_xyxy, boxes_xyxy) <= settings.ignore_iof)
 
 
 def _hardest(losses: Float[Tensor, " M"], matches: Matches) -> Tensor:

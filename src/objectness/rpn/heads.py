@@ -33,13 +33,17 @@ class Window(nn.Module):
 
 
 class RPNHead(nn.Module):
-    """Windows, then 2k (or k) scores and 4k coordinates by two sibling 1 x 1 layers.
+    """Windows, then 2k (or k) scores and 4k coordinates by two sibling 1 x 1 layers; a third one on request.
+
+    With ``quality`` it says by k logits how well the boxes fit, from what the coordinates are made of.
 
     One head serves all levels. New layers are drawn from N(0, 0.01), biases are 0 (paper, section 3.1.3), or what
     makes an untrained network answer ``initial_score``.
     """
 
-    def __init__(self, in_channels: int, anchors_per_cell: int, levels: int, settings: HeadSettings) -> None:
+    def __init__(
+        self, in_channels: int, anchors_per_cell: int, levels: int, settings: HeadSettings, quality: bool = False
+    ) -> None:
         super().__init__()
         self.anchors_per_cell = anchors_per_cell
         self.logits_per_anchor = 2 if settings.two_class else 1
@@ -56,6 +60,7 @@ class RPNHead(nn.Module):
         last = settings.channels if settings.convolutions or settings.own_convolutions else in_channels
         self.objectness = nn.Conv2d(last, self.logits_per_anchor * anchors_per_cell, kernel_size=1)
         self.deltas = nn.Conv2d(last, 4 * anchors_per_cell, kernel_size=1)
+        self.quality = nn.Conv2d(last, anchors_per_cell, kernel_size=1) if quality else None
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=settings.initial_std)
@@ -69,15 +74,21 @@ class RPNHead(nn.Module):
 
     def forward(
         self, feature_maps: Sequence[Float[Tensor, "B C _ _"]]
-    ) -> tuple[list[Float[Tensor, "B _ K"]], list[Float[Tensor, "B _ 4"]]]:
-        """Logits ``(B, N, K)`` and deltas ``(B, N, 4)`` of each level, in the order of ``grid_anchors``."""
-        logits, deltas = [], []
+    ) -> tuple[list[Float[Tensor, "B _ K"]], list[Float[Tensor, "B _ 4"]], list[Float[Tensor, "B _ 1"]] | None]:
+        """Logits ``(B, N, K)``, deltas ``(B, N, 4)`` and, with a layer for it, the fit's logits ``(B, N, 1)``.
+
+        Of each level, in the order of ``grid_anchors``.
+        """
+        logits, deltas, quality = [], [], []
         for level, feature_map in enumerate(feature_maps):
             hidden = _through(self.windows, feature_map, level)
             objectness = self.objectness(_through(self.objectness_windows, hidden, level))
             logits.append(_by_anchor(objectness, self.logits_per_anchor))
-            deltas.append(_by_anchor(self.deltas(_through(self.delta_windows, hidden, level)), 4))
-        return logits, deltas
+            coordinates = _through(self.delta_windows, hidden, level)
+            deltas.append(_by_anchor(self.deltas(coordinates), 4))
+            if self.quality is not None:
+                quality.append(_by_anchor(self.quality(coordinates), 1))
+        return logits, deltas, quality if self.quality is not None else None
 
 
 def _through(windows: nn.ModuleList, feature_map: Float[Tensor, "B _ H W"], level: int) -> Float[Tensor, "B _ H W"]:

@@ -19,7 +19,7 @@ from objectness.rpn.settings import LossSettings
 
 @dataclass(frozen=True, eq=False)
 class RPNLoss:
-    """Scalars: ``objectness`` and ``box`` as weighted in the total, with their gradients."""
+    """Scalars: ``objectness`` (all that scores are taught) and ``box`` as weighted in the total, with gradients."""
 
     objectness: Float[Tensor, ""]
     box: Float[Tensor, ""]

@@ -7,8 +7,7 @@ selects. B images, L levels, N anchors of a level, M anchors of all levels, K lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,39 +15,20 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
 from objectness.errors import InputError
-from objectness.rpn.aligned import aligned_loss, aligned_losses
+from objectness.rpn.aligned import aligned_loss
 from objectness.rpn.anchors import anchors_per_cell, inside_image, level_anchors
 from objectness.rpn.backbones import build_backbone
 from objectness.rpn.heads import RPNHead
 from objectness.rpn.losses import RPNLoss
+from objectness.rpn.open_world import open_world_loss
+from objectness.rpn.outputs import Outputs
 from objectness.rpn.refinement import Refinement
 from objectness.rpn.sampled import sampled_loss
 from objectness.rpn.sampling import window_rank
-from objectness.rpn.selection import CERTAIN, Correct, Selection, candidates, suppress
+from objectness.rpn.second_stage import corrector, second_loss
+from objectness.rpn.selection import Selection, candidates, suppress
 from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings
 from objectness.rpn.truth import Answer, LossReport, Target
-
-
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """What the network says of a batch, level by level.
-
-    Attributes:
-        logits: ``(B, N, K)`` each.
-        deltas: ``(B, N, 4)`` each.
-        features: ``(B, C, H, W)`` each: what the head saw.
-        detail: ``(B, H, W, c)`` each: what the second stage looks boxes up in; None where there is none.
-    """
-
-    logits: list[Float[Tensor, "B _ K"]]
-    deltas: list[Float[Tensor, "B _ 4"]]
-    features: list[Float[Tensor, "B C _ _"]]
-    detail: list[Float[Tensor, "B _ _ c"]] | None = None
-
-    @property
-    def maps_hw(self) -> list[tuple[int, int]]:
-        """(H, W) of each level's map."""
-        return [(level.shape[2], level.shape[3]) for level in self.features]
 
 
 class RegionProposalNetwork(nn.Module):
@@ -88,7 +68,8 @@ class RegionProposalNetwork(nn.Module):
             self.pyramid = None
             self.extra = nn.ModuleList()
         self.strides = tuple(strides)
-        self.head = RPNHead(channels[0], anchors_per_cell(settings.anchors, len(strides)), len(strides), settings.head)
+        k, quality = anchors_per_cell(settings.anchors, len(strides)), settings.quality.use != "none"
+        self.head = RPNHead(channels[0], k, len(strides), settings.head, quality)
         refine = settings.refine
         self.refinement = Refinement(channels[0], self.strides, refine) if refine.grid else None
         self.mean: Tensor
@@ -114,8 +95,8 @@ class RegionProposalNetwork(nn.Module):
             maps = list(named.values())
             for extra in self.extra:
                 maps.append(extra(maps[-1]))
-        logits, deltas = self.head(maps)
-        return Outputs(logits, deltas, maps, None if self.refinement is None else self.refinement(maps))
+        logits, deltas, quality = self.head(maps)
+        return Outputs(logits, deltas, maps, quality, None if self.refinement is None else self.refinement(maps))
 
     def anchors(
         self, maps_hw: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
@@ -128,6 +109,8 @@ class RegionProposalNetwork(nn.Module):
         levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
         anchors = torch.cat(levels)
         logits, deltas = torch.cat(outputs.logits, dim=1), torch.cat(outputs.deltas, dim=1)
+        quality = None if outputs.quality is None else torch.cat(outputs.quality, dim=1)[..., 0]
+        counts = [len(level) for level in levels]
         answers = [
             Answer(
                 logits[index],
@@ -136,17 +119,21 @@ class RegionProposalNetwork(nn.Module):
                 self._window_ranks(outputs, index, target.size_hw),
                 self._locations(target.size_hw),
                 target,
+                None if quality is None else quality[index],
             )
             for index, target in enumerate(targets)
         ]
         match self.settings.loss.objective:
             case "sampled":
-                report = sampled_loss(anchors, answers, self.settings, generator)
+                report = sampled_loss(anchors, counts, answers, self.settings, generator)
             case "aligned":
-                report = aligned_loss(anchors, self._cells(levels), answers, self.settings)
+                sides = [level.new_full((len(level),), at) for level, at in zip(levels, self.strides, strict=True)]
+                report = aligned_loss(anchors, torch.cat(sides), answers, self.settings)
+            case "open-world":
+                report = open_world_loss(anchors, counts, answers, self.settings, generator)
         if self.refinement is None:
             return report
-        second = self._second_loss(outputs, levels, targets)
+        second = second_loss(self.refinement, outputs, levels, targets, self.settings)
         return replace(report, loss=RPNLoss(report.loss.objectness + second.objectness, report.loss.box + second.box))
 
     def propose(
@@ -176,7 +163,6 @@ class RegionProposalNetwork(nn.Module):
         settings: SelectSettings,
     ) -> Selection:
         """What enters suppression for image ``index`` of the batch."""
-        second = self._corrector(outputs, index)
         return candidates(
             [level[index] for level in outputs.logits],
             [level[index] for level in outputs.deltas],
@@ -184,51 +170,10 @@ class RegionProposalNetwork(nn.Module):
             size_hw,
             settings,
             self.settings.head.delta_clamp,
-            second,
+            None if outputs.quality is None else [level[index] for level in outputs.quality],
+            self.settings.quality,
+            corrector(self.refinement, outputs, index),
             self.settings.refine.boxes,
-        )
-
-    def _corrector(self, outputs: Outputs, index: int) -> Correct | None:
-        """The second stage for image ``index`` of the batch."""
-        if self.refinement is None or outputs.detail is None:
-            return None
-        return partial(self.refinement.correct, [level[index] for level in outputs.detail])
-
-    def _second_loss(
-        self, outputs: Outputs, levels: Sequence[Float[Tensor, "_ 4"]], targets: Sequence[Target]
-    ) -> RPNLoss:
-        """The loss of the second stage on the boxes that it is asked about, which are its anchors."""
-        refine = self.settings.refine
-        anchors, cells, answers = [], [], []
-        for index, target in enumerate(targets):
-            correct = self._corrector(outputs, index)
-            assert correct is not None
-            with torch.no_grad():
-                first = candidates(
-                    [level[index] for level in outputs.logits],
-                    [level[index] for level in outputs.deltas],
-                    levels,
-                    target.size_hw,
-                    replace(self.settings.select, before_nms=refine.boxes),
-                    self.settings.head.delta_clamp,
-                )
-            margins = torch.logit(first.scores, eps=CERTAIN)
-            parts = []
-            for level in range(len(levels)):
-                of_level = first.levels == level
-                parts.append(correct(level, first.boxes_xyxy[of_level], margins[of_level]))
-            deltas, margins = (torch.cat(part) for part in zip(*parts, strict=True))
-            anchors.append(first.boxes_xyxy)
-            cells.append(torch.tensor(self.strides, device=margins.device)[first.levels].to(margins.dtype))
-            kept, unused = torch.ones_like(margins, dtype=torch.bool), torch.zeros_like(margins)
-            answers.append(Answer(margins[:, None], deltas, kept, unused, len(margins), target))
-        loss, _, _ = aligned_losses(anchors, cells, answers, self.settings)
-        return RPNLoss(refine.weight * loss.objectness, refine.weight * loss.box)
-
-    def _cells(self, levels: Sequence[Float[Tensor, "_ 4"]]) -> Float[Tensor, " M"]:
-        """Side of each anchor's cell."""
-        return torch.cat(
-            [level.new_full((len(level),), side) for level, side in zip(levels, self.strides, strict=True)]
         )
 
     def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, " M"]:

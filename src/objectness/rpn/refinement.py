@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from objectness.rpn.settings import RefineSettings
+from objectness.rpn.beyond_paper import RefineSettings
 
 # As in Fast R-CNN: a second look moves a box by a tenth of its side where a first one moves it by a whole.
 _DELTA_SCALE = (0.1, 0.1, 0.2, 0.2)

@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from objectness.rpn.assigning import assign
 from objectness.rpn.losses import RPNLoss, box_losses, image_loss, mean_loss, objectness_losses
-from objectness.rpn.matching import Matches, match
+from objectness.rpn.matching import Matches
+from objectness.rpn.quality import fit_loss
 from objectness.rpn.sampling import Evidence, Sample, sampler_of
 from objectness.rpn.settings import RPNSettings
 from objectness.rpn.truth import Answer, LossReport
@@ -20,6 +22,7 @@ from objectness.rpn.truth import Answer, LossReport
 
 def sampled_loss(
     anchors_xyxy: Float[Tensor, "M 4"],
+    anchors_a_level: Sequence[int],
     answers: Sequence[Answer],
     settings: RPNSettings,
     generator: torch.Generator,
@@ -27,7 +30,7 @@ def sampled_loss(
     """The mean over the images of the paper's loss on a mini-batch of each; ``generator`` (CPU) draws it."""
     losses, samples, all_matches = [], [], []
     for answer in answers:
-        loss, sample, matches = _of_image(anchors_xyxy, answer, settings, generator)
+        loss, sample, matches = _of_image(anchors_xyxy, anchors_a_level, answer, settings, generator)
         losses.append(loss)
         samples.append(sample)
         all_matches.append(matches)
@@ -35,10 +38,14 @@ def sampled_loss(
 
 
 def _of_image(
-    anchors_xyxy: Float[Tensor, "M 4"], answer: Answer, settings: RPNSettings, generator: torch.Generator
+    anchors_xyxy: Float[Tensor, "M 4"],
+    anchors_a_level: Sequence[int],
+    answer: Answer,
+    settings: RPNSettings,
+    generator: torch.Generator,
 ) -> tuple[RPNLoss, Sample, Matches]:
     target = answer.target
-    matches = match(anchors_xyxy, target.boxes_xyxy, target.ignore_xyxy, settings.match, answer.kept)
+    matches = assign(anchors_xyxy, anchors_a_level, target.boxes_xyxy, target.ignore_xyxy, settings.match, answer.kept)
     evidence = Evidence(matches, _negative_losses(answer.logits), answer.window_rank)
     sample = sampler_of(settings.sample)(evidence, settings.sample, generator)
     chosen = torch.cat([sample.positives, sample.negatives])
@@ -55,7 +62,8 @@ def _of_image(
         locations=answer.locations,
         settings=settings.loss,
     )
-    return loss, sample, matches
+    fit = fit_loss(answer, sample.positives, stood_for, wanted, settings) / max(1, len(sample.positives))
+    return RPNLoss(loss.objectness + fit, loss.box), sample, matches
 
 
 def _negative_losses(logits: Float[Tensor, "M K"]) -> Float[Tensor, " M"]:

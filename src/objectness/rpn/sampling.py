@@ -53,7 +53,7 @@ def sample_random(evidence: Evidence, settings: SampleSettings, generator: torch
     """The paper's: up to ``size * positive_fraction`` positives at random, padded with random negatives."""
     positives, room = _draw_positives(evidence, settings, generator)
     negatives = torch.nonzero(evidence.matches.labels == NEGATIVE).flatten()
-    return Sample(positives, _draw(negatives, room, generator))
+    return Sample(positives, draw(negatives, room, generator))
 
 
 def sample_hard_loss(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
@@ -65,7 +65,7 @@ def sample_hard_loss(evidence: Evidence, settings: SampleSettings, generator: to
     negatives = torch.nonzero(evidence.matches.labels == NEGATIVE).flatten()
     hardest_first = negatives[torch.argsort(evidence.negative_loss[negatives], descending=True, stable=True)]
     hard = min(room - round(room * settings.random_share), len(negatives))
-    rest = _draw(hardest_first[hard:], room - hard, generator)
+    rest = draw(hardest_first[hard:], room - hard, generator)
     return Sample(positives, torch.cat([hardest_first[:hard], rest]).sort().values)
 
 
@@ -80,7 +80,25 @@ def sample_hard_window(evidence: Evidence, settings: SampleSettings, generator: 
     touching = evidence.matches.iou > 0
     varying = evidence.window_rank > settings.window_quantile
     hard = (evidence.matches.labels == NEGATIVE) & (touching | varying)
-    return Sample(positives, _draw(torch.nonzero(hard).flatten(), room, generator))
+    return Sample(positives, draw(torch.nonzero(hard).flatten(), room, generator))
+
+
+def sample_iou_balanced(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
+    """Negatives spread over their overlaps (Libra R-CNN, arXiv 1904.02701, section 3.1): most overlap nothing at all.
+
+    The overlaps from 0 to the largest of a negative are parted into ``bins`` of equal width; each gives the same
+    number, and what a bin lacks is drawn at random from all that is left.
+    """
+    positives, room = _draw_positives(evidence, settings, generator)
+    negatives = torch.nonzero(evidence.matches.labels == NEGATIVE).flatten()
+    iou = evidence.matches.iou[negatives]
+    width = iou.amax() / settings.bins if len(iou) else 0.0
+    # Without any overlap there is one bin.
+    place = (iou / width).long().clamp(max=settings.bins - 1) if width > 0 else torch.zeros_like(negatives)
+    share = room // settings.bins
+    binned = torch.cat([draw(negatives[place == index], share, generator) for index in range(settings.bins)])
+    left = negatives[~torch.isin(negatives, binned)]
+    return Sample(positives, torch.cat([binned, draw(left, room - len(binned), generator)]).sort().values)
 
 
 def sampler_of(settings: SampleSettings) -> Sampler:
@@ -92,6 +110,8 @@ def sampler_of(settings: SampleSettings) -> Sampler:
             return sample_hard_loss
         case "hard-window":
             return sample_hard_window
+        case "iou-balanced":
+            return sample_iou_balanced
 
 
 def window_rank(
@@ -146,11 +166,11 @@ def _draw_positives(
 ) -> tuple[Int[Tensor, " P"], int]:
     """Up to the wanted number of positives, and how much room they leave for negatives."""
     positives = torch.nonzero(evidence.matches.labels == POSITIVE).flatten()
-    drawn = _draw(positives, int(settings.size * settings.positive_fraction), generator)
+    drawn = draw(positives, int(settings.size * settings.positive_fraction), generator)
     return drawn, settings.size - len(drawn)
 
 
-def _draw(indices: Int[Tensor, " M"], count: int, generator: torch.Generator) -> Int[Tensor, " K"]:
+def draw(indices: Int[Tensor, " M"], count: int, generator: torch.Generator) -> Int[Tensor, " K"]:
     """At most ``count`` of the indices without replacement, in ascending order."""
     if len(indices) <= count:
         return indices

@@ -15,8 +15,9 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from objectness.boxes import nms as boxes_nms
+from objectness.rpn.beyond_paper import QualitySettings
 from objectness.rpn.deltas import DELTA_CLAMP, clip, decode
-from objectness.rpn.losses import objectness_margin
+from objectness.rpn.quality import ranking_scores
 from objectness.rpn.settings import SelectSettings
 
 _UNUSABLE = -1.0  # below any probability
@@ -48,18 +49,22 @@ def candidates(
     size_hw: tuple[int, int],
     settings: SelectSettings,
     delta_clamp: float = DELTA_CLAMP,
+    quality: Sequence[Float[Tensor, "_ 1"]] | None = None,
+    ranking: QualitySettings | None = None,
     correct: Correct | None = None,
     corrected: int = 0,
 ) -> Selection:
     """Decode, clip, drop tiny boxes and what is not finite, keep the best ``before_nms`` of each level.
 
-    Boxes of a level come best first; levels follow one another, finest first. Where there is a second stage,
-    ``correct``, it is asked about the best ``corrected`` of each level.
+    Boxes of a level come best first; levels follow one another, finest first. Where the network gives the fit's
+    logits, ``quality``, boxes are scored as ``ranking`` says. Where there is a second stage, ``correct``, it is asked
+    about the best ``corrected`` of each level.
     """
+    ranking = ranking or QualitySettings()
     boxes_parts, scores_parts, levels_parts = [], [], []
     each_level = zip(logits, deltas, anchors_xyxy, strict=True)
     for level, (level_logits, level_deltas, anchors) in enumerate(each_level):
-        scores = torch.sigmoid(objectness_margin(level_logits))
+        scores = ranking_scores(level_logits, None if quality is None else quality[level], ranking)
         boxes, scores = _best_of_level(scores, level_deltas, anchors, size_hw, settings, delta_clamp)
         if correct is not None:
             boxes, scores = _second_look(boxes, scores, level, correct, corrected, size_hw, settings)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from objectness.errors import InputError
+from objectness.rpn.beyond_paper import AlignSettings, OpenSettings, QualitySettings, RefineSettings
 from objectness.settings import require
 
 
@@ -135,6 +136,9 @@ class MatchSettings:
         drop_cross_boundary: Ignore anchors that leave the image, before matching (paper, section 3.1.3).
         allowed_border: How many pixels they may leave it by.
         ignore_iof: An anchor with more than this fraction of itself in an ignore region is never a negative.
+        assigner: "iou" is the paper's rule. "atss" lets each box set its own threshold in place of ``positive_iou``, by
+            the overlaps of the anchors around its centre (``match_adaptively``). The "aligned" objective asks neither.
+        candidates: "atss": that many anchors of each level.
     """
 
     positive_iou: float = 0.7
@@ -142,12 +146,15 @@ class MatchSettings:
     drop_cross_boundary: bool = True
     allowed_border: float = 0.0
     ignore_iof: float = 0.5
+    assigner: Literal["iou", "atss"] = "iou"
+    candidates: int = 9
 
     def __post_init__(self) -> None:
         for name in ("positive_iou", "negative_iou", "ignore_iof"):
             require(f"rpn.match.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
         below = self.negative_iou <= self.positive_iou
         require("rpn.match.negative_iou", self.negative_iou, f"at most positive_iou, {self.positive_iou}", below)
+        require("rpn.match.candidates", self.candidates, "at least 1", self.candidates >= 1)
         require("rpn.match.allowed_border", self.allowed_border, "a number", not math.isnan(self.allowed_border))
 
 
@@ -156,52 +163,29 @@ class SampleSettings:
     """The mini-batch of one image (paper, section 3.1.3).
 
     Attributes:
-        sampler: "random" (the paper), "hard-loss" (the negatives with the highest loss) or "hard-window"
-            (negatives that touch an object a little or whose feature window varies, never flat background).
+        sampler: "random" (the paper), "hard-loss" (the negatives with the highest loss), "hard-window"
+            (negatives that touch an object a little or whose feature window varies, never flat background) or
+            "iou-balanced" (as many that overlap an object much as little).
         size: Anchors in a mini-batch.
         positive_fraction: Positives at most; missing ones are padded with negatives.
         random_share: "hard-loss": this share of the negatives is drawn at random all the same.
         window_quantile: "hard-window": a window varies when its standard deviation is above this quantile of
             its level.
+        bins: "iou-balanced": parts of the range of overlaps that give the same number each.
     """
 
-    sampler: Literal["random", "hard-loss", "hard-window"] = "random"
+    sampler: Literal["random", "hard-loss", "hard-window", "iou-balanced"] = "random"
     size: int = 256
     positive_fraction: float = 0.5
     random_share: float = 0.25
     window_quantile: float = 0.5
+    bins: int = 3
 
     def __post_init__(self) -> None:
-        require("rpn.sample.size", self.size, "at least 1", self.size >= 1)
+        for name in ("size", "bins"):
+            require(f"rpn.sample.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
         for name in ("positive_fraction", "random_share", "window_quantile"):
             require(f"rpn.sample.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
-
-
-@dataclass(frozen=True)
-class AlignSettings:
-    """Which anchors stand for a box where every anchor is trained ("aligned" objective): the task alignment of TOOD.
-
-    An anchor centred in a box is worth ``score ** score_power * iou ** iou_power`` to it, with the score and the
-    overlap that the network gives it now; the best few are positive, and what the score is to say is that
-    worth, scaled so that the best of a box is asked for its overlap. So a score says how well the box fits.
-
-    Attributes:
-        positives: Anchors at most that stand for one box.
-        score_power: See above.
-        iou_power: See above.
-        focus: Each anchor's log loss is weighted by ``|target - score| ** focus``, so that the many easy ones
-            do not drown the others (generalised focal loss); 0 weighs all alike.
-    """
-
-    positives: int = 10
-    score_power: float = 1.0
-    iou_power: float = 6.0
-    focus: float = 2.0
-
-    def __post_init__(self) -> None:
-        require("rpn.align.positives", self.positives, "at least 1", self.positives >= 1)
-        for name in ("score_power", "iou_power", "focus"):
-            require(f"rpn.align.{name}", getattr(self, name), "at least 0", 0 <= getattr(self, name) < math.inf)
 
 
 @dataclass(frozen=True)
@@ -211,7 +195,8 @@ class LossSettings:
     Attributes:
         objective: "sampled" is the paper's: anchors are matched by their own overlap and a mini-batch of them is
             drawn. "aligned" trains every anchor of the image: see ``AlignSettings``; it divides both parts by the
-            sum of the targets, whatever ``normalise`` says.
+            sum of the targets, whatever ``normalise`` says. "open-world" learns from labelled boxes only and takes
+            nothing for background: see ``OpenSettings``; it divides by the number of samples.
         normalise: "paper" divides by N_cls = the mini-batch size and N_reg = the number of anchor locations;
             "samples" divides both by the number of samples, as the released code does with box_weight 1.
         box_weight: lambda.
@@ -220,7 +205,7 @@ class LossSettings:
         smooth_l1_beta: Where the smooth L1 loss turns from square to linear (released code: 1/9).
     """
 
-    objective: Literal["sampled", "aligned"] = "sampled"
+    objective: Literal["sampled", "aligned", "open-world"] = "sampled"
     normalise: Literal["paper", "samples"] = "paper"
     box_weight: float = 10.0
     box: Literal["smooth-l1", "giou", "diou", "ciou"] = "smooth-l1"
@@ -229,39 +214,6 @@ class LossSettings:
     def __post_init__(self) -> None:
         require("rpn.loss.box_weight", self.box_weight, "at least 0", 0 <= self.box_weight < math.inf)
         require("rpn.loss.smooth_l1_beta", self.smooth_l1_beta, "at least 0", 0 <= self.smooth_l1_beta < math.inf)
-
-
-@dataclass(frozen=True)
-class RefineSettings:
-    """The second stage, which looks again at the best boxes of the first (see ``refinement``).
-
-    It is taught by the "aligned" objective with the boxes of the first stage in place of anchors.
-
-    Attributes:
-        grid: Points a side that it looks at in each box; 0: there is no second stage.
-        channels: Width to which the features are brought before.
-        hidden: Width of its two hidden layers.
-        boxes: How many of each level it looks at, the best first; the others stay as they are.
-        margin: The grid spans this multiple of the box.
-        finer: It reads the map this many levels finer than the one that found the box, as far as there is one.
-        weight: Of its loss beside that of the first stage.
-    """
-
-    grid: int = 0
-    channels: int = 32
-    hidden: int = 128
-    boxes: int = 400
-    margin: float = 1.2
-    finer: int = 1
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("grid", "finer"):
-            require(f"rpn.refine.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
-        for name in ("channels", "hidden", "boxes"):
-            require(f"rpn.refine.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        require("rpn.refine.margin", self.margin, "above 0", 0 < self.margin < math.inf)
-        require("rpn.refine.weight", self.weight, "at least 0", 0 <= self.weight < math.inf)
 
 
 @dataclass(frozen=True)
@@ -323,6 +275,8 @@ class RPNSettings:
     match: MatchSettings = field(default_factory=MatchSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
     align: AlignSettings = field(default_factory=AlignSettings)
+    open: OpenSettings = field(default_factory=OpenSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
     loss: LossSettings = field(default_factory=LossSettings)
     refine: RefineSettings = field(default_factory=RefineSettings)
     select: SelectSettings = field(default_factory=SelectSettings)

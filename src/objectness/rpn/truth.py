@@ -38,6 +38,7 @@ class Answer:
         window_rank: ``(M,)`` how much the features under each anchor vary; zeros where no sampler asks.
         locations: Cells of all levels that show the image: the paper's N_reg.
         target: The truth.
+        quality: ``(M,)`` logits of how well each box fits, where the network has a layer for it.
     """
 
     logits: Float[Tensor, "M K"]
@@ -46,6 +47,7 @@ class Answer:
     window_rank: Float[Tensor, " M"]
     locations: int
     target: Target
+    quality: Float[Tensor, " M"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ def _culprits(outputs: Outputs, names: list[str]) -> str:
         for kind, levels in (
             ("features", outputs.features),
             ("scores", outputs.logits),
+            ("scores of the fit", outputs.quality or []),
             ("deltas", outputs.deltas),
         ):
             broken = [str(at) for at, level in enumerate(levels) if not bool(torch.isfinite(level[index]).all())]

@@ -1,0 +1,32 @@
+"""What a network says of a batch of images. B images, C channels, N anchors of a level, K logits an anchor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What the network says of a batch, level by level.
+
+    Attributes:
+        logits: ``(B, N, K)`` each.
+        deltas: ``(B, N, 4)`` each.
+        features: ``(B, C, H, W)`` each: what the head saw.
+        quality: ``(B, N, 1)`` each: logits of how well the boxes fit; None without a layer for it.
+        detail: ``(B, H, W, c)`` each: what the second stage looks boxes up in; None where there is none.
+    """
+
+    logits: list[Float[Tensor, "B _ K"]]
+    deltas: list[Float[Tensor, "B _ 4"]]
+    features: list[Float[Tensor, "B C _ _"]]
+    quality: list[Float[Tensor, "B _ 1"]] | None = None
+    detail: list[Float[Tensor, "B _ _ c"]] | None = None
+
+    @property
+    def maps_hw(self) -> list[tuple[int, int]]:
+        """(H, W) of each level's map."""
+        return [(level.shape[2], level.shape[3]) for level in self.features]

@@ -1,0 +1,75 @@
+"""Where the second stage meets the first: which boxes it looks at, and what it is taught about them.
+
+B images, L levels, N anchors of a level. No gradient passes from the second stage to the boxes and scores of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from objectness.rpn.aligned import aligned_losses
+from objectness.rpn.losses import RPNLoss
+from objectness.rpn.outputs import Outputs
+from objectness.rpn.refinement import Refinement
+from objectness.rpn.selection import CERTAIN, Correct, candidates
+from objectness.rpn.settings import RPNSettings
+from objectness.rpn.truth import Answer, Target
+
+
+def corrector(refinement: Refinement | None, outputs: Outputs, index: int) -> Correct | None:
+    """The second stage for image ``index`` of the batch; None where the network has none."""
+    if refinement is None or outputs.detail is None:
+        return None
+    return partial(refinement.correct, [level[index] for level in outputs.detail])
+
+
+def second_loss(
+    refinement: Refinement,
+    outputs: Outputs,
+    levels: Sequence[Float[Tensor, "_ 4"]],
+    targets: Sequence[Target],
+    settings: RPNSettings,
+) -> RPNLoss:
+    """The aligned objective on the boxes that the second stage is asked about, which stand where anchors stood.
+
+    Args:
+        refinement: The second stage.
+        outputs: Of the batch.
+        levels: Anchors of the first stage.
+        targets: One for each image.
+        settings: Of the whole network.
+    """
+    anchors, cells, answers = [], [], []
+    strides = torch.tensor(refinement.strides, device=outputs.logits[0].device)
+    for index, target in enumerate(targets):
+        correct = corrector(refinement, outputs, index)
+        assert correct is not None
+        with torch.no_grad():
+            first = candidates(
+                [level[index] for level in outputs.logits],
+                [level[index] for level in outputs.deltas],
+                levels,
+                target.size_hw,
+                replace(settings.select, before_nms=settings.refine.boxes),
+                settings.head.delta_clamp,
+                None if outputs.quality is None else [level[index] for level in outputs.quality],
+                settings.quality,
+            )
+        before = torch.logit(first.scores, eps=CERTAIN)
+        parts = []
+        for level in range(len(levels)):
+            of_level = first.levels == level
+            parts.append(correct(level, first.boxes_xyxy[of_level], before[of_level]))
+        deltas, margins = (torch.cat(part) for part in zip(*parts, strict=True))
+        kept, unused = torch.ones_like(margins, dtype=torch.bool), torch.zeros_like(margins)
+        anchors.append(first.boxes_xyxy)
+        cells.append(strides[first.levels].to(margins.dtype))
+        answers.append(Answer(margins[:, None], deltas, kept, unused, len(margins), target))
+    loss, _, _ = aligned_losses(anchors, cells, answers, settings)
+    return RPNLoss(settings.refine.weight * loss.objectness, settings.refine.weight * loss.box)
