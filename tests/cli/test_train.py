@@ -15,7 +15,7 @@ PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="training needs PyTorch")
 without_torch = pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed here")
 
-TINY = [
+TINY = ["--recipe", "small", *(
     word
     for setting in (
         "rpn.backbone.name=test_resnet", "rpn.backbone.pretrained=false", "rpn.backbone.strides=16",
@@ -24,7 +24,7 @@ TINY = [
         "loop.workers=0", "loop.epochs=1",
     )
     for word in ("--set", setting)
-]  # fmt: skip
+)]  # fmt: skip
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from objectness.errors import InputError, did_you_mean
 from objectness.rpn.settings import (
@@ -150,12 +151,26 @@ def aligned() -> RunSettings:
     )
 
 
+def fine_tune() -> RunSettings:
+    """The model in the box on your own photographs: the network of ``aligned``, few and gentle updates."""
+    base = aligned()
+    return replace(
+        base,
+        recipe="fine-tune",
+        start="default",
+        optimiser=replace(base.optimiser, lr=0.0005, layer_decay=0.7),
+        schedule=ScheduleSettings(kind="cosine", warmup_steps=20),
+        loop=replace(base.loop, epochs=10, least_steps=250, ema=0.998),
+    )
+
+
 RECIPES: dict[str, Callable[[], RunSettings]] = {
     "paper-vgg16": paper_vgg16,
     "paper-zf": paper_zf,
     "fpn-resnet50": fpn_resnet50,
     "small": small,
     "aligned": aligned,
+    "fine-tune": fine_tune,
 }
 
 
