@@ -92,7 +92,8 @@ def command(
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
         document = {} if settings_file is None else _read_settings(settings_file)
-        settings = choose_settings(recipe, weights, lambda chosen: override(merge(chosen, document), assignments))
+        named = recipe or (document.get("recipe") if isinstance(document, dict) else None)
+        settings = choose_settings(named, weights, lambda chosen: override(merge(chosen, document), assignments))
         if show:
             for key, value in describe(settings):
                 output.tables.print(f"{key} = {value!r}", markup=False)

@@ -152,7 +152,12 @@ def aligned() -> RunSettings:
 
 
 def fine_tune() -> RunSettings:
-    """The model in the box on your own photographs: the network of ``aligned``, few and gentle updates."""
+    """The model in the box on your own photographs: its network and objective, few and gentle updates.
+
+    The first filters change least (``layer_decay``), the moving average keeps step with so short a run, and 200
+    photographs or fewer are passed as often as it takes for 250 updates.
+    Command: ``objectness train BCCD``. Hardware: two CPU cores, 2 GB. Time: TIME. AR@100: AR.
+    """
     base = aligned()
     return replace(
         base,
