@@ -196,11 +196,12 @@ def test_training_can_start_from_the_file(exported: Exported, tmp_path: Path) ->
     assert len(norms) > 1
     assert all(torch.equal(norms[0][:4], one[:4]) for one in norms)
     found = read_start(str(exported.target))
-    assert found.weights.keys() == expected.keys()
-    for key, value in expected.items():
-        assert torch.equal(found.weights[key], value), key
+    left_out = {key.split(".")[2] for key in expected.keys() - found.weights.keys()}
+    assert left_out <= {"layer4"}, "only what lies beyond the last map may be missing"
+    for key in found.weights:
+        assert torch.equal(found.weights[key], expected[key]), key
     network = RegionProposalNetwork(found.settings, load_weights=False)
-    assert "starts from" in fill(network, found)
+    assert fill(network, found) == f"The network starts from {exported.target} (tiny)."
     pixels = torch.from_numpy(_images((97, 161))).permute(0, 3, 1, 2)
     ours, theirs = network.eval()(pixels), load_network(exported.checkpoint)[0](pixels)
     assert all(torch.equal(a, b) for a, b in zip(ours.logits, theirs.logits, strict=True))

@@ -21,6 +21,7 @@ from objectness.settings import from_dict
 
 DEFAULT = "default"
 _PREFIX = "network."  # of a parameter's name in an exported graph
+_ANY_SIDE = 64  # pixels of an image on which nothing is looked for
 _COUNTER = "num_batches_tracked"  # of a batch norm: an exported graph has no use for it, nor has a momentum
 
 
@@ -103,7 +104,7 @@ def fill(network: RegionProposalNetwork, start: Start) -> str:
         )
     taken = {key for key, tensor in own.items() if key in start.weights and start.weights[key].shape == tensor.shape}
     network.load_state_dict({key: start.weights[key] for key in taken}, strict=False)
-    fresh = _parts(own.keys() - taken)
+    fresh = _parts((own.keys() - taken) & _used(network.settings))
     unused = [part for part in _parts(start.weights.keys() - taken) if part not in fresh]
     sentence = f"The network starts from {start.name}"
     if described := start.details.get("name"):
@@ -135,14 +136,13 @@ def _from_graph(data: bytes, where: str) -> Start:
         settings = from_dict(RPNSettings, description.details.get("settings"))
     except InputError as error:
         raise InputError(f"{where}: training cannot start from it: {error}") from None
-    # A network of these settings says which weights there must be: what a runtime needs may be fewer.
     wanted = RegionProposalNetwork(settings, load_weights=False).state_dict()
     weights = {key: tensor for key, tensor in wanted.items() if key.endswith(_COUNTER)}
     for constant in model.graph.initializer:
         key = constant.name.removesuffix("/half").removeprefix(_PREFIX)
         if key in wanted and tuple(constant.dims) == wanted[key].shape:
             weights[key] = torch.from_numpy(numpy_helper.to_array(constant).copy()).to(wanted[key].dtype)
-    missing = wanted.keys() - weights.keys()
+    missing = _used(settings) - weights.keys()
     if missing:
         raise InputError(
             f"{where}: training cannot start from it, because its weights are no longer apart ({min(missing)} is "
@@ -150,6 +150,19 @@ def _from_graph(data: bytes, where: str) -> Start:
             "made of, or export that again in fp32."
         )
     return Start(where, settings, weights, {"name": description.name, **description.details})
+
+
+def _used(settings: RPNSettings) -> set[str]:
+    """The parameters that a network's answers depend on: a backbone may go on beyond its last map, a graph does not."""
+    network = RegionProposalNetwork(settings, load_weights=False).eval().requires_grad_(True)
+    with torch.enable_grad():
+        maps = network(torch.zeros(1, 3, _ANY_SIDE, _ANY_SIDE)).features
+        torch.stack([level.sum() for level in maps]).sum().backward()
+    return {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None or not name.startswith("backbone.")
+    }
 
 
 def _parts(keys: Iterable[str]) -> list[str]:
