@@ -156,7 +156,9 @@ def fine_tune() -> RunSettings:
 
     The first filters change least (``layer_decay``), the moving average keeps step with so short a run, and 200
     photographs or fewer are passed as often as it takes for 250 updates.
-    Command: ``objectness train BCCD``. Hardware: two CPU cores, 2 GB. Time: TIME. AR@100: AR.
+    Command: ``objectness train BCCD`` (260 updates). Hardware: two CPU cores, 3 GB. Time: 59 seconds of processor time
+    for a run of 30 updates; the whole one has not been timed. AR@100: after these 30 (240 photographs) .593 on BCCD's
+    test split, from scratch .138 (docs/experiments/fine-tuning.md).
     """
     base = aligned()
     return replace(
