@@ -31,10 +31,11 @@ from objectness.export.agreement import agreement, share_lost
 from objectness.export.describing import portable, weights_hash
 from objectness.export.graph import export_graphs
 from objectness.proposer import load, select
-from objectness.rpn.checkpoint import read_description, save_network
+from objectness.rpn.checkpoint import load_network, read_description, save_network
 from objectness.rpn.engine import TorchEngine, load_engine
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import BackboneSettings, RPNSettings
+from objectness.rpn.start import fill, read_start
 from objectness.settings import override
 from objectness.training.recipes import recipe
 
@@ -221,6 +222,29 @@ def test_the_file_says_what_it_is(exported: Exported) -> None:
         values = weights[name].numpy()
         digest.update(f"{name} {values.dtype} {values.shape}\n".encode() + values.tobytes())
     assert details["weights_sha256"] == digest.hexdigest()
+
+
+@torch.no_grad()
+def test_training_can_start_from_the_file(exported: Exported, tmp_path: Path) -> None:
+    """Every parameter is there under its name, to the last bit, though many norms are equal and could be one."""
+    expected = load_file(exported.checkpoint)
+    norms = [value for key, value in expected.items() if key.endswith("running_mean")]
+    assert len(norms) > 1
+    assert all(torch.equal(norms[0][:4], one[:4]) for one in norms)
+    found = read_start(str(exported.target))
+    left_out = {key.split(".")[2] for key in expected.keys() - found.weights.keys()}
+    assert left_out <= {"layer4"}, "only what lies beyond the last map may be missing"
+    for key in found.weights:
+        assert torch.equal(found.weights[key], expected[key]), key
+    network = RegionProposalNetwork(found.settings, load_weights=False)
+    assert fill(network, found) == f"The network starts from {exported.target} (tiny)."
+    pixels = torch.from_numpy(_images((97, 161))).permute(0, 3, 1, 2)
+    ours, theirs = network.eval()(pixels), load_network(exported.checkpoint)[0](pixels)
+    assert all(torch.equal(a, b) for a, b in zip(ours.logits, theirs.logits, strict=True))
+
+    half = export_model(exported.checkpoint, tmp_path / "half.onnx", ExportSettings(precision="fp16")).target
+    rounded = read_start(str(half)).weights["head.deltas.weight"]
+    assert torch.equal(rounded, expected["head.deltas.weight"].half().float())
 
 
 def test_the_file_names_nothing_of_the_machine_it_was_made_on(exported: Exported) -> None:

@@ -15,7 +15,7 @@ PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="training needs PyTorch")
 without_torch = pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed here")
 
-TINY = [
+TINY = ["--recipe", "small", *(
     word
     for setting in (
         "rpn.backbone.name=test_resnet", "rpn.backbone.pretrained=false", "rpn.backbone.strides=16",
@@ -24,7 +24,7 @@ TINY = [
         "loop.workers=0", "loop.epochs=1",
     )
     for word in ("--set", setting)
-]  # fmt: skip
+)]  # fmt: skip
 
 
 @pytest.fixture
@@ -100,6 +100,10 @@ def test_resume_of_a_finished_run_changes_nothing(yolo: Path, tmp_path: Path) ->
         (["data", "--set", "rpn.backbone.name=resnet5O", "--set", "loop.workers=0"], "did you mean 'resnet50'?"),
         (["data", "--set", "rpn.anchors.sizes=1,2,3"], "cannot be dealt evenly to 4 feature levels"),
         (["data", "--set", "loop.device=gpu"], "loop.device"),
+        (["data", "--weights", "nowhere.onnx"], "nowhere.onnx: there is no such model file"),
+        (["data", "--weights", "data/data.yaml"], "a model is an .onnx or .xml file"),
+        (["data", "--recipe", "fine-tune", "--set", "rpn.backbone.name=resnet18"], "this run's is resnet18"),
+        (["--resume", "data", "--weights", "none"], "give it nothing else"),
         (["--resume", "data"], "is not a run folder"),
         (["data", "--resume", "data"], "--resume goes on with the run's own data and settings"),
     ],
@@ -119,6 +123,27 @@ def test_show_settings_prints_every_number() -> None:
         return
     assert "rpn.loss.box_weight = 10.0" in shown.stdout
     assert "rpn.sample.size = 256" in shown.stdout
+
+
+@needs_torch
+def test_training_starts_from_the_model_in_the_box_and_says_so(yolo: Path) -> None:
+    words = ["rpn.images.short_side=64", "augment.crop=64", "loop.batch_size=2", "loop.workers=0", "loop.steps=1"]
+    sets = [word for setting in words for word in ("--set", setting)]
+    trained = CliRunner().invoke(app, ["train", str(yolo), *sets])
+    assert trained.exit_code == 0, trained.stderr
+    assert "The network starts from the default model (" in trained.stderr
+    assert "from scratch" not in trained.stderr, "the model in the box does not fit its own settings"
+    config = json.loads(Path("runs/train/fine-tune/config.json").read_text())["settings"]
+    assert (config["recipe"], config["start"]) == ("fine-tune", "default")
+
+
+@needs_torch
+def test_the_settings_of_an_older_run_start_as_it_did(yolo: Path) -> None:
+    """Its configuration knows no start; its recipe is what counts."""
+    Path("config.json").write_text(json.dumps({"settings": {"recipe": "aligned", "loop": {"epochs": 3}}}))
+    shown = CliRunner().invoke(app, ["train", "--settings", "config.json", "--show-settings", "--json"])
+    settings = json.loads(shown.stdout)
+    assert (settings["recipe"], settings["start"], settings["loop"]["epochs"]) == ("aligned", "", 3)
 
 
 @without_torch

@@ -8,7 +8,15 @@ import torch
 
 from objectness.datasets import load_dataset, repair
 from objectness.training.augment import Example
-from objectness.training.data import batch_chance, batches_an_epoch, collate, epoch_batches, epoch_order
+from objectness.training.data import (
+    batch_chance,
+    batches_an_epoch,
+    collate,
+    epoch_batches,
+    epoch_order,
+    planned_epochs,
+    planned_steps,
+)
 from objectness.training.settings import LoopSettings, RunSettings
 
 Tiny = Callable[..., RunSettings]
@@ -29,6 +37,17 @@ def test_a_short_epoch_draws_other_photographs_each_time() -> None:
     assert set(epoch_order(50, settings, 0)) != set(epoch_order(50, settings, 1))
     assert batches_an_epoch(50, settings) == 3
     assert batches_an_epoch(3, settings) == 2
+
+
+def test_few_photographs_have_as_many_updates_as_is_least() -> None:
+    """20 photographs: 5 batches of 4, so 3 updates of 2 batches an epoch; 4 epochs are 12 updates, 14 begin a fifth."""
+    settings = LoopSettings(epochs=4, batch_size=4, accumulate=2)
+    assert (planned_steps(20, settings), planned_epochs(20, settings)) == (12, 4)
+    least = LoopSettings(epochs=4, batch_size=4, accumulate=2, least_steps=14)
+    assert (planned_steps(20, least), planned_epochs(20, least)) == (14, 5)
+    assert (planned_steps(200, least), planned_epochs(200, least)) == (100, 4)
+    exact = LoopSettings(epochs=4, batch_size=4, accumulate=2, least_steps=14, steps=2)
+    assert (planned_steps(20, exact), planned_epochs(20, exact)) == (2, 1)
 
 
 def test_collate_pads_below_and_right_and_keeps_true_sizes() -> None:

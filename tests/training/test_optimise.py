@@ -68,6 +68,29 @@ def test_groups_and_rates(tiny: Callable[..., RunSettings]) -> None:
     assert all(p.ndim < 2 for p in spared)
 
 
+def test_each_stage_learns_at_its_own_rate(tiny: Callable[..., RunSettings]) -> None:
+    """lr 0.8, half of it for each stage further down: the last of n stages has 0.4, the first 0.8 / 2 ** n."""
+    settings = tiny("optimiser.layer_decay=0.5", "optimiser.lr=0.8")
+    network = RegionProposalNetwork(settings.rpn)
+    optimiser = build_optimiser(network, settings.optimiser)
+    rates = {id(p): group["base_lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert len(rates) == len(list(network.parameters()))
+    assert {rates[id(p)] for p in network.head.parameters()} == {0.8}
+    stages = network.backbone.stages
+    assert len(stages) == 5
+    for stage, rate in zip(stages, (0.025, 0.05, 0.1, 0.2, 0.4), strict=True):
+        own = [rates[id(p)] for module in stage for p in module.parameters(recurse=False)]
+        assert own == pytest.approx([rate] * len(own))
+    assert rates[id(next(network.backbone.parameters()))] == pytest.approx(0.025)
+
+
+def test_without_layer_decay_the_groups_are_as_they_were(tiny: Callable[..., RunSettings]) -> None:
+    """Backbone and rest, decayed and spared: four, in this order, which a resumed run's state counts on."""
+    settings = tiny()
+    optimiser = build_optimiser(RegionProposalNetwork(settings.rpn), settings.optimiser)
+    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.05, 0.0, 0.05, 0.0]
+
+
 def test_frozen_parameters_are_left_out(tiny: Callable[..., RunSettings]) -> None:
     settings = tiny("optimiser.kind=sgd")
     network = RegionProposalNetwork(settings.rpn)

@@ -27,8 +27,21 @@ def command(
         typer.Argument(help="Your photographs and boxes: a COCO, Pascal VOC or YOLO folder or file."),
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="small or aligned (two CPU cores are enough), paper-vgg16, paper-zf or fpn-resnet50.")
-    ] = "small",
+        str | None,
+        typer.Option(
+            help="fine-tune, aligned or small (two CPU cores are enough), paper-vgg16, paper-zf or fpn-resnet50.",
+            show_default="fine-tune; aligned where no network is started from",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="What to start from: default (the model in the box), an exported .onnx file, a .safetensors "
+            "checkpoint or a run folder; imagenet (only the backbone); or none (from scratch).",
+            show_default="the recipe's: default for fine-tune, imagenet for the others",
+        ),
+    ] = None,
     settings_file: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +71,7 @@ def command(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Train a Region Proposal Network on your own boxes.
+    """Train a Region Proposal Network on your own boxes, by default starting from the model in the box.
 
     Writes a run folder with config.json, results.csv, results.png, pictures of sampled anchors, TensorBoard events
     and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves; --resume RUN goes on.
@@ -66,21 +79,21 @@ def command(
     output = Output(as_json, quiet)
     _require_torch()
     from objectness.settings import describe, merge, override, to_dict
-    from objectness.training import recipes, run
+    from objectness.training import run
+    from objectness.training.starting import choose_settings
 
     short = {"loop.seed": seed, "data.only_classes": only_classes, "data.held_out_classes": held_out_classes}
     assignments = [*(set_ or ()), *(f"{key}={value}" for key, value in short.items() if value is not None)]
     if resume is not None:
-        if data is not None or assignments or show or settings_file is not None:
+        if data is not None or assignments or show or any(v is not None for v in (settings_file, recipe, weights)):
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
         folder = resume
         with _Live(output) as live:
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
-        settings = recipes.recipe(recipe)
-        if settings_file is not None:
-            settings = merge(settings, _read_settings(settings_file))
-        settings = override(settings, assignments)
+        document = {} if settings_file is None else _read_settings(settings_file)
+        named = recipe or (document.get("recipe") if isinstance(document, dict) else None)
+        settings = choose_settings(named, weights, lambda chosen: override(merge(chosen, document), assignments))
         if show:
             for key, value in describe(settings):
                 output.tables.print(f"{key} = {value!r}", markup=False)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+import onnx
 import torch
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from objectness.engines import INPUT
+from objectness.export.quiet import only_errors
 from objectness.export.tail import strip_traces
 from objectness.rpn.network import Outputs, RegionProposalNetwork
 
@@ -91,10 +94,29 @@ def _export(module: nn.Module, example: Any, inputs: list[str], outputs: list[st
         output_names=outputs,
         dynamic_shapes=shapes,
         verbose=False,
+        optimize=False,
     )
     assert program is not None
-    model = program.model_proto
+    model = _tidied(program.model_proto, set(module.state_dict()))
     strip_traces(model)
+    return model
+
+
+def _tidied(model: Any, parameters: set[str]) -> Any:
+    """The graph with its constants folded and every parameter under its own name, so that training can start from it.
+
+    The optimiser would fold batch norms into convolutions and make one tensor of two that are equal; it leaves alone
+    what a caller may give, and so the parameters are inputs while it works. A runtime folds them as it opens the file.
+    """
+    graph = model.graph
+    for constant in graph.initializer:
+        if constant.name in parameters:
+            graph.input.append(onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims))
+    with only_errors():
+        model = optimizer.optimize(model)
+    inputs = [value for value in model.graph.input if value.name not in parameters]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
     return model
 
 

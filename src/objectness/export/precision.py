@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript import rewriter
 
 from objectness.engines import INPUT
 from objectness.errors import InputError
+from objectness.export.quiet import only_errors
 from objectness.images import open_fitted
 
 _RANGE_PHOTOS = 100
@@ -64,7 +65,8 @@ def halve(network: onnx.ModelProto) -> onnx.ModelProto:
 def quantise(network: onnx.ModelProto, results: set[str], images: Sequence[NDArray[np.uint8]]) -> onnx.ModelProto:
     """Convolutions in 8 bits (static, QDQ, weights channel by channel), with ranges seen on ``images``.
 
-    The last layer before each result stays as it is: it costs little, 256 steps are few for the logits that rank
+    Batch norms become part of their convolutions first: in between, 8 bits would have to become floats and back. The
+    last layer before each result stays as it is: it costs little, 256 steps are few for the logits that rank
     proposals, and ONNX Runtime 1.32 crashes where what a loop reads was just dequantised.
 
     Args:
@@ -82,8 +84,9 @@ def quantise(network: onnx.ModelProto, results: set[str], images: Sequence[NDArr
             image = next(self.left, None)
             return None if image is None else {INPUT: image[None]}
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, only_errors():
         source, target = Path(folder, "whole.onnx"), Path(folder, "small.onnx")
+        network = rewriter.rewrite(network)
         onnx.save(network, source)
         quantize_static(
             source,
@@ -113,15 +116,3 @@ def _last_convolutions(network: onnx.ModelProto, results: set[str]) -> list[str]
         waiting += [name for name in node.input if name not in seen]
         seen.update(node.input)
     return sorted(last)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantiser's advice to pre-process concerns graphs that were not optimised yet."""
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(before)

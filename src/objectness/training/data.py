@@ -50,16 +50,14 @@ class TrainingPhotographs(Dataset[tuple[Example, str]]):
     def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
         self._records = records
         self._settings = settings
+        self._epochs = planned_epochs(len(records), settings.loop)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Example, str]:
         epoch, index = key
         settings = self._settings
         generator = np.random.default_rng((settings.loop.seed, epoch, index))
         chosen = [index]
-        if (
-            epoch < settings.augment.mosaic_until * settings.loop.epochs
-            and generator.random() < settings.augment.mosaic
-        ):
+        if epoch < settings.augment.mosaic_until * self._epochs and generator.random() < settings.augment.mosaic:
             chosen += generator.integers(0, len(self._records), size=3).tolist()
         examples = [self._read(one) for one in chosen]
         example = augment(examples, settings.rpn.images, settings.augment, generator)
@@ -85,6 +83,20 @@ def batch_chance(seed: int, epoch: int, batch: int) -> torch.Generator:
 def batches_an_epoch(count: int, settings: LoopSettings) -> int:
     """How many batches an epoch of ``count`` photographs has; the last one may be smaller."""
     return -(-min(count, settings.epoch_images or count) // settings.batch_size)
+
+
+def planned_steps(count: int, settings: LoopSettings) -> int:
+    """How many updates a run on ``count`` photographs has."""
+    return settings.steps or max(settings.epochs * _updates_an_epoch(count, settings), settings.least_steps)
+
+
+def planned_epochs(count: int, settings: LoopSettings) -> int:
+    """How many epochs these are; the last one may be cut short."""
+    return -(-planned_steps(count, settings) // _updates_an_epoch(count, settings))
+
+
+def _updates_an_epoch(count: int, settings: LoopSettings) -> int:
+    return -(-batches_an_epoch(count, settings) // settings.accumulate)
 
 
 def epoch_batches(

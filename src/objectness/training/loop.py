@@ -18,7 +18,7 @@ from objectness.errors import InputError
 from objectness.rpn.checkpoint import save_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.truth import LossReport
-from objectness.training.data import Batch, batch_chance, batches_an_epoch, epoch_batches
+from objectness.training.data import Batch, batch_chance, batches_an_epoch, epoch_batches, planned_epochs, planned_steps
 from objectness.training.finite import require_finite
 from objectness.training.optimise import build_optimiser, rate_factor, update_average
 from objectness.training.settings import RunSettings
@@ -104,9 +104,7 @@ def train(
     progress = load_state(folder / STATE_FILE, network, average, optimiser) if resume else Progress()
 
     batches = batches_an_epoch(len(training), loop)
-    updates = -(-batches // loop.accumulate)
-    steps = loop.steps or loop.epochs * updates
-    epochs = -(-steps // updates)
+    steps, epochs = planned_steps(len(training), loop), planned_epochs(len(training), loop)
     averaged = copy.deepcopy(network)
 
     def save_last() -> None:

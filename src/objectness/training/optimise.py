@@ -12,30 +12,41 @@ from objectness.training.settings import OptimiserSettings, ScheduleSettings
 
 
 def build_optimiser(network: RegionProposalNetwork, settings: OptimiserSettings) -> torch.optim.Optimizer:
-    """The optimiser over all that is not frozen; the backbone at its own rate.
+    """The optimiser over all that is not frozen; the backbone at its own rate, its early stages at lower ones.
 
     Each group carries ``base_lr``, which the schedule multiplies. Decay spares biases and norms with adamw only:
     the paper's Caffe solver decays all weights alike.
     """
-    backbone = {id(parameter) for parameter in network.backbone.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    factors = _backbone_factors(network, settings)
+    groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():
         if parameter.requires_grad:
             spared = settings.kind == "adamw" and parameter.ndim < 2
-            groups.setdefault((id(parameter) in backbone, spared), []).append(parameter)
+            key = (id(parameter) in factors, factors.get(id(parameter), 1.0), spared)
+            groups.setdefault(key, []).append(parameter)
     parameters = [
         {
             "params": members,
-            "base_lr": settings.lr * (settings.backbone_lr_factor if in_backbone else 1.0),
+            "base_lr": settings.lr * factor,
             "weight_decay": 0.0 if spared else settings.weight_decay,
         }
-        for (in_backbone, spared), members in groups.items()
+        for (_, factor, spared), members in groups.items()
     ]
     match settings.kind:
         case "sgd":
             return torch.optim.SGD(parameters, lr=settings.lr, momentum=settings.momentum)
         case "adamw":
             return torch.optim.AdamW(parameters, lr=settings.lr)
+
+
+def _backbone_factors(network: RegionProposalNetwork, settings: OptimiserSettings) -> dict[int, float]:
+    """By the identity of each parameter of the backbone, the multiple of the rate that it learns at."""
+    factors = {id(parameter): settings.backbone_lr_factor for parameter in network.backbone.parameters()}
+    for distance, stage in enumerate(reversed(network.backbone.stages), start=1):
+        for module in stage:
+            for parameter in module.parameters(recurse=False):
+                factors[id(parameter)] = settings.backbone_lr_factor * settings.layer_decay**distance
+    return factors
 
 
 def rate_factor(settings: ScheduleSettings, step: int, steps: int) -> float:

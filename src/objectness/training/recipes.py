@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from objectness.errors import InputError, did_you_mean
 from objectness.rpn.settings import (
@@ -150,12 +151,33 @@ def aligned() -> RunSettings:
     )
 
 
+def fine_tune() -> RunSettings:
+    """The model in the box on your own photographs: its network and objective, few and gentle updates.
+
+    The first filters change least (``layer_decay``), the moving average keeps step with so short a run, and 200
+    photographs or fewer are passed as often as it takes for 250 updates.
+    Command: ``objectness train BCCD`` (260 updates). Hardware: two CPU cores, 3 GB. Time: 59 seconds of processor time
+    for a run of 30 updates; the whole one has not been timed. AR@100: after these 30 (240 photographs) .593 on BCCD's
+    test split, from scratch .138 (docs/experiments/fine-tuning.md).
+    """
+    base = aligned()
+    return replace(
+        base,
+        recipe="fine-tune",
+        start="default",
+        optimiser=replace(base.optimiser, lr=0.0005, layer_decay=0.7),
+        schedule=ScheduleSettings(kind="cosine", warmup_steps=20),
+        loop=replace(base.loop, epochs=10, least_steps=250, ema=0.998),
+    )
+
+
 RECIPES: dict[str, Callable[[], RunSettings]] = {
     "paper-vgg16": paper_vgg16,
     "paper-zf": paper_zf,
     "fpn-resnet50": fpn_resnet50,
     "small": small,
     "aligned": aligned,
+    "fine-tune": fine_tune,
 }
 
 

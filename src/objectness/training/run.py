@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from objectness.datasets.classes import label_only
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.start import fill, read_start
 from objectness.settings import from_dict, to_dict
 from objectness.training.loop import Outcome, Watcher, pick_device, train
 from objectness.training.report import Board, Pictures, Tables
@@ -25,6 +26,7 @@ from objectness.training.validate import validation_records
 CONFIG_FILE = "config.json"
 _HELD_OUT = 0.1
 _FEWEST_TO_SPLIT = 2
+_ORIGIN = ("name", "licence", "training", "weights_sha256")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,18 @@ class Splits:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A run that can begin: everything that a user may have got wrong has been looked at."""
+    """A run that can begin: everything that a user may have got wrong has been looked at.
+
+    Attributes:
+        origin: What the network that this one begins as says of itself; empty without one.
+    """
 
     data: Path
     strict: bool
     settings: RunSettings
     splits: Splits
     network: RegionProposalNetwork
+    origin: Mapping[str, Any]
 
 
 def read_splits(data: Path, settings: RunSettings, strict: bool = False) -> Splits:
@@ -90,12 +97,19 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared
     """Read the data and build the network: whatever is wrong with either is said before a folder is made.
 
     Raises:
-        InputError: as ``read_splits``; settings that do not fit together; a device that is not there.
+        InputError: as ``read_splits``; settings that do not fit together; a device that is not there; a network to
+            start from that cannot be read or has another backbone.
     """
     pick_device(settings.loop.device)
     splits = read_splits(data, settings, strict)
     torch.manual_seed(settings.loop.seed)
-    return Prepared(data.resolve(), strict, settings, splits, RegionProposalNetwork(settings.rpn))
+    origin: Mapping[str, Any] = {}
+    network = RegionProposalNetwork(settings.rpn, load_weights=not settings.start)
+    if settings.start:
+        trained = read_start(settings.start)
+        network.start = fill(network, trained)
+        origin = {key: trained.details[key] for key in _ORIGIN if key in trained.details}
+    return Prepared(data.resolve(), strict, settings, splits, network, origin)
 
 
 def start(
@@ -128,8 +142,9 @@ def resume(
     config = read_config(folder)
     settings = from_dict(RunSettings, config["settings"])
     data, strict = Path(config["data"]), bool(config["strict"])
-    network, _ = load_network(folder / "last.safetensors")
-    prepared = Prepared(data, strict, settings, read_splits(data, settings, strict), network)
+    network, details = load_network(folder / "last.safetensors")
+    splits = read_splits(data, settings, strict)
+    prepared = Prepared(data, strict, settings, splits, network, details.get("start", {}))
     return _train(prepared, folder, watchers, tell, resume=True)
 
 
@@ -170,6 +185,8 @@ def _train(
             **{key: names for key, names in to_dict(settings.data).items() if names},
         },
     }
+    if prepared.origin:
+        details["start"] = dict(prepared.origin)
     return train(
         settings,
         prepared.network,

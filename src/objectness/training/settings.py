@@ -20,6 +20,8 @@ class OptimiserSettings:
         weight_decay: Not applied to biases and norms with adamw.
         backbone_lr_factor: The backbone learns at this multiple of ``lr``.
         clip_norm: Gradients longer than this are scaled down; 0 switches it off.
+        layer_decay: Each stage of the backbone learns at this multiple of the rate of what comes after it, so that the
+            first filters, which fit any photograph, change least (layer-wise decay of BEiT); 1 treats all alike.
     """
 
     kind: Literal["sgd", "adamw"] = "sgd"
@@ -28,10 +30,12 @@ class OptimiserSettings:
     weight_decay: float = 0.0005
     backbone_lr_factor: float = 1.0
     clip_norm: float = 0.0
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("lr", "weight_decay", "backbone_lr_factor", "clip_norm"):
             require(f"optimiser.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+        require("optimiser.layer_decay", self.layer_decay, "above 0 and at most 1", 0 < self.layer_decay <= 1)
         require("optimiser.momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
 
 
@@ -70,7 +74,8 @@ class AugmentSettings:
     Attributes:
         flip: Probability of a mirror image.
         flip_vertical: Probability of an upside-down image (microscopes, aerial photographs).
-        scale: Smallest and largest multiple of the network's image size, drawn log-uniformly.
+        scale: Smallest and largest multiple of the network's image size, drawn log-uniformly. 0.1 to 2 with ``crop``
+            as large as the short side is large-scale jitter (Ghiasi et al., Simple Copy-Paste).
         crop: Cut a square of at most this many pixels a side out of the scaled image; 0 keeps it whole.
         keep_visible: A box of which a crop leaves less than this share becomes an ignore region.
         colour: Strength of brightness, contrast and saturation changes.
@@ -124,6 +129,8 @@ class LoopSettings:
         epoch_images: Photographs drawn for an epoch, so that a large data set is validated and saved more often; 0
             means all.
         steps: Updates in all; 0 leaves it to ``epochs``.
+        least_steps: Where ``epochs`` mean fewer updates than this, there are more of them: few photographs need more
+            passes.
         batch_size: Photographs at a time (the paper: one).
         accumulate: Batches whose gradients are summed up for one update.
         amp: bfloat16 where it is safe (losses and boxes stay float32).
@@ -143,6 +150,7 @@ class LoopSettings:
     epochs: int = 12
     epoch_images: int = 0
     steps: int = 0
+    least_steps: int = 0
     batch_size: int = 1
     accumulate: int = 1
     amp: bool = True
@@ -160,7 +168,9 @@ class LoopSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
             require(f"loop.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        for name in ("steps", "epoch_images", "seed", "workers", "validate_every", "validate_images", "patience"):
+        for name in ("steps", "least_steps", "epoch_images", "seed", "workers", "patience"):
+            require(f"loop.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+        for name in ("validate_every", "validate_images"):
             require(f"loop.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
         require("loop.ema", self.ema, "at least 0 and below 1", 0 <= self.ema < 1)
         require("loop.save_minutes", self.save_minutes, "at least 0", self.save_minutes >= 0)
@@ -168,9 +178,15 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """One training run: what ``--set`` changes and ``config.json`` holds."""
+    """One training run: what ``--set`` changes and ``config.json`` holds.
+
+    Attributes:
+        start: A trained network that this one begins as, in all that fits: "default" for the model in the box, an
+            exported .onnx file, a checkpoint or a run folder. Empty: ``rpn.backbone`` says what the backbone begins as.
+    """
 
     recipe: str = "paper-vgg16"
+    start: str = ""
     rpn: RPNSettings = field(default_factory=RPNSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)

@@ -1,0 +1,50 @@
+"""Which settings a run has: a recipe's, with the network of what it starts from, and what the user changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from objectness.rpn.start import adopt, read_start
+from objectness.training.recipes import recipe
+from objectness.training.settings import RunSettings
+
+IMAGENET, NOTHING = "imagenet", "none"
+TUNING, WHOLE = "fine-tune", "aligned"  # the recipes for those who name none: with a network to start from, without
+
+
+def choose_settings(
+    recipe_name: str | None,
+    weights: str | None,
+    change: Callable[[RunSettings], RunSettings] = lambda settings: settings,
+) -> RunSettings:
+    """The settings of a run before it begins.
+
+    The recipe "fine-tune" takes over the network and the objective of what it starts from; any other recipe brings its
+    own network, and whatever fits is filled in later. Who names neither a recipe nor what to start from, and changes
+    the backbone, gets "aligned": there is nothing to fine-tune then.
+
+    Args:
+        recipe_name: None for the one that suits ``weights``.
+        weights: "default", a file or a run folder to start from; "imagenet" for the backbone's weights; "none" for
+            nothing; None for what the recipe says.
+        change: What the user changes.
+
+    Raises:
+        InputError: an unknown recipe, a start that cannot be read, or a change that does not fit.
+    """
+    without = weights in (IMAGENET, NOTHING)
+    name = recipe_name or (WHOLE if without else TUNING)
+    settings = recipe(name)
+    if without:
+        backbone = replace(settings.rpn.backbone, pretrained=weights == IMAGENET, weights=None)
+        settings = replace(settings, start="", rpn=replace(settings.rpn, backbone=backbone))
+    elif weights is not None:
+        settings = replace(settings, start=weights)
+    if recipe_name is None and weights is None:
+        whole = change(recipe(WHOLE))
+        if whole.rpn.backbone != recipe(WHOLE).rpn.backbone:
+            return whole
+    if settings.start and name == TUNING:
+        settings = replace(settings, rpn=adopt(settings.rpn, read_start(settings.start)))
+    return change(settings)
