@@ -20,7 +20,7 @@ from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict
 
 DEFAULT = "default"
-_PREFIX = "network."  # of a parameter's name in an exported graph
+_PREFIXES = ("image/constant/", "network.")  # of a parameter's name in an exported graph: the loop's body, the network
 _ANY_SIDE = 64  # pixels of an image on which nothing is looked for
 _COUNTER = "num_batches_tracked"  # of a batch norm: an exported graph has no use for it, nor has a momentum
 
@@ -139,7 +139,9 @@ def _from_graph(data: bytes, where: str) -> Start:
     wanted = RegionProposalNetwork(settings, load_weights=False).state_dict()
     weights = {key: tensor for key, tensor in wanted.items() if key.endswith(_COUNTER)}
     for constant in model.graph.initializer:
-        key = constant.name.removesuffix("/half").removeprefix(_PREFIX)
+        key = constant.name.removesuffix("/half")
+        for prefix in _PREFIXES:
+            key = key.removeprefix(prefix)
         if key in wanted and tuple(constant.dims) == wanted[key].shape:
             weights[key] = torch.from_numpy(numpy_helper.to_array(constant).copy()).to(wanted[key].dtype)
     missing = _used(settings) - weights.keys()
