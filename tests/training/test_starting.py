@@ -73,6 +73,12 @@ def test_who_changes_the_backbone_has_nothing_to_fine_tune(change: str, monkeypa
     assert choose_settings(None, None, lambda chosen: override(chosen, [change])) == override(aligned(), [change])
 
 
+@pytest.mark.parametrize("change", ["rpn.backbone.frozen_stages=2", "rpn.backbone.frozen_norm=true"])
+def test_freezing_a_part_of_the_backbone_is_fine_tuning(change: str) -> None:
+    settings = choose_settings(None, None, lambda chosen: override(chosen, [change]))
+    assert (settings.recipe, settings.start) == ("fine-tune", "default")
+
+
 def test_a_start_that_is_not_there() -> None:
     with pytest.raises(InputError, match="no such model file"):
         choose_settings(None, "nowhere.onnx")

@@ -21,8 +21,8 @@ def choose_settings(
     """The settings of a run before it begins.
 
     The recipe "fine-tune" takes over the network and the objective of what it starts from; any other recipe brings its
-    own network, and whatever fits is filled in later. Who names neither a recipe nor what to start from, and changes
-    the backbone, gets "aligned": there is nothing to fine-tune then.
+    own network, and whatever fits is filled in later. Who names neither a recipe nor what to start from, and sets
+    which backbone or from where it begins, gets "aligned": there is nothing to fine-tune then.
 
     Args:
         recipe_name: None for the one that suits ``weights``.
@@ -43,8 +43,14 @@ def choose_settings(
         settings = replace(settings, start=weights)
     if recipe_name is None and weights is None:
         whole = change(recipe(WHOLE))
-        if whole.rpn.backbone != recipe(WHOLE).rpn.backbone:
+        if _origin(whole) != _origin(recipe(WHOLE)):
             return whole
     if settings.start and name == TUNING:
         settings = replace(settings, rpn=adopt(settings.rpn, read_start(settings.start)))
     return change(settings)
+
+
+def _origin(settings: RunSettings) -> tuple[str, bool, str | None]:
+    """Which backbone, and what it begins as."""
+    backbone = settings.rpn.backbone
+    return backbone.name, backbone.pretrained, backbone.weights
