@@ -115,7 +115,8 @@ def _second_look(
     sides = after[:, 2:] - after[:, :2]
     better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & torch.isfinite(margins) & (first >= 0)
     boxes = torch.cat([torch.where(better[:, None], after, before), boxes_xyxy[count:]])
-    scores, order = torch.cat([torch.where(better, torch.sigmoid(margins), first), scores[count:]]).topk(len(scores))
+    scores = torch.cat([torch.where(better, torch.sigmoid(margins), first), scores[count:]])
+    scores, order = scores.topk(scores.shape[0])  # len would be a fixed number in an exported graph
     return boxes[order], scores
 
 
