@@ -31,6 +31,10 @@ MORE: dict[str, tuple[str, tuple[str, ...]]] = {
     "standard, hard losses": ("standard", ("rpn.sample.sampler=hard-loss",)),
     "ours, one positive": ("ours", ("rpn.align.positives=1",)),
     "ours, CIoU": ("ours", ("rpn.loss.box=ciou",)),
+    "ours, second stage": ("ours", ("rpn.refine.grid=4", "rpn.refine.boxes=300")),
+    "ours, fit beside objectness": ("ours", ("rpn.quality.use=both",)),
+    "standard, ATSS": ("standard", ("rpn.match.assigner=atss",)),
+    "standard, IoU-balanced": ("standard", ("rpn.sample.sampler=iou-balanced",)),
     "torchvision, 256 wide": (TORCHVISION, ("rpn.backbone.pyramid_channels=256",)),
     "torchvision, no mosaic": (TORCHVISION, ("augment.mosaic=0",)),
 }

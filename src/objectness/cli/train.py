@@ -29,7 +29,7 @@ def command(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="fine-tune, aligned or small (two CPU cores are enough), paper-vgg16, paper-zf or fpn-resnet50.",
+            help="fine-tune, aligned, refined, small (two CPU cores suffice), paper-vgg16, paper-zf or fpn-resnet50.",
             show_default="fine-tune; aligned where no network is started from",
         ),
     ] = None,
