@@ -65,7 +65,8 @@ def main() -> None:
     distributions = ("numpy", "onnxruntime", "openvino", "torch", "torchvision", "opencv-contrib-python-headless")
     tell(f"{machine(*distributions)}; PyTorch with {torch.get_num_threads()} threads")
     if set(words.only) - {"recall"}:
-        tell(f"Medians over {len(timed)} photographs of {words.data.name} and {words.rounds} rounds, in turns (A B A B).")
+        count = f"{len(timed)} photographs of {words.data.name} and {words.rounds} rounds"
+        tell(f"Medians over {count}, in turns (A B A B).")
     rows: list[Row] = []
     if {"recall", "times"} & set(words.only):
         with tempfile.TemporaryDirectory() as folder:
