@@ -64,7 +64,9 @@ def main() -> None:
     timed = [record.path for record in _evenly(records, words.photos)]
     distributions = ("numpy", "onnxruntime", "openvino", "torch", "torchvision", "opencv-contrib-python-headless")
     tell(f"{machine(*distributions)}; PyTorch with {torch.get_num_threads()} threads")
-    tell(f"Medians over {len(timed)} photographs of {words.data.name} and {words.rounds} rounds, in turns (A B A B).")
+    if set(words.only) - {"recall"}:
+        count = f"{len(timed)} photographs of {words.data.name} and {words.rounds} rounds"
+        tell(f"Medians over {count}, in turns (A B A B).")
     rows: list[Row] = []
     if {"recall", "times"} & set(words.only):
         with tempfile.TemporaryDirectory() as folder:
