@@ -21,7 +21,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from objectness.rpn.backbones import build_backbone
 from objectness.rpn.losses import RPNLoss
-from objectness.rpn.network import Outputs
+from objectness.rpn.outputs import Outputs
 from objectness.rpn.selection import Selection
 from objectness.rpn.settings import RPNSettings, SelectSettings
 from objectness.rpn.truth import LossReport, Target

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from objectness.errors import InputError
 from objectness.rpn.beyond_paper import QualitySettings, RefineSettings
-from objectness.rpn.network import Outputs, RegionProposalNetwork
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.outputs import Outputs
 from objectness.rpn.settings import (
     AnchorSettings,
     BackboneSettings,

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from objectness.engines import INPUT
 from objectness.export.quiet import only_errors
 from objectness.export.tail import strip_traces
-from objectness.rpn.network import Outputs, RegionProposalNetwork
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.outputs import Outputs
 
 _OPSET = 18
 _SIDES = {"min": 1, "max": 16384}

@@ -6,7 +6,7 @@ import torch
 
 from objectness.errors import InputError
 from objectness.rpn.losses import RPNLoss
-from objectness.rpn.network import Outputs
+from objectness.rpn.outputs import Outputs
 
 
 class NonFiniteLossError(InputError):
