@@ -165,6 +165,8 @@ def test_a_killed_run_resumes_from_its_last_save_and_equals_an_unbroken_one(
         "objectness",
         "train",
         str(photographs),
+        "--recipe",
+        "small",
         "--project",
         str(tmp_path),
         "--name",
