@@ -98,7 +98,7 @@ def test_the_head_gives_the_same_for_the_same_weights() -> None:
         nn.init.normal_(other, std=0.3)
         mine.copy_(other)
     maps = [torch.randn(2, 16, *map_hw) for map_hw in MAPS_HW]
-    logits, deltas = ours(maps)
+    logits, deltas, _ = ours(maps)
     their_logits, their_deltas = theirs(maps)
     for level in range(3):
         flat = their_logits[level].permute(0, 2, 3, 1).reshape(2, -1, 1)  # (B, k, H, W) -> (B, H * W * k, 1)
