@@ -25,6 +25,9 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "mosaic": ("augment.mosaic=0",),
 }
 
+# Photographs at one size and uncut, as torchvision's own references train.
+WHOLE = ("augment.mosaic=0", "augment.crop=0", "augment.scale=1,1", "augment.colour=0")
+
 # Row -> (the row that it starts from, what it changes there). One line adds one.
 MORE: dict[str, tuple[str, tuple[str, ...]]] = {
     "standard, hard windows": ("standard", ("rpn.sample.sampler=hard-window",)),
@@ -37,6 +40,8 @@ MORE: dict[str, tuple[str, tuple[str, ...]]] = {
     "standard, IoU-balanced": ("standard", ("rpn.sample.sampler=iou-balanced",)),
     "torchvision, 256 wide": (TORCHVISION, ("rpn.backbone.pyramid_channels=256",)),
     "torchvision, no mosaic": (TORCHVISION, ("augment.mosaic=0",)),
+    "torchvision, whole photographs": (TORCHVISION, WHOLE),
+    "ours, whole photographs": ("ours", WHOLE),
 }
 
 RACE = ("ours", TORCHVISION)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from objectness.evaluation.measuring import IOU_THRESHOLDS, measure
 from objectness.evaluation.recall import recall_report
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
-from objectness.settings import override, to_dict
+from objectness.settings import from_dict, override, to_dict
 from objectness.training.loop import STATE_FILE, Step, train
 from objectness.training.recipes import recipe
 from objectness.training.report import Tables
@@ -180,7 +179,7 @@ def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callabl
     """
     settings, folder = settings_of(row, seed, terms, on), folder_of(row, seed, out)
     folder.mkdir(parents=True, exist_ok=True)
-    _same_terms(folder / "config.json", {"settings": to_dict(settings), "sizes": list(on.sizes)})
+    _same_terms(folder / "config.json", settings, on.sizes)
     measured_on, best = folder / f"measured-{len(on.measured)}.json", folder / "best.safetensors"
     if measured_on.exists():
         return Result(**json.loads(measured_on.read_text()))
@@ -244,10 +243,12 @@ def _measure(row: str, seed: int, settings: RunSettings, folder: Path, on: Cours
     )
 
 
-def _same_terms(path: Path, config: Mapping[str, Any]) -> None:
+def _same_terms(path: Path, settings: RunSettings, sizes: Sequence[float]) -> None:
     if not path.exists():
-        path.write_text(json.dumps(config, indent=1) + "\n")
-    elif json.loads(path.read_text()) != json.loads(json.dumps(config)):
+        path.write_text(json.dumps({"settings": to_dict(settings), "sizes": list(sizes)}, indent=1) + "\n")
+    stored = json.loads(path.read_text())
+    # Read as settings, so that one which is newer than the training counts as its default.
+    if from_dict(RunSettings, stored["settings"]) != settings or tuple(stored["sizes"]) != tuple(sizes):
         raise InputError(f"{path.parent} was trained with other settings: give another --out, or remove that folder.")
 
 

@@ -55,6 +55,7 @@ def test_more_rows_start_from_another(rows: ModuleType) -> None:
     assert [row for row in rows.MORE if rows.is_torchvision(row)] == [
         "torchvision, 256 wide",
         "torchvision, no mosaic",
+        "torchvision, whole photographs",
     ]
 
 

@@ -86,6 +86,10 @@ def test_both_are_trained_measured_and_not_repeated(racing: ModuleType, data: Pa
         assert result.ar["1000"] == pytest.approx(sum(apart) / 2)
         assert racing.finished(row, 0, on, tmp_path / "out") == result
     said = len(told)
+    config = racing.folder_of("ours", 0, tmp_path / "out") / "config.json"
+    older = json.loads(config.read_text())
+    del older["settings"]["loop"]["patience"]  # trained before there was such a setting
+    config.write_text(json.dumps(older))
     assert racing.race("ours", 0, terms, on, tmp_path / "out", told.append) == results[0]
     assert len(told) == said
     with pytest.raises(InputError, match="other settings"):
