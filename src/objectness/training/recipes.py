@@ -156,7 +156,7 @@ def refined() -> RunSettings:
     """``aligned`` at 448 px with a second stage on its best boxes (``RefineSettings``): how the model in the box ends.
 
     Command: ``objectness train COCO --recipe refined --weights RUN``, where RUN was trained by ``aligned``. Hardware:
-    two CPU cores, 4 GB. Time: 4 photographs a second on a core that has little else to do. AR@100: FIGURE on 120
+    two CPU cores, 4 GB. Time: 4 photographs a second on a core that has little else to do. AR@100: .397 on 120
     everyday photographs after 12 epochs of ``aligned`` and 8 of this one (docs/experiments/LOG.md).
     """
     base = aligned()
