@@ -84,6 +84,11 @@ def test_the_model_in_the_box_against_a_count_of_its_outputs() -> None:
     maps = session.run([node.output[0] for node in convolutions], {"pixels": pixels})
     pairs = zip(convolutions, maps, strict=True)
     expected = sum(2 * own.size * math.prod(sides[node.input[1]][1:]) for node, own in pairs)
+    # The second stage, on every box of so small an image: no level has more than 300.
+    looked_at = sum(math.ceil(96 / stride) * math.ceil(160 / stride) for stride in (8, 16, 32, 64))
+    layers = [dims for name, dims in sides.items() if "refinement" in name and len(dims) == 2]
+    assert len(layers) == 3
+    expected += sum(2 * looked_at * math.prod(dims) for dims in layers)
     assert watch(model, pixels, threads=1).flops == expected
 
 
