@@ -114,6 +114,20 @@ def test_a_correction_that_cannot_be_used_leaves_the_box_as_it_was(broken: list[
     assert scores[0] == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item())
 
 
+def test_the_second_stage_decodes_as_far_as_the_first() -> None:
+    found = candidates(
+        [torch.zeros(1, 1)],
+        [torch.zeros(1, 4)],
+        [torch.tensor([[20.0, 20, 30, 30]])],
+        (60, 60),
+        SelectSettings(),
+        math.log(2),
+        correct=lambda level, boxes, margins: (torch.tensor([[0.0, 0, math.log(4), 0]]), margins),
+        corrected=1,
+    )
+    torch.testing.assert_close(found.boxes_xyxy, torch.tensor([[15.0, 20, 35, 30]]))
+
+
 def test_a_score_that_is_no_number_is_not_taken() -> None:
     _, scores = select(lambda level, boxes, margins: (torch.zeros(1, 4), margins + math.nan), 1)
     assert scores[0] == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item())

@@ -67,7 +67,7 @@ def candidates(
         scores = ranking_scores(level_logits, None if quality is None else quality[level], ranking)
         boxes, scores = _best_of_level(scores, level_deltas, anchors, size_hw, settings, delta_clamp)
         if correct is not None:
-            boxes, scores = _second_look(boxes, scores, level, correct, corrected, size_hw, settings)
+            boxes, scores = _second_look(boxes, scores, level, correct, corrected, size_hw, settings, delta_clamp)
         boxes_parts.append(boxes)
         scores_parts.append(scores)
         levels_parts.append(torch.full_like(scores, level, dtype=torch.int64))
@@ -106,12 +106,13 @@ def _second_look(
     corrected: int,
     size_hw: tuple[int, int],
     settings: SelectSettings,
+    delta_clamp: float,
 ) -> tuple[Float[Tensor, "K 4"], Float[Tensor, " K"]]:
     """The boxes with what a second stage says of the first few, best first; what it makes unusable stays as it was."""
     count = torch.sym_min(corrected, scores.shape[0])
     before, first = boxes_xyxy[:count], scores[:count]
     deltas, margins = correct(level, before, torch.logit(first, eps=CERTAIN))
-    after = clip(decode(deltas, before), size_hw)
+    after = clip(decode(deltas, before, delta_clamp), size_hw)
     sides = after[:, 2:] - after[:, :2]
     better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & torch.isfinite(margins) & (first >= 0)
     boxes = torch.cat([torch.where(better[:, None], after, before), boxes_xyxy[count:]])
