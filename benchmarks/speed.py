@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -23,8 +24,10 @@ from timing import machine, paired, peak_memory
 from torchvision_peer import TorchvisionProposer
 
 from objectness.datasets import Record, load_dataset, repair
-from objectness.evaluation import average_recall
+from objectness.evaluation import values
 from objectness.evaluation.baselines import baseline
+from objectness.evaluation.bootstrap import Sampled, over_images, sample
+from objectness.evaluation.measuring import measure
 from objectness.export import ExportSettings, export_model
 from objectness.images import open_upright
 from objectness.proposals import Proposals
@@ -37,13 +40,14 @@ from objectness.training.recipes import recipe
 
 Propose = Callable[[Path], Proposals]
 TOP = 1000
+KS = (100, 300, 1000)
 PARTS = ("recall", "times", "box")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--split", default="val")
+    parser.add_argument("--split", nargs="+", default=["val"], help="one or several")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="recall needs no quiet machine")
     parser.add_argument("--run", type=Path, help="a run folder of fpn-resnet50")
     parser.add_argument("--model", type=Path, help="what `objectness export` made of it, to spare the time")
@@ -60,7 +64,9 @@ def main() -> None:
         print(line, flush=True)
         lines.append(line)
 
-    records = repair(load_dataset(words.data, words.split), decode=False)[0].records
+    records = [
+        record for split in words.split for record in repair(load_dataset(words.data, split), decode=False)[0].records
+    ]
     timed = [record.path for record in _evenly(records, words.photos)]
     distributions = ("numpy", "onnxruntime", "openvino", "torch", "torchvision", "opencv-contrib-python-headless")
     tell(f"{machine(*distributions)}; PyTorch with {torch.get_num_threads()} threads")
@@ -99,14 +105,18 @@ def recall(
     tell("")
     tell(f"Recall of the same weights on {len(records)} photographs with {objects} objects (AR@100, AR@300, AR@1000):")
     if as_it_is:
-        tell(f"  torchvision as it is          {_numbers(_recall(TorchvisionProposer(network), records).values())}")
+        tell(f"  torchvision as it is          {_numbers(_recall(TorchvisionProposer(network), records))}")
     reference = _recall(TorchvisionProposer(network, same_input=True), records)
-    tell(f"  torchvision on the same input {_numbers(reference.values())}")
+    tell(f"  torchvision on the same input {_numbers(reference)}")
     for name, propose in engines.items():
         found = _recall(propose, records)
-        worst = max(abs(found[k] - reference[k]) for k in found)
+        apart = found.minus(reference)
+        worst = max(abs(difference.value or 0) for difference in apart)
         verdict = "kept" if worst <= 0.001 else "BROKEN"
-        tell(f"  {name:<29} {_numbers(found.values())}   at most {worst:.4f} apart, 0.001 promised: {verdict}")
+        tell(f"  {name:<29} {_numbers(found)}   at most {worst:.4f} apart, 0.001 promised: {verdict}")
+        if worst:
+            ends = ", ".join(f"{one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f})" for one in apart)
+            tell(f"  {'':<29} {ends}: intervals over the photographs, 95 %")
 
 
 def same_network(
@@ -175,9 +185,12 @@ def _checkpoint(run: Path | None, folder: Path) -> Path:
     return folder / "random.safetensors"
 
 
-def _recall(propose: Propose, records: Sequence[Record]) -> Mapping[int, float]:
-    found = {record.image_id: propose(record.path) for record in records}
-    return {k: value or 0.0 for k, value in average_recall(found, records, ks=(100, 300, 1000)).ar.items()}
+def _recall(propose: Propose, records: Sequence[Record]) -> Sampled:
+    numbered = [replace(record, image_id=place) for place, record in enumerate(records)]  # ids may repeat over splits
+    measured = measure({record.image_id: propose(record.path) for record in numbered}, numbered, KS)
+    hits = over_images(values.ar(measured.ranks, KS), measured.image_of, measured.images)
+    objects = np.bincount(measured.image_of, minlength=measured.images).astype(float)
+    return sample(hits, objects[:, None])
 
 
 def _all(propose: Propose, photos: Sequence[Path]) -> None:
@@ -190,8 +203,8 @@ def _evenly(records: Sequence[Record], count: int) -> list[Record]:
     return [records[place] for place in places]
 
 
-def _numbers(values: object) -> str:
-    return " ".join(f"{value:.4f}" for value in values)  # type: ignore[attr-defined]
+def _numbers(figures: Sampled) -> str:
+    return " ".join(f"{value:.4f}" for value in figures.values)
 
 
 def _default_model() -> bytes:

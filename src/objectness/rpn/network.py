@@ -133,7 +133,13 @@ class RegionProposalNetwork(nn.Module):
                 report = open_world_loss(anchors, counts, answers, self.settings, generator)
         if self.refinement is None:
             return report
-        second = second_loss(self.refinement, outputs, levels, targets, self.settings)
+        asked = replace(self.settings.select, before_nms=self.settings.refine.boxes)
+        with torch.no_grad():
+            firsts = [
+                self.candidates(outputs, levels, index, target.size_hw, asked, refined=False)
+                for index, target in enumerate(targets)
+            ]
+        second = second_loss(self.refinement, outputs, firsts, targets, self.settings)
         return replace(report, loss=RPNLoss(report.loss.objectness + second.objectness, report.loss.box + second.box))
 
     def propose(
@@ -161,8 +167,10 @@ class RegionProposalNetwork(nn.Module):
         index: int,
         size_hw: tuple[int, int],
         settings: SelectSettings,
+        *,
+        refined: bool = True,
     ) -> Selection:
-        """What enters suppression for image ``index`` of the batch."""
+        """What enters suppression for image ``index``; without ``refined``, as the first stage found it."""
         return candidates(
             [level[index] for level in outputs.logits],
             [level[index] for level in outputs.deltas],
@@ -172,7 +180,7 @@ class RegionProposalNetwork(nn.Module):
             self.settings.head.delta_clamp,
             None if outputs.quality is None else [level[index] for level in outputs.quality],
             self.settings.quality,
-            corrector(self.refinement, outputs, index),
+            corrector(self.refinement, outputs, index) if refined else None,
             self.settings.refine.boxes,
         )
 

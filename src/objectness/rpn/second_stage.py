@@ -6,18 +6,15 @@ B images, L levels, N anchors of a level. No gradient passes from the second sta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from objectness.rpn.aligned import aligned_losses
 from objectness.rpn.losses import RPNLoss
 from objectness.rpn.outputs import Outputs
 from objectness.rpn.refinement import Refinement
-from objectness.rpn.selection import CERTAIN, Correct, candidates
+from objectness.rpn.selection import CERTAIN, Correct, Selection
 from objectness.rpn.settings import RPNSettings
 from objectness.rpn.truth import Answer, Target
 
@@ -32,7 +29,7 @@ def corrector(refinement: Refinement | None, outputs: Outputs, index: int) -> Co
 def second_loss(
     refinement: Refinement,
     outputs: Outputs,
-    levels: Sequence[Float[Tensor, "_ 4"]],
+    firsts: Sequence[Selection],
     targets: Sequence[Target],
     settings: RPNSettings,
 ) -> RPNLoss:
@@ -41,29 +38,18 @@ def second_loss(
     Args:
         refinement: The second stage.
         outputs: Of the batch.
-        levels: Anchors of the first stage.
+        firsts: What the first stage found in each image: the boxes that the second is asked about.
         targets: One for each image.
         settings: Of the whole network.
     """
     anchors, cells, answers = [], [], []
     strides = torch.tensor(refinement.strides, device=outputs.logits[0].device)
-    for index, target in enumerate(targets):
+    for index, (first, target) in enumerate(zip(firsts, targets, strict=True)):
         correct = corrector(refinement, outputs, index)
         assert correct is not None
-        with torch.no_grad():
-            first = candidates(
-                [level[index] for level in outputs.logits],
-                [level[index] for level in outputs.deltas],
-                levels,
-                target.size_hw,
-                replace(settings.select, before_nms=settings.refine.boxes),
-                settings.head.delta_clamp,
-                None if outputs.quality is None else [level[index] for level in outputs.quality],
-                settings.quality,
-            )
         before = torch.logit(first.scores, eps=CERTAIN)
         parts = []
-        for level in range(len(levels)):
+        for level in range(len(outputs.logits)):
             of_level = first.levels == level
             parts.append(correct(level, first.boxes_xyxy[of_level], before[of_level]))
         deltas, margins = (torch.cat(part) for part in zip(*parts, strict=True))
