@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from quality_report import Clock, clock_lines, draw, ladder, promises, seen_table, table
-from quality_rows import ABLATION, RACE, overrides
+from quality_rows import ABLATION, OURS, TORCHVISION, overrides
 from racing import Course, Network, Terms, course, finished, race, trained
 from timing import Paired, machine, paired
 from torch import Tensor
@@ -30,7 +30,7 @@ def main() -> None:
         words.photographs, words.crop, words.weights, tuple(words.only_classes), words.measured, tuple(words.set)
     )
     rows = [row for word in words.rows for row in (ABLATION if word == "ablation" else (word,))]
-    for row in rows:
+    for row in (*rows, words.champion):
         overrides(row, (1.0,) * 4)  # a wrong name is told at once
     on = course(words.data, words.split, terms)
     out = words.out or Path("runs/quality") / _tag(words)
@@ -44,7 +44,8 @@ def main() -> None:
         for seed in words.seeds:
             for row in rows:
                 race(row, seed, terms, on, out, partial(print, flush=True))
-    known = {row: [finished(row, seed, on, out) for seed in words.seeds] for row in dict.fromkeys([*RACE, *rows])}
+    pair = (words.champion, TORCHVISION)
+    known = {row: [finished(row, seed, on, out) for seed in words.seeds] for row in dict.fromkeys([*pair, *rows])}
     results = {row: [one for one in some if one is not None] for row, some in known.items() if any(some)}
     for row in rows:
         if row not in results:
@@ -53,25 +54,26 @@ def main() -> None:
     tell(f"{machine('torch', 'torchvision')}; PyTorch with {torch.get_num_threads()} threads")
     tell(_conditions(words, terms, on))
     tell(f"torchvision's anchors (also those of the rows without our own): {on.reach}.")
-    both = all(row in results for row in RACE)
     clock = None
-    if words.timed and both:
-        seed = results[RACE[0]][0].seed
-        ours, theirs = (trained(row, results[row][0].seed, terms, on, out) for row in RACE)
-        counts = {row: results[row][0].parameters for row in RACE}
+    if words.timed and all(row in results for row in pair):
+        firsts = [results[row][0] for row in pair]
+        ours, theirs = (trained(first.row, first.seed, terms, on, out) for first in firsts)
         clock = time_both(ours, theirs, on, words.timed, words.rounds)
         tell("")
-        for line in clock_lines(clock, torch.get_num_threads()):
+        for line in clock_lines(clock, pair, torch.get_num_threads()):
             tell(line)
-        tell(f"  weights: ours {counts[RACE[0]]:,}, torchvision {counts[RACE[1]]:,} (seed {seed})")
-    for part in (table(results), seen_table(results) if on.seen else [], ladder(results), promises(results, clock)):
+        weights = " and ".join(f"{first.parameters:,} (seed {first.seed})" for first in firsts)
+        tell(f"  weights: {weights}")
+    parts = table(results), seen_table(results) if on.seen else [], ladder(results), promises(results, pair, clock)
+    for part in parts:
         for line in ["", *part] if part else []:
             tell(line)
     if words.text:
         words.text.parent.mkdir(parents=True, exist_ok=True)
         words.text.write_text("\n".join(lines) + "\n")
     if words.figure:
-        draw(results, words.figure, f"{words.data.name} {words.split}, {terms.photographs:,} training photographs")
+        title = f"{words.data.name} {words.split}, {terms.photographs:,} training photographs"
+        draw(results, pair, words.figure, title)
 
 
 def time_both(ours: Network, theirs: Network, on: Course, count: int, rounds: int) -> Clock:
@@ -127,7 +129,8 @@ def _words(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, help="of the backbone (.safetensors); else it starts from scratch")
-    parser.add_argument("--rows", nargs="+", default=list(RACE), help="names, or the word ablation")
+    parser.add_argument("--rows", nargs="+", default=[OURS, TORCHVISION], help="names, or the word ablation")
+    parser.add_argument("--champion", default=OURS, metavar="ROW", help="that is timed and held against torchvision")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--photographs", type=int, default=3500, help="image budget of a training")
     parser.add_argument("--crop", type=int, default=320)

@@ -9,7 +9,7 @@ from statistics import mean, median
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from quality_rows import RACE
+from quality_rows import OURS, TORCHVISION
 from racing import KS, Result
 from timing import Paired
 
@@ -18,7 +18,7 @@ from objectness.evaluation.groups import SEEN, SIZES, UNSEEN
 Figures = Callable[[Result], dict[str, float | None]]
 Rows = dict[str, list[Result]]
 SHOWN = ("10", "100", "300", "1000")
-OURS, THEIRS = RACE
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def ladder(rows: Rows) -> list[str]:
     """What a row gains over ``standard``, or loses against ours, in points, on the seeds that they share."""
     lines = ["| row | AR@10 | AR@100 | AR@1000 | compared with |", "|---|---|---|---|---|"]
     for row, results in rows.items():
-        base = "standard" if row.startswith("standard") else THEIRS if row.startswith(THEIRS) else OURS
+        base = "standard" if row.startswith("standard") else TORCHVISION if row.startswith(TORCHVISION) else OURS
         pairs = [(one, other) for one in results for other in rows.get(base, []) if one.seed == other.seed]
         if row == base or not pairs:
             continue
@@ -70,9 +70,9 @@ def ladder(rows: Rows) -> list[str]:
     return lines if len(lines) > 2 else []
 
 
-def promises(rows: Rows, clock: Clock | None) -> list[str]:
-    """A line for each target: kept or BROKEN, with the figure."""
-    ours, theirs = rows.get(OURS, []), rows.get(THEIRS, [])
+def promises(rows: Rows, pair: Pair, clock: Clock | None) -> list[str]:
+    """A line for each target: kept or BROKEN, with the figure; ``pair`` is our row and theirs."""
+    ours, theirs = (rows.get(row, []) for row in pair)
     lines = []
     for k, wanted in (("100", 8.0), ("1000", 5.0)) if ours and theirs else ():
         gained = 100 * (mean(r.ar[k] or 0 for r in ours) - mean(r.ar[k] or 0 for r in theirs))
@@ -86,29 +86,30 @@ def promises(rows: Rows, clock: Clock | None) -> list[str]:
     return lines
 
 
-def clock_lines(clock: Clock, threads: int) -> list[str]:
+def clock_lines(clock: Clock, pair: Pair, threads: int) -> list[str]:
     """The times in words."""
     network, whole = clock.network, clock.whole
+    ours, theirs = pair
     return [
         f"Inference of {clock.photographs} photographs with sides of multiples of 64 px as they are seen (no padding), "
         f"one at a time, in turns (A B A B), PyTorch eager, float32, {threads} thread(s); medians a photograph:",
-        f"  network and selection: ours {1e3 * whole.a:.1f} ms, torchvision {1e3 * whole.b:.1f} ms, "
+        f"  network and selection: {ours} {1e3 * whole.a:.1f} ms, {theirs} {1e3 * whole.b:.1f} ms, "
         f"ratio {clock.ratio:.2f}",
-        f"  network alone: ours {1e3 * network.a:.1f} ms, torchvision {1e3 * network.b:.1f} ms",
+        f"  network alone: {ours} {1e3 * network.a:.1f} ms, {theirs} {1e3 * network.b:.1f} ms",
     ]
 
 
-def draw(rows: Rows, path: Path, title: str) -> None:
+def draw(rows: Rows, pair: Pair, path: Path, title: str) -> None:
     """AR over the number of proposals for the race; bars of AR@100 and AR@1000 for every row."""
     figure = Figure(figsize=(12, 1.6 + 0.34 * max(8, len(rows))), layout="constrained")
     FigureCanvasAgg(figure)
     curves, bars = figure.subplots(1, 2, width_ratios=(1, 1.3))
-    for row, colour in zip(RACE, ("tab:blue", "tab:orange"), strict=True):
+    for row, colour in zip(pair, ("tab:blue", "tab:orange"), strict=True):
         for number, result in enumerate(rows.get(row, [])):
             heights = [result.ar[str(k)] for k in KS]
             curves.plot(KS, heights, color=colour, marker="o", ms=3, lw=1.2, label=None if number else row)
     curves.set(xscale="log", xlabel="proposals a photograph", ylabel="average recall", ylim=(0, None))
-    curves.set_title("ours and torchvision, a line for each seed", fontsize=10)
+    curves.set_title(f"{pair[0]} and {pair[1]}, a line for each seed", fontsize=10)
     curves.grid(alpha=0.3)
     curves.legend()
     names = list(rows)[::-1]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from objectness.errors import InputError, did_you_mean
 
-TORCHVISION = "torchvision"
+OURS, TORCHVISION = "ours", "torchvision"
 
 # Ingredient (one anchor a cell, own convolutions and norms, an extra level with weights, ...) -> what takes it away.
 # SIZES stands for the anchor sizes that fit the data best, one a level.
@@ -52,7 +52,6 @@ MORE: dict[str, tuple[str, tuple[str, ...]]] = {
     "ours, whole photographs": ("ours", WHOLE),
 }
 
-RACE = ("ours", TORCHVISION)
 ABLATION = (
     "standard",
     *(f"standard+{name}" for name in INGREDIENTS),
@@ -85,7 +84,7 @@ def overrides(row: str, sizes: Sequence[float]) -> list[str]:
     names = [sign[1:] for sign in signs]
     unknown = [name for name in names if name not in INGREDIENTS]
     if base not in ("ours", "standard") or unknown or any(sign[0] != "+-"[base == "ours"] for sign in signs):
-        raise InputError(f"Unknown row {row!r}: {did_you_mean(row, [*RACE, *ABLATION])}")
+        raise InputError(f"Unknown row {row!r}: {did_you_mean(row, [OURS, TORCHVISION, *ABLATION])}")
     away = names if base == "ours" else [name for name in INGREDIENTS if name not in names]
     text = ",".join(f"{size:g}" for size in sizes)
     return [assignment.replace("SIZES", text) for name in away for assignment in INGREDIENTS[name]]
