@@ -30,8 +30,9 @@ from objectness.evaluation.bootstrap import Sampled, over_images, sample
 from objectness.evaluation.measuring import measure
 from objectness.export import ExportSettings, export_model
 from objectness.images import open_upright
+from objectness.loading import load
 from objectness.proposals import Proposals
-from objectness.proposer import Proposer, load
+from objectness.proposer import Proposer
 from objectness.rpn.checkpoint import load_network, save_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.speed.measure import time_models

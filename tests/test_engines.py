@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from objectness import proposer
+from objectness import loading
 from objectness.cli import app
 from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, ModelDescription, float32_at_most, open_graph
 from objectness.errors import InputError
@@ -82,22 +82,22 @@ def _save_model(
 @pytest.mark.parametrize("nms", [True, False])
 def test_a_model_file_describes_itself(tmp_path: Path, nms: bool) -> None:
     _save_model(tmp_path / "tiny.onnx", nms=nms)
-    propose = proposer.load(tmp_path / "tiny.onnx", threads=1)
+    propose = loading.load(tmp_path / "tiny.onnx", threads=1)
     assert propose.description == DESCRIPTION
     found = propose(np.zeros((100, 300, 3), np.uint8))  # resized to 21 x 64: the long side is capped
     np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, 150, 50], [0, 0, 300, 100]], rtol=1e-6)
     np.testing.assert_allclose(found.scores, [0.9, 0.5])
     assert found.size_hw == (100, 300)
     for options in ({"top": 1}, {"score": 0.6}):
-        fewer = proposer.load(tmp_path / "tiny.onnx", **options)(np.zeros((100, 300, 3), np.uint8))
+        fewer = loading.load(tmp_path / "tiny.onnx", **options)(np.zeros((100, 300, 3), np.uint8))
         np.testing.assert_allclose(fewer.scores, [0.9])
 
 
 def test_the_default_model_is_read_from_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _save_model(tmp_path / "default.onnx")
-    monkeypatch.setattr(proposer.resources, "files", lambda package: tmp_path)
-    assert proposer.load().description == DESCRIPTION
-    assert proposer.load("default").description == DESCRIPTION
+    monkeypatch.setattr(loading.resources, "files", lambda package: tmp_path)
+    assert loading.load().description == DESCRIPTION
+    assert loading.load("default").description == DESCRIPTION
 
 
 def test_candidates_of_one_size_after_another(tmp_path: Path) -> None:
@@ -117,11 +117,11 @@ def test_a_graph_that_is_not_ours_tells_what_was_found(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"\[pixels uint8 \(batch, height, width, 3\), .*detections, scores, counts.*expected"
     ) as caught:
-        proposer.load(path)
+        loading.load(path)
     assert str(path) in str(caught.value)
     _save_model(path, metadata=None)
     with pytest.raises(InputError, match="metadata key 'objectness'"):
-        proposer.load(path)
+        loading.load(path)
 
 
 @pytest.mark.parametrize("content", [b"hi", b"\x08\x07", b"x" * 1000])
@@ -129,7 +129,7 @@ def test_a_file_that_is_no_onnx_model(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "no.onnx"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"no\.onnx: is damaged, or no ONNX model") as caught:
-        proposer.load(path)
+        loading.load(path)
     assert "\n" not in str(caught.value)
 
 
@@ -138,17 +138,17 @@ def test_a_truncated_model(tmp_path: Path) -> None:
     _save_model(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=r"cut\.onnx: is damaged"):
-        proposer.load(path)
+        loading.load(path)
 
 
 def test_devices(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     (tmp_path / "any.onnx").write_bytes(b"x")
     with pytest.raises(InputError, match="'tpu' is unknown; known are cpu and cuda"):
-        proposer.load(tmp_path / "any.onnx", device="tpu")
+        loading.load(tmp_path / "any.onnx", device="tpu")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         with pytest.raises(InputError, match="onnxruntime-gpu"):
-            proposer.load(tmp_path / "any.onnx", device="cuda")
+            loading.load(tmp_path / "any.onnx", device="cuda")
 
 
 @pytest.mark.parametrize(("opset", "ir_version"), [(17, 99), (99, 9)])
@@ -158,7 +158,7 @@ def test_a_model_that_is_too_new_says_what_to_upgrade(tmp_path: Path, opset: int
     with pytest.raises(
         InputError, match=r"new\.onnx: was made for a newer ONNX Runtime.*pip install --upgrade"
     ) as caught:
-        proposer.load(path)
+        loading.load(path)
     assert "\n" not in str(caught.value)
 
 
@@ -200,27 +200,27 @@ def test_engine_settings() -> None:
 def test_an_engine_that_cannot_run_the_file(tmp_path: Path, name: str, engine: Any) -> None:
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=rf"{name}: .*(leave the engine to the file|export it first)"):
-        proposer.load(tmp_path / name, engine=engine)
+        loading.load(tmp_path / name, engine=engine)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_precision_that_would_be_ignored_is_refused(tmp_path: Path, precision: Any) -> None:
     pytest.importorskip("onnxruntime")
     with pytest.raises(InputError, match=rf"ONNX Runtime computes in .*asked for {precision}; only .* openvino can"):
-        proposer.load(precision=precision)
+        loading.load(precision=precision)
     (tmp_path / "m.safetensors").write_bytes(b"x")
     with pytest.raises(InputError, match=r"m\.safetensors: PyTorch computes in what the file holds"):
-        proposer.load(tmp_path / "m.safetensors", precision=precision)
-    assert proposer.load(precision="auto", top=3).description.name
+        loading.load(tmp_path / "m.safetensors", precision=precision)
+    assert loading.load(precision="auto", top=3).description.name
 
 
 def test_openvino_in_bf16_ranks_with_whole_logits() -> None:
     """In eight bits the logits of the model in the box left 112 of 300 scores of this photograph different."""
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
     photo = Path(__file__).parents[1] / "examples/photos/astronaut.jpg"
-    found = proposer.load(engine="openvino", precision="bf16", top=300, threads=1)(photo)
+    found = loading.load(engine="openvino", precision="bf16", top=300, threads=1)(photo)
     assert len(np.unique(found.scores)) > 290
-    assert found.scores == pytest.approx(proposer.load(top=300, threads=1)(photo).scores, abs=0.05)
+    assert found.scores == pytest.approx(loading.load(top=300, threads=1)(photo).scores, abs=0.05)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.2, 0.5, 0.7, 0.9, 1.0])

@@ -30,7 +30,8 @@ from objectness.export import ExportReport, ExportSettings, Sources, export_mode
 from objectness.export.agreement import agreement, share_lost
 from objectness.export.describing import portable, weights_hash
 from objectness.export.graph import export_graphs
-from objectness.proposer import load, select
+from objectness.loading import load
+from objectness.ranking import select
 from objectness.rpn.checkpoint import load_network, read_description, save_network
 from objectness.rpn.engine import TorchEngine, load_engine
 from objectness.rpn.network import RegionProposalNetwork

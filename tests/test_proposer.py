@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import objectness
-from objectness import boxes, proposer
+from objectness import boxes, loading, proposer
+from objectness.engines import Candidates, ModelDescription, Ranked
 from objectness.errors import InputError
 from objectness.images import Fitted
-from objectness.proposer import Candidates, ModelDescription, Proposer, Ranked, load, model_file, select
+from objectness.loading import load, model_file
+from objectness.proposer import Proposer
+from objectness.ranking import select
 
 
 def _candidates(boxes_xyxy: list[list[float]], scores: list[float], levels: list[int] | None = None) -> Candidates:
@@ -357,7 +360,7 @@ def test_a_model_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pyt
         assert str(tmp_path / name) in str(caught.value)
     with pytest.raises(InputError, match="threads is 0"):
         load("any.onnx", threads=0)
-    monkeypatch.setattr(proposer.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(loading.resources, "files", lambda _: tmp_path)
     for name_of_default in (None, "default"):
         with pytest.raises(InputError, match="--model"):
             load(name_of_default)

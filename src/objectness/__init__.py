@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from objectness.errors import InputError
+    from objectness.loading import load
     from objectness.proposals import Proposals
-    from objectness.proposer import Proposer, load
+    from objectness.proposer import Proposer
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "Proposals", "Proposer", "__version__", "load"]
@@ -24,7 +25,7 @@ _HOME = {
     "InputError": "objectness.errors",
     "Proposals": "objectness.proposals",
     "Proposer": "objectness.proposer",
-    "load": "objectness.proposer",
+    "load": "objectness.loading",
 }
 
 

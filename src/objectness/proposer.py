@@ -1,4 +1,4 @@
-"""From a photograph to its proposals: load a model, resize, run, select, return to the original pixels."""
+"""From a photograph to its proposals: resize, run, select, return to the original pixels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from time import perf_counter
 from typing import Any, cast, overload
 
@@ -16,35 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from objectness.engines import (
-    Candidates,
     Engine,
-    EngineSettings,
     GraphRanker,
-    ModelDescription,
-    Ranked,
     Ranker,
-    open_graph,
 )
-from objectness.engines.opening import GRAPH_SUFFIXES
-from objectness.engines.settings import EngineName, Precision
 from objectness.errors import InputError
 from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
 from objectness.proposals import Proposals
 from objectness.ranking import select, to_photograph
-
-__all__ = [
-    "Candidates",
-    "Engine",
-    "EngineSettings",
-    "ModelDescription",
-    "Outcome",
-    "Proposer",
-    "Ranked",
-    "Timed",
-    "load",
-    "model_file",
-    "select",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,89 +209,6 @@ class Proposer:
             nms=self._nms,
             source=file,
         )
-
-
-def load(
-    model: str | os.PathLike[str] | None = None,
-    *,
-    top: int | None = None,
-    score: float = 0.0,
-    nms: float | None = None,
-    threads: int | None = None,
-    device: str = "cpu",
-    engine: EngineName = "auto",
-    precision: Precision = "fp32",
-    max_pixels: int | None = DEFAULT_MAX_PIXELS,
-) -> Proposer:
-    """Load a model.
-
-    Args:
-        model: An exported ``.onnx`` or OpenVINO ``.xml`` file; a ``.safetensors`` checkpoint or a training's run
-            folder (they need PyTorch); None or "default" for the model that comes with the package.
-        top: Give at most this many proposals; None for the model's own number (usually 300).
-        score: Leave out proposals below this score.
-        nms: Drop the worse of two boxes whose IoU is above this; None for the model's own (usually 0.7).
-        threads: Processor threads for the network; None for every core this process may use.
-        device: See :class:`objectness.engines.EngineSettings`; so are ``engine`` and ``precision``.
-        engine: "auto" goes by the file; "openvino" runs an .onnx file too.
-        precision: What OpenVINO computes in; the other engines refuse "bf16" and "fp16".
-        max_pixels: Refuse larger photographs; None for no limit.
-
-    Raises:
-        InputError: The model is missing, damaged or of an unknown kind, or a number is outside its range.
-    """
-    settings = EngineSettings(engine=engine, device=device, threads=threads, precision=precision)
-    return Proposer(_open_engine(model, settings), top=top, score=score, nms=nms, max_pixels=max_pixels)
-
-
-def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings) -> Engine | Ranker:
-    if model is None or model == "default":
-        embedded = resources.files("objectness.models") / "default.onnx"
-        if not embedded.is_file():
-            raise InputError("objectness was installed without a model; name one: --model PATH or load(PATH).")
-        return open_graph(embedded.read_bytes(), "the default model", settings)
-    path = model_file(Path(model))
-    if path.suffix.lower() in GRAPH_SUFFIXES:
-        return open_graph(path, str(path), settings)
-    if settings.engine not in ("auto", "torch"):
-        raise InputError(f"{path}: a checkpoint runs in PyTorch only; leave out --engine, or export it first.")
-    settings.require_default_precision(str(path), "PyTorch")
-    try:
-        from objectness.rpn.engine import load_engine
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == "objectness":
-            raise
-        raise InputError(
-            f"{path}: a checkpoint needs PyTorch ({error.name} is not installed); "
-            'pip install "objectness[train]", or use the .onnx file that `objectness export` makes of it.'
-        ) from None
-    loaded: Engine = load_engine(path, device=settings.device, threads=settings.threads)
-    return loaded
-
-
-def model_file(path: Path) -> Path:
-    """The model that a path stands for: itself, or the best, else the last, checkpoint of a run folder.
-
-    Raises:
-        InputError: It is missing, empty or of an unknown kind.
-    """
-    if path.is_dir():
-        checkpoints = [path / "best.safetensors", path / "last.safetensors"]
-        found = next((file for file in checkpoints if file.is_file()), None)
-        if found is None:
-            raise InputError(
-                f"{path}: is a folder without best.safetensors or last.safetensors; name a run folder or a model file."
-            )
-        return found
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such model file or run folder; check the path.")
-    if path.suffix.lower() not in (*GRAPH_SUFFIXES, ".safetensors"):
-        raise InputError(
-            f"{path}: a model is an .onnx or .xml file, a .safetensors checkpoint or a run folder; name one."
-        )
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the model file is empty; export or download it again.")
-    return path
 
 
 def _or_raise(outcome: Outcome) -> Proposals:

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from objectness import proposer
+from objectness import loading
 from objectness.cli import app
-from objectness.proposer import Candidates, ModelDescription
+from objectness.engines import Candidates, ModelDescription
 from objectness.speed import work
 
 Run = Callable[..., Result]
@@ -56,7 +56,7 @@ def test_the_model_in_the_box_as_json(run: Run) -> None:
 
 
 def test_models_that_are_no_graph_have_no_arithmetic(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proposer, "_open_engine", lambda *_: One())
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: One())
     Image.new("RGB", (30, 20)).save("photo.png")
     result = run("runs/a", "runs/b", "--photos", "photo.png", "--rounds", "1", "--json")
     assert result.exit_code == 0
@@ -68,7 +68,7 @@ def test_models_that_are_no_graph_have_no_arithmetic(run: Run, monkeypatch: pyte
 
 
 def test_a_table_for_people(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proposer, "_open_engine", lambda *_: One())
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: One())
     result = run("runs/a", "--rounds", "1", "--quiet")
     assert result.exit_code == 0
     assert "runs/a" in result.stdout
@@ -78,7 +78,7 @@ def test_a_table_for_people(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_arithmetic_is_told_of_what_onnx_runtime_runs_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Times of ONNX Runtime beside a model that OpenVINO ran would say nothing of it."""
-    monkeypatch.setattr(proposer, "_open_engine", lambda *_: One())
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: One())
     result = run("default", "--engine", "openvino", "--rounds", "1", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["models"][0]["work"] is None

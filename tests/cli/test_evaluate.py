@@ -227,7 +227,7 @@ class TestModel:
             calls.append({"model": model, **settings})
             return Proposer(WholeImage(), **settings)
 
-        monkeypatch.setattr("objectness.proposer.load", load)
+        monkeypatch.setattr("objectness.loading.load", load)
         return calls
 
     def test_measures_it(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from objectness import proposer
+from objectness import loading
 from objectness.cli import app
+from objectness.engines import Candidates, ModelDescription
 from objectness.formats import coco_results
-from objectness.proposer import Candidates, ModelDescription
 
 Run = Callable[..., Result]
 
@@ -33,7 +33,7 @@ class Halves:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run the command in an empty folder, with the engine above as the model."""
-    monkeypatch.setattr(proposer, "_open_engine", lambda *_: Halves())
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: Halves())
     monkeypatch.chdir(tmp_path)
 
     def invoke(*arguments: str) -> Result:
@@ -250,7 +250,7 @@ def test_ctrl_c_keeps_what_was_done(run: Run, monkeypatch: pytest.MonkeyPatch) -
                 raise KeyboardInterrupt
             return super().candidates(pixels)
 
-    monkeypatch.setattr(proposer, "_open_engine", lambda *_: Interrupted())
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: Interrupted())
     for name in "abcd":
         _photo(f"photos/{name}.jpg")
     result = run("photos")
@@ -266,7 +266,7 @@ def test_a_defect_of_ours_loses_nothing_either(run: Run, monkeypatch: pytest.Mon
                 raise ZeroDivisionError
             return super().candidates(pixels)
 
-    monkeypatch.setattr(proposer, "_open_engine", lambda *_: Broken())
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: Broken())
     _photo("photos/a.jpg")
     _photo("photos/b.jpg", (10, 20))
     with pytest.raises(AssertionError, match="ZeroDivisionError"):

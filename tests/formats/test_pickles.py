@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from objectness.errors import InputError
-from objectness.formats.pickles import dump, load_plain, table, vector
+from objectness.formats.numbers import table, vector
+from objectness.formats.pickles import dump, load_plain
 
 
 def written(folder: Path, content: bytes) -> Path:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from objectness.engines import Candidates, ModelDescription
 from objectness.errors import InputError
 from objectness.proposals import Proposals
-from objectness.proposer import Candidates, ModelDescription, Proposer, Timed
+from objectness.proposer import Proposer, Timed
 from objectness.speed import measure
 from objectness.speed.measure import peak_memory, time_models
 

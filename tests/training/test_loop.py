@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from objectness.errors import InputError
-from objectness.proposer import load
+from objectness.loading import load
 from objectness.rpn.checkpoint import load_network, read_description
 from objectness.training import run
 from objectness.training.finite import NonFiniteLossError

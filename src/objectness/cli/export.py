@@ -88,7 +88,7 @@ def command(
 
     The file is run beside PyTorch on two image sizes and on a batch before it appears.
     """
-    from objectness.proposer import model_file
+    from objectness.loading import model_file
 
     output = Output(as_json, quiet)
     checkpoint = model_file(run)

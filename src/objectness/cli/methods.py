@@ -56,7 +56,7 @@ def open_method(word: str, selection: Selection, top: int, *, seed: int = 0, thr
         InputError: there is no such model or baseline, or it cannot be loaded.
     """
     from objectness.evaluation.baselines import baseline, is_baseline
-    from objectness.proposer import load
+    from objectness.loading import load
 
     count = selection.top or top
     if is_baseline(word):

@@ -102,7 +102,7 @@ def command(
 ) -> None:
     """Find the boxes of photographs that may hold an object."""
     from objectness.formats import coco_results
-    from objectness.proposer import load
+    from objectness.loading import load
     from objectness.sources import find_photos
 
     output = Output(as_json, quiet)

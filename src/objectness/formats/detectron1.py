@@ -15,8 +15,9 @@ import numpy as np
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.detectron2 import aligned
 from objectness.formats.known import KnownImages, finished
+from objectness.formats.numbers import table, vector
 from objectness.formats.peek import Peek, present
-from objectness.formats.pickles import dump, table, vector
+from objectness.formats.pickles import dump
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set

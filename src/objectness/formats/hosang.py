@@ -17,8 +17,8 @@ from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.matlab import Value, from_matlab, load_mat, save_mat, to_matlab
 from objectness.formats.naming import short_names, stem
+from objectness.formats.numbers import vector
 from objectness.formats.peek import Peek, present
-from objectness.formats.pickles import vector
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
-from objectness.formats.pickles import table
+from objectness.formats.numbers import table
 
 Value = NDArray[Any] | str | list[Any]
 

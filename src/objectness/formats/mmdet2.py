@@ -14,8 +14,9 @@ import numpy as np
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, need_data
+from objectness.formats.numbers import table
 from objectness.formats.peek import Peek, present
-from objectness.formats.pickles import dump, load_plain, table
+from objectness.formats.pickles import dump, load_plain
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set

@@ -13,8 +13,9 @@ from typing import Any
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
+from objectness.formats.numbers import table, vector
 from objectness.formats.peek import Peek, present
-from objectness.formats.pickles import dump, load_plain, table, vector
+from objectness.formats.pickles import dump, load_plain
 from objectness.formats.raw import Parts, RawFile
 from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set

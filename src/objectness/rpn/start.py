@@ -13,7 +13,7 @@ from torch import Tensor
 
 from objectness.engines import METADATA_KEY, ModelDescription
 from objectness.errors import InputError
-from objectness.proposer import model_file
+from objectness.loading import model_file
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
