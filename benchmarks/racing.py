@@ -180,10 +180,10 @@ def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callabl
     settings, folder = settings_of(row, seed, terms, on), folder_of(row, seed, out)
     folder.mkdir(parents=True, exist_ok=True)
     _same_terms(folder / "config.json", settings, on.sizes)
-    measured_on, best = folder / f"measured-{len(on.measured)}.json", folder / "best.safetensors"
+    measured_on, ended = folder / f"measured-{len(on.measured)}.json", folder / "seconds.json"
     if measured_on.exists():
         return Result(**json.loads(measured_on.read_text()))
-    if not best.exists():
+    if not ended.exists():
         network = build(row, settings, on)
         tell(f"{row}, seed {seed}: {network.start}")
         outcome = train(
@@ -197,9 +197,8 @@ def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callabl
             resume=(folder / STATE_FILE).exists(),
         )
         if outcome.interrupted:
-            best.unlink()
             raise KeyboardInterrupt
-        (folder / "seconds.json").write_text(json.dumps(outcome.seconds))
+        ended.write_text(json.dumps(outcome.seconds))
     result = _measure(row, seed, settings, folder, on)
     measured_on.write_text(json.dumps(asdict(result), indent=1) + "\n")
     tell(f"{row}, seed {seed}: AR@100 {result.ar['100']:.4f}, AR@1000 {result.ar['1000']:.4f}")

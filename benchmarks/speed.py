@@ -24,6 +24,7 @@ from timing import machine, paired, peak_memory
 from torchvision_peer import TorchvisionProposer
 
 from objectness.datasets import Record, load_dataset, repair
+from objectness.errors import did_you_mean
 from objectness.evaluation import values
 from objectness.evaluation.baselines import baseline
 from objectness.evaluation.bootstrap import Sampled, over_images, sample
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="a run folder of fpn-resnet50")
     parser.add_argument("--model", type=Path, help="what `objectness export` made of it, to spare the time")
     parser.add_argument("--int8", type=Path, help="the same in int8")
+    parser.add_argument("--engines", nargs="+", help="names of ours, as the table has them; default: all")
     parser.add_argument("--photos", type=int, default=4, help="that are timed")
     parser.add_argument("--measured", type=int, default=40, help="that recall is measured on")
     parser.add_argument("--as-it-is", action="store_true", help="recall of torchvision's own resizing and anchors too")
@@ -78,7 +80,7 @@ def main() -> None:
     if {"recall", "times"} & set(words.only):
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = _checkpoint(words.run, Path(folder))
-            engines = _engines(words.model or _exported(checkpoint, Path(folder)), words.int8)
+            engines = _engines(words.model or _exported(checkpoint, Path(folder)), words.int8, words.engines)
             network, _ = load_network(checkpoint)
             if "recall" in words.only:
                 recall(network, engines, _evenly(records, words.measured), tell, as_it_is=words.as_it_is)
@@ -138,16 +140,19 @@ def _exported(checkpoint: Path, folder: Path) -> Path:
     return folder / "resnet50.onnx"
 
 
-def _engines(model: Path, int8: Path | None) -> dict[str, Propose]:
-    engines: dict[str, Propose] = {
-        "ONNX Runtime": load(model, top=TOP),
-        "OpenVINO fp32": load(model, top=TOP, engine="openvino"),
-        "OpenVINO bf16": load(model, top=TOP, engine="openvino", precision="bf16"),
+def _engines(model: Path, int8: Path | None, wanted: Sequence[str] | None) -> dict[str, Propose]:
+    engines: dict[str, Callable[[], Propose]] = {
+        "ONNX Runtime": partial(load, model, top=TOP),
+        "OpenVINO fp32": partial(load, model, top=TOP, engine="openvino"),
+        "OpenVINO bf16": partial(load, model, top=TOP, engine="openvino", precision="bf16"),
     }
     if int8:
-        engines["ONNX Runtime int8"] = load(int8, top=TOP)
-        engines["OpenVINO int8"] = load(int8, top=TOP, engine="openvino")
-    return engines
+        engines["ONNX Runtime int8"] = partial(load, int8, top=TOP)
+        engines["OpenVINO int8"] = partial(load, int8, top=TOP, engine="openvino")
+    unknown = [name for name in wanted or () if name not in engines]
+    if unknown:
+        raise SystemExit(f"Unknown engine {unknown[0]!r}: {did_you_mean(unknown[0], list(engines))}")
+    return {name: opened() for name, opened in engines.items() if not wanted or name in wanted}
 
 
 def small_model(photos: Sequence[Path], rounds: int, tell: Callable[[str], None]) -> list[Row]:

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from objectness.errors import InputError
-from objectness.settings import describe, from_dict, override, to_dict
+from objectness.settings import describe, from_dict, override, require, to_dict
 
 
 @dataclass(frozen=True)
@@ -160,3 +160,19 @@ def test_something_else_than_a_mapping() -> None:
 def test_whole_numbers_pass_for_numbers_and_become_such() -> None:
     car = from_dict(Car, {"weights": [1, 2], "limit": 3, "engine": {"power": 4}})
     assert [type(value) for value in (*car.weights, car.limit, car.engine.power)] == [float] * 4
+
+
+@dataclass(frozen=True)
+class Range:
+    low: float = 2.0
+    high: float = 3.0
+
+    def __post_init__(self) -> None:
+        require("high", self.high, "above low", self.high > self.low)
+
+
+@pytest.mark.parametrize("assignments", [["low=7", "high=8"], ["high=8", "low=7"], ["high=0", "low=7", "high=8"]])
+def test_values_that_must_fit_one_another_come_in_any_order(assignments: list[str]) -> None:
+    assert override(Range(), assignments) == Range(7.0, 8.0)
+    with pytest.raises(InputError, match="high must be above low"):
+        override(Range(), ["low=7"])

@@ -23,6 +23,8 @@ from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
 from objectness.proposals import Proposals
 from objectness.ranking import select, to_photograph
 
+MOST_PROPOSALS = 1_000_000  # a graph makes room for as many as it is asked for
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -99,8 +101,8 @@ class Proposer:
         self._score = score
         self._nms = self.description.nms_iou if nms is None else nms
         self._max_pixels = max_pixels
-        if self._top < 1:
-            raise InputError(f"top is {top}, but at least 1 proposal must be asked for.")
+        if not 1 <= self._top <= MOST_PROPOSALS:
+            raise InputError(f"top is {top}, but must lie between 1 and {MOST_PROPOSALS:,} proposals.")
         for name, value in (("score", self._score), ("nms", self._nms)):
             if not 0 <= value <= 1:
                 raise InputError(f"{name} is {value}, but must lie between 0 and 1.")

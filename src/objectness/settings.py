@@ -76,21 +76,22 @@ def merge(settings: S, data: object, where: str = "") -> S:
 def override(settings: S, assignments: Sequence[str]) -> S:
     """Apply ``key=value`` assignments, e.g. ``loss.box_weight=5`` or ``anchors.sizes=32,64``.
 
-    Nothing is changed in place.
+    Nothing is changed in place. Values that must fit one another may come in any order.
 
     Raises:
         InputError: not of that form, an unknown key, or a value that does not fit.
     """
+    changes: dict[str, Any] = {}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key.strip():
             raise InputError(f"--set takes key=value, e.g. --set optimiser.lr=0.01; got {assignment!r}.")
         key = key.strip()
         try:
-            settings = _assign(settings, key.split("."), text.strip(), key)
+            _assign(changes, settings, key.split("."), text.strip(), key)
         except _UnknownKeyErrorKeyError:
             raise InputError(f"Unknown setting {key!r}: {_suggestion(settings, key)}") from None
-    return settings
+    return merge(settings, changes)
 
 
 def describe(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
@@ -116,7 +117,8 @@ def require(key: str, value: object, wanted: str, fits: bool) -> None:
         raise InputError(f"{key} must be {wanted}; it is {'empty' if given == '' else given}.")
 
 
-def _assign(settings: S, path: list[str], text: str, whole: str) -> S:
+def _assign(changes: dict[str, Any], settings: Any, path: list[str], text: str, whole: str) -> None:
+    """Put the value of one assignment to its place among the changes."""
     hints = get_type_hints(type(settings))
     head, rest = path[0], path[1:]
     if head not in hints:
@@ -126,10 +128,11 @@ def _assign(settings: S, path: list[str], text: str, whole: str) -> S:
         if not rest:
             inner = ", ".join(f"{whole}.{f.name}" for f in fields(current))
             raise InputError(f"Setting {whole!r} is a group: set one of {inner}.")
-        return replace(settings, **{head: _assign(current, rest, text, whole)})  # type: ignore[type-var]
-    if rest:
+        _assign(changes.setdefault(head, {}), current, rest, text, whole)
+    elif rest:
         raise _UnknownKeyErrorKeyError
-    return replace(settings, **{head: _parsed(hints[head], text, whole)})  # type: ignore[type-var]
+    else:
+        changes[head] = _parsed(hints[head], text, whole)
 
 
 class _UnknownKeyErrorKeyError(Exception):

@@ -38,6 +38,7 @@ def yolo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         window.save(tmp_path / "data" / "images" / f"{index}.png")
         (tmp_path / "data" / "labels" / f"{index}.txt").write_text("0 .3 .3 .3 .4\n0 .7 .6 .2 .3\n")
     (tmp_path / "data" / "data.yaml").write_text("train: images\nnames: [thing]\n")
+    (tmp_path / "recipe.json").write_text('{"recipe": 5}')
     return tmp_path / "data"
 
 
@@ -105,6 +106,9 @@ def test_resume_of_a_finished_run_changes_nothing(yolo: Path, tmp_path: Path) ->
         (["data", "--recipe", "fine-tune", "--set", "rpn.backbone.name=resnet18"], "this run's is resnet18"),
         (["--resume", "data", "--weights", "none"], "give it nothing else"),
         (["--resume", "data"], "is not a run folder"),
+        (["--resume", "data/data.yaml"], "is not a run folder"),
+        (["data", "--settings", "recipe.json"], "recipe.json: its recipe must be a name, e.g. fine-tune; it is 5."),
+        (["data", *TINY, "--project", "data/data.yaml"], "cannot be made"),
         (["data", "--resume", "data"], "--resume goes on with the run's own data and settings"),
     ],
 )

@@ -169,3 +169,10 @@ def test_a_frozen_norm_that_holds_its_activation_is_frozen_with_its_stage(tmp_pa
     backbone = build_backbone(settings)[0]
     assert {name.removeprefix("body.").split(".")[0] for name in frozen(backbone)} == {"conv_stem", "bn1", "blocks"}
     assert {name.split(".")[2] for name in frozen(backbone) if "blocks" in name} == {"0"}
+
+
+@pytest.mark.parametrize("name", ["vgg16", "zf"])
+def test_a_side_thinner_than_a_cell_has_one(name: str) -> None:
+    backbone, _, _ = build_backbone(BackboneSettings(name=name, pretrained=False), load_weights=False)
+    (feature_map,) = backbone(torch.zeros(1, 3, 1, 48))
+    assert tuple(feature_map.shape[2:]) == (1, 3)

@@ -12,7 +12,7 @@ from objectness.errors import InputError
 from objectness.rpn.beyond_paper import RefineSettings
 from objectness.rpn.refinement import Refinement, grid_features
 from objectness.rpn.selection import candidates
-from objectness.rpn.settings import SelectSettings
+from objectness.rpn.settings import LossSettings, RPNSettings, SelectSettings
 
 NOBODY = torch.zeros(0, 4)
 OBJECT = torch.tensor([[10.0, 10, 30, 30]])
@@ -131,6 +131,27 @@ def test_the_second_stage_decodes_as_far_as_the_first() -> None:
 def test_a_score_that_is_no_number_is_not_taken() -> None:
     _, scores = select(lambda level, boxes, margins: (torch.zeros(1, 4), margins + math.nan), 1)
     assert scores[0] == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item())
+
+
+def test_a_second_stage_is_not_asked_about_boxes_that_are_no_numbers() -> None:
+    torch.manual_seed(0)
+    stage = Refinement(6, (8,), SETTINGS)
+    maps = [level[0] for level in stage([torch.randn(1, 6, 8, 8)])]
+    found = candidates(
+        [torch.tensor([[0.0], [1.0]])],
+        [torch.tensor([[math.nan] * 4, [0.0] * 4])],
+        [torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]])],
+        (60, 60),
+        SelectSettings(),
+        correct=lambda level, boxes, margins: stage.correct(maps, level, boxes, margins),
+        corrected=2,
+    )
+    torch.testing.assert_close(found.boxes_xyxy, torch.tensor([[20.0, 0, 30, 10]]), atol=0.1, rtol=0)
+
+
+def test_a_second_stage_and_open_world_training_exclude_each_other() -> None:
+    with pytest.raises(InputError, match=r"rpn\.refine\.grid must be 0 where rpn\.loss\.objective is open-world"):
+        RPNSettings(loss=LossSettings(objective="open-world"), refine=RefineSettings(grid=2))
 
 
 @pytest.mark.parametrize("setting", [{"grid": -1}, {"channels": 0}, {"margin": 0.0}, {"weight": -1.0}])

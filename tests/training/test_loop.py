@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,132 @@ def test_a_data_set_of_one_photograph_trains(photographs: Path, tiny: Tiny, tmp_
     outcome = go(alone, tiny("loop.epochs=1"), tmp_path / "run")
     assert len(outcome.rows) == 1
     assert np.isfinite(outcome.rows[0]["loss"])
+
+
+def epoch_of(folder: Path, name: str) -> int:
+    epoch: int = read_description(folder / f"{name}.safetensors")["details"]["epoch"]
+    return epoch
+
+
+def test_without_a_box_to_find_the_last_weights_are_the_best(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    document = json.loads((photographs / "instances_val.json").read_text())
+    (photographs / "instances_val.json").write_text(json.dumps(document | {"annotations": []}))
+    outcome = go(photographs, tiny("loop.epochs=3", "loop.patience=1"), tmp_path / "run")
+    assert [row["AR@100"] for row in outcome.rows] == [None] * 3
+    assert outcome.best_ar100 is None
+    assert epoch_of(tmp_path / "run", "best") == epoch_of(tmp_path / "run", "last") == 3
+
+
+def test_without_validation_a_resumed_run_ends_with_its_own_weights(
+    photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny("loop.epochs=2")
+    prepared = run.prepare(photographs, settings)
+    splits = replace(prepared.splits, validation=replace(prepared.splits.validation, records=()))
+    (tmp_path / "run").mkdir()
+    assert run.start(replace(prepared, splits=splits), tmp_path / "run", watchers=[StopAt(1)]).interrupted
+    assert epoch_of(tmp_path / "run", "best") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "read_splits", lambda *_: splits)
+        assert run.resume(tmp_path / "run").best_ar100 is None
+    assert epoch_of(tmp_path / "run", "best") == epoch_of(tmp_path / "run", "last") == 2
+
+
+def test_a_run_that_ran_out_of_patience_stays_ended(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    settings = tiny("loop.epochs=9", "loop.patience=2", "optimiser.lr=0")
+    assert len(go(photographs, settings, tmp_path / "run").rows) == 3
+    assert len(run.resume(tmp_path / "run").rows) == 3
+
+
+def _change(folder: Path, key: str, value: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    *groups, name = key.split(".")
+    inner = config["settings"]
+    for group in groups:
+        inner = inner[group]
+    inner[name] = value
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_a_resumed_run_obeys_its_configuration(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    go(photographs, tiny("loop.ema=0.9"), tmp_path / "run")
+    _change(tmp_path / "run", "loop.epochs", 3)
+    _change(tmp_path / "run", "optimiser.lr", 0.0)
+    before = load_file(tmp_path / "run" / STATE_FILE)
+    run.resume(tmp_path / "run")
+    after = load_file(tmp_path / "run" / STATE_FILE)
+    weight = "network/head.objectness.weight"
+    assert torch.equal(before[weight], after[weight])
+    for ema in (0, 0.9):  # the average is left out, and begins again
+        _change(tmp_path / "run", "loop.ema", ema)
+        assert not run.resume(tmp_path / "run").interrupted
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("rpn.loss.box_weight", 3.0, "rpn.loss.box_weight is not what the network was trained with"),
+        ("rpn.images.short_side", 90, "rpn.images.short_side is not what"),
+        ("optimiser.kind", "sgd", "optimiser.kind and optimiser.layer_decay must stay"),
+    ],
+)
+def test_what_cannot_be_changed_in_mid_run_is_refused(
+    key: str, value: object, message: str, photographs: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    go(photographs, tiny("loop.epochs=1", "optimiser.kind=adamw"), tmp_path / "run")
+    _change(tmp_path / "run", key, value)
+    with pytest.raises(InputError, match=message):
+        run.resume(tmp_path / "run")
+
+
+def test_a_photograph_that_goes_missing_is_one_sentence_from_a_worker_too(
+    photographs: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    prepared = run.prepare(photographs, tiny("loop.workers=1"))
+    for photo in (photographs / "train").glob("*.png"):
+        photo.unlink()
+    (tmp_path / "run").mkdir()
+    with pytest.raises(InputError, match=r"^\S+\.png: ") as caught:
+        run.start(prepared, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+def test_boxes_that_are_no_numbers_stop_a_run_whatever_the_objective_makes_of_them(
+    photographs: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    class Poison(StopAt):
+        def on_batch(self, step: int, network: Any, *_: object) -> None:
+            with torch.no_grad():
+                network.head.deltas.bias.fill_(float("nan"))
+
+    settings = tiny("rpn.loss.objective=aligned", "rpn.loss.box=giou", "rpn.refine.grid=2")
+    with pytest.raises(NonFiniteLossError, match="non-finite deltas at level 0"):
+        go(photographs, settings, tmp_path / "run", watchers=[Poison(99)])
+
+
+def test_photographs_of_one_cell_train(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    """A batch norm learns nothing of a single cell, and PyTorch refuses."""
+    one_cell = ("rpn.images.short_side=12", "rpn.images.long_side=16", "rpn.anchors.sizes=8", "loop.batch_size=1")
+    outcome = go(photographs, tiny("rpn.head.norm=batch", *one_cell), tmp_path / "run")
+    assert len(outcome.rows) == 2
+
+
+@pytest.mark.parametrize("text", ["[1]", b"\xff\xfe\x00", '{"data": 5, "strict": false, "settings": {}}'])
+def test_a_broken_configuration_is_one_sentence(text: str | bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=r"config\.json is broken"):
+        run.resume(tmp_path)
+
+
+def test_a_checkpoint_in_a_run_folder_stands_for_it(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert run.run_folder(tmp_path / "last.safetensors") == tmp_path
+    assert run.run_folder(tmp_path) == tmp_path
+    with pytest.raises(InputError, match="is not a run folder"):
+        run.resume(run.run_folder(tmp_path / "config.json"))
+
+
+def test_a_run_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made"):
+        run.new_folder(tmp_path / "file", "run")

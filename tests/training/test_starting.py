@@ -10,6 +10,7 @@ import torch
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import load_network, save_network
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.start import fill, read_start
 from objectness.settings import override
 from objectness.training import run, starting
 from objectness.training.recipes import aligned, fine_tune, recipe, small
@@ -66,7 +67,13 @@ def test_another_recipe_brings_its_own_network(trained: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["rpn.backbone.name=resnet18", "rpn.backbone.pretrained=false", "rpn.backbone.weights=mine.safetensors"]
+    "change",
+    [
+        "rpn.backbone.name=resnet18",
+        "rpn.backbone.pretrained=false",
+        "rpn.backbone.weights=mine.safetensors",
+        "rpn.backbone.pretrained=true",
+    ],
 )
 def test_who_changes_the_backbone_has_nothing_to_fine_tune(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "read_start", lambda where: pytest.fail("nothing should be read"))
@@ -77,6 +84,20 @@ def test_who_changes_the_backbone_has_nothing_to_fine_tune(change: str, monkeypa
 def test_freezing_a_part_of_the_backbone_is_fine_tuning(change: str) -> None:
     settings = choose_settings(None, None, lambda chosen: override(chosen, [change]))
     assert (settings.recipe, settings.start) == ("fine-tune", "default")
+
+
+def test_a_start_among_the_settings_is_fine_tuned_too(trained: Path) -> None:
+    asked = choose_settings(None, None, lambda chosen: override(chosen, [f"start={trained}"]))
+    assert asked == choose_settings(None, str(trained))
+    assert asked.rpn.anchors.sizes == (24, 48)
+
+
+def test_a_head_for_other_anchors_is_told(trained: Path) -> None:
+    settings = choose_settings(None, str(trained), lambda chosen: override(chosen, ["rpn.anchors.sizes=8,16"]))
+    network = RegionProposalNetwork(settings.rpn, load_weights=False)
+    assert "its head was trained for other anchors" in fill(network, read_start(str(trained)))
+    same = RegionProposalNetwork(choose_settings(None, str(trained)).rpn, load_weights=False)
+    assert "trained for other anchors" not in fill(same, read_start(str(trained)))
 
 
 def test_a_start_that_is_not_there() -> None:

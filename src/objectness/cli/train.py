@@ -87,12 +87,12 @@ def command(
     if resume is not None:
         if data is not None or assignments or show or any(v is not None for v in (settings_file, recipe, weights)):
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
-        folder = resume
+        folder = run.run_folder(resume)
         with _Live(output) as live:
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
         document = {} if settings_file is None else _read_settings(settings_file)
-        named = recipe or (document.get("recipe") if isinstance(document, dict) else None)
+        named = recipe or _recipe_in(settings_file, document)
         settings = choose_settings(named, weights, lambda chosen: override(merge(chosen, document), assignments))
         if show:
             for key, value in describe(settings):
@@ -108,14 +108,14 @@ def command(
     if outcome.interrupted:
         output.warn(f"Stopped and saved. Go on with: objectness train --resume {folder}")
     else:
-        output.tables.print(
-            f"Best AR@100 {max(outcome.best_ar100, 0):.4f} (validation) · {folder / 'best.safetensors'}"
-        )
+        best = outcome.best_ar100
+        reached = "Not validated" if best is None else f"Best AR@100 {best:.4f} (validation)"
+        output.tables.print(f"{reached} · {folder / 'best.safetensors'}")
     output.result(
         {
             "run": str(folder),
             "interrupted": outcome.interrupted,
-            "best AR@100": outcome.best_ar100 if outcome.best_ar100 >= 0 else None,
+            "best AR@100": outcome.best_ar100,
             "seconds": outcome.seconds,
             "epochs": outcome.rows,
         }
@@ -133,6 +133,14 @@ def _read_settings(path: Path) -> object:
     except ValueError as error:
         raise InputError(f"{path} is not a JSON file of settings ({error}).") from None
     return document.get("settings", document) if isinstance(document, dict) else document
+
+
+def _recipe_in(path: Path | None, document: object) -> str | None:
+    """The recipe that a file of settings names."""
+    named = document.get("recipe") if isinstance(document, dict) else None
+    if named is not None and not isinstance(named, str):
+        raise InputError(f"{path}: its recipe must be a name, e.g. fine-tune; it is {named!r}.")
+    return named
 
 
 def _require_torch() -> None:

@@ -1,4 +1,4 @@
-"""The last layers of a graph in float32, whatever OpenVINO computes the rest in.
+"""The last convolutions of a graph in float32, whatever OpenVINO computes the rest in.
 
 The eight bits of a bf16 number are few for logits that rank a thousand boxes: from 2 to 4 they go in steps of 1/64, so
 that many boxes tie. They are few for deltas that move the edges of large boxes, too.
@@ -17,7 +17,10 @@ _CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 def with_last_layers_in_float32(core: Any, model: Any) -> Any:
-    """The model with the last convolutions before its results marked to stay as they are; all after them do anyway.
+    """The model with the last convolutions before its results marked to stay as they are.
+
+    What follows a convolution stays in float32 anyway; the products of a second stage do not, since OpenVINO (2026.4)
+    takes no mark inside a loop. What that costs is measured in docs/experiments/LOG.md.
 
     The mark is part of OpenVINO's file format, but cannot be set from Python: so the model is written and read.
 

@@ -27,7 +27,7 @@ class EngineSettings:
             "auto" for OpenVINO.
         threads: Processor threads; None for every core that this process may use.
         precision: What OpenVINO computes in: "fp32" everywhere unless another is asked for; "auto" leaves it to
-            OpenVINO, which takes bf16 or fp16 where the processor is quick at it. The last layers stay in fp32.
+            OpenVINO, which takes bf16 or fp16 where the processor is quick at it. The last convolutions stay in fp32.
             The other engines refuse "bf16" and "fp16".
 
     Raises:

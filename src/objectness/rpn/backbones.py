@@ -1,7 +1,8 @@
 """Backbones: pixels to feature maps at declared strides.
 
 Each one is an ``nn.Module`` that states ``strides`` and ``channels`` (one per map, finest first) and
-``stages``: the modules of each stage in order, which is what freezing goes by. B images.
+``stages``: the modules of each stage in order, which is what freezing goes by; no map needs more than the first
+``used_stages`` of them. B images.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import timm
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -29,6 +32,7 @@ class SequentialBackbone(nn.Module):
         self.layers = nn.ModuleList(stages)
         self.strides = (stride,)
         self.channels = (channels,)
+        self.used_stages = len(stages)
 
     @property
     def stages(self) -> Stages:
@@ -36,7 +40,10 @@ class SequentialBackbone(nn.Module):
         return [list(stage.modules()) for stage in self.layers]
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
-        """The last stage's map, as a list of one."""
+        """The last stage's map, as a list of one; what is thinner than a cell is padded to one with the mean."""
+        least = self.strides[0]
+        missing = [torch.sym_max(least - side, 0) for side in pixels.shape[2:]]
+        pixels = F.pad(pixels, (0, missing[1], 0, missing[0]))  # type: ignore[arg-type]  # symbols are counts too
         for stage in self.layers:
             pixels = stage(pixels)
         return [pixels]
@@ -56,6 +63,7 @@ class TimmBackbone(nn.Module):
             )
         # The deepest map of each stride: a transformer has several of the same.
         self._picked = [len(available) - 1 - available[::-1].index(stride) for stride in strides]
+        self.used_stages = max(self._picked) + 1
         self.strides = tuple(strides)
         self.channels = tuple(channels[index] for index in self._picked)
 

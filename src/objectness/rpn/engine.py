@@ -35,7 +35,19 @@ class TorchEngine:
 
     @torch.no_grad()
     def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
-        """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``."""
+        """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``.
+
+        Raises:
+            InputError: PyTorch fails on it, e.g. for want of memory.
+        """
+        try:
+            return self._candidates(pixels)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            raise InputError(f"the network cannot look at it in {size} pixels ({reason}).") from None
+
+    def _candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
         batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].to(self._device)
         outputs = self._network(batch)
         levels = self._network.anchors(outputs.maps_hw, self._device)

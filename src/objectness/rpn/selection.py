@@ -111,10 +111,12 @@ def _second_look(
     """The boxes with what a second stage says of the first few, best first; what it makes unusable stays as it was."""
     count = torch.sym_min(corrected, scores.shape[0])
     before, first = boxes_xyxy[:count], scores[:count]
-    deltas, margins = correct(level, before, torch.logit(first, eps=CERTAIN))
+    usable = first >= 0
+    # A box that is not finite has no place in a map.
+    deltas, margins = correct(level, torch.where(usable[:, None], before, 0), torch.logit(first, eps=CERTAIN))
     after = clip(decode(deltas, before, delta_clamp), size_hw)
     sides = after[:, 2:] - after[:, :2]
-    better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & torch.isfinite(margins) & (first >= 0)
+    better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & torch.isfinite(margins) & usable
     boxes = torch.cat([torch.where(better[:, None], after, before), boxes_xyxy[count:]])
     scores = torch.cat([torch.where(better, torch.sigmoid(margins), first), scores[count:]])
     scores, order = scores.topk(scores.shape[0])  # len would be a fixed number in an exported graph

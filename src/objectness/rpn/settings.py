@@ -282,6 +282,11 @@ class RPNSettings:
     select: SelectSettings = field(default_factory=SelectSettings)
     select_train: SelectSettings = field(default_factory=lambda: SelectSettings(before_nms=12000, after_nms=2000))
 
+    def __post_init__(self) -> None:
+        # A second stage is taught by the aligned objective, which takes what nobody labelled for background.
+        closed = self.loss.objective != "open-world" or not self.refine.grid
+        require("rpn.refine.grid", self.refine.grid, "0 where rpn.loss.objective is open-world", closed)
+
 
 def _positive(numbers: Sequence[float]) -> bool:
     """Whether there is any number, and all are finite and above 0."""

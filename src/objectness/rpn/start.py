@@ -111,6 +111,9 @@ def fill(network: RegionProposalNetwork, start: Start) -> str:
         sentence += f" ({described})"
     if fresh:
         sentence += f"; without a counterpart of its shape there, {_listed(fresh)} {_verb(fresh)} from scratch"
+    own_anchors, their_anchors = network.settings.anchors, start.settings.anchors
+    if own_anchors != their_anchors and "head.deltas" not in fresh:
+        sentence += "; its head was trained for other anchors than this run's"
     if unused:
         sentence += f"; {_listed(unused)} of that one {'is' if len(unused) == 1 else 'are'} not used"
     return f"{sentence}."

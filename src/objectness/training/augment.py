@@ -96,7 +96,7 @@ def mirror(example: Example, vertical: bool = False) -> Example:
 def crop(example: Example, most_hw: tuple[int, int], keep_visible: float, generator: np.random.Generator) -> Example:
     """A random window of at most (height, width); a smaller photograph stays smaller, and the batch pads it.
 
-    Boxes are cut at the window; those cut away altogether are dropped, and those of which less than
+    Boxes are cut at the window; those thinner than a pixel then are dropped, and those of which less than
     ``keep_visible`` is left become ignore regions: neither object nor background.
     """
     height, width = example.pixels.shape[:2]
@@ -106,7 +106,7 @@ def crop(example: Example, most_hw: tuple[int, int], keep_visible: float, genera
     shift = np.array([left, top, left, top], dtype=np.float32)
     boxes = clip(example.boxes_xyxy - shift, pixels.shape[:2])
     left_over = area(boxes) / np.maximum(area(example.boxes_xyxy), 1e-6)
-    seen = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+    seen = (boxes[:, 2:] - boxes[:, :2] >= 1).all(axis=1)
     ignore = example.ignore | (left_over < keep_visible)
     return Example(pixels, boxes[seen].astype(np.float32), ignore[seen])
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from objectness.anchor_doctor.report import level_strides
 from objectness.datasets.records import Record
+from objectness.errors import InputError
 from objectness.images import open_upright
 from objectness.rpn.truth import Target
 from objectness.training.augment import Example, augment
@@ -44,22 +47,25 @@ class Batch:
         return Batch(self.pixels.to(device, non_blocking=True), targets, self.names)
 
 
-class TrainingPhotographs(Dataset[tuple[Example, str]]):
-    """Augmented photographs by (epoch, index)."""
+class TrainingPhotographs(Dataset[tuple[Example, str] | InputError]):
+    """Augmented photographs by (epoch, index), or why there is none: a worker process would wrap what it raises."""
 
     def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
         self._records = records
         self._settings = settings
         self._epochs = planned_epochs(len(records), settings.loop)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Example, str]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Example, str] | InputError:
         epoch, index = key
         settings = self._settings
         generator = np.random.default_rng((settings.loop.seed, epoch, index))
         chosen = [index]
         if epoch < settings.augment.mosaic_until * self._epochs and generator.random() < settings.augment.mosaic:
             chosen += generator.integers(0, len(self._records), size=3).tolist()
-        examples = [self._read(one) for one in chosen]
+        try:
+            examples = [self._read(one) for one in chosen]
+        except InputError as error:
+            return error
         example = augment(examples, settings.rpn.images, settings.augment, generator)
         return example, str(self._records[index].path)
 
@@ -102,7 +108,11 @@ def _updates_an_epoch(count: int, settings: LoopSettings) -> int:
 def epoch_batches(
     records: Sequence[Record], settings: RunSettings, epoch: int, first_batch: int = 0
 ) -> Iterator[Batch]:
-    """The batches of an epoch from ``first_batch`` on, read ahead by worker processes."""
+    """The batches of an epoch from ``first_batch`` on, read ahead by worker processes.
+
+    Raises:
+        InputError: a photograph that can no longer be read.
+    """
     size = settings.loop.batch_size
     order = epoch_order(len(records), settings.loop, epoch)
     plan = [[(epoch, index) for index in order[at : at + size]] for at in range(first_batch * size, len(order), size)]
@@ -110,17 +120,36 @@ def epoch_batches(
         TrainingPhotographs(records, settings),
         batch_sampler=plan,
         num_workers=min(settings.loop.workers, len(plan)),
-        collate_fn=collate,
+        collate_fn=partial(_collated, least_side=_more_than_a_cell(settings)),
         worker_init_fn=_leave_interrupts_to_the_loop,
         prefetch_factor=4 if settings.loop.workers and plan else None,
     )
-    yield from loader
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
 
 
-def collate(examples: Sequence[tuple[Example, str]]) -> Batch:
-    """Pad to the largest height and width, with the grey that crops are padded with."""
-    height = max(example.pixels.shape[0] for example, _ in examples)
-    width = max(example.pixels.shape[1] for example, _ in examples)
+def _more_than_a_cell(settings: RunSettings) -> int:
+    """A side of two cells of the coarsest map at least, even where a backbone goes one stage further than its maps."""
+    return 2 * int(level_strides(settings.rpn.backbone)[-1]) + 1
+
+
+def _collated(examples: Sequence[tuple[Example, str] | InputError], least_side: int) -> Batch | InputError:
+    known = [example for example in examples if not isinstance(example, InputError)]
+    failed = [error for error in examples if isinstance(error, InputError)]
+    return failed[0] if failed else collate(known, least_side)
+
+
+def collate(examples: Sequence[tuple[Example, str]], least_side: int = 1) -> Batch:
+    """Pad to the largest height and width, with the grey that crops are padded with.
+
+    Args:
+        examples: With their names.
+        least_side: Pad to this at least: of a single cell a batch norm can learn nothing.
+    """
+    height = max(least_side, *(example.pixels.shape[0] for example, _ in examples))
+    width = max(least_side, *(example.pixels.shape[1] for example, _ in examples))
     pixels = torch.full((len(examples), 3, height, width), 114, dtype=torch.uint8)
     targets, names = [], []
     for index, (example, name) in enumerate(examples):

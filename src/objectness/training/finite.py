@@ -1,4 +1,4 @@
-"""A loss that is not a number stops the run with the photographs and the level that caused it."""
+"""A loss or a box that is not a number stops the run with the photographs and the level that caused it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ class NonFiniteLossError(InputError):
 
 
 def require_finite(loss: RPNLoss, outputs: Outputs, names: list[str], step: int, lr: float) -> None:
-    """Pass silently while the loss is finite.
+    """Pass silently while the loss and all deltas are finite: an objective may find no use for boxes that are not.
 
     Raises:
-        NonFiniteLossError: it is not.
+        NonFiniteLossError: they are not.
     """
-    if bool(torch.isfinite(loss.total)):
+    finite = [torch.isfinite(part).all() for part in (loss.total, *outputs.deltas)]
+    if bool(torch.stack(finite).all()):
         return
     raise NonFiniteLossError(
         f"The loss is {float(loss.total.detach())} at step {step + 1} (learning rate {lr:.2g}): "
@@ -36,6 +37,7 @@ def _culprits(outputs: Outputs, names: list[str]) -> str:
             ("scores", outputs.logits),
             ("scores of the fit", outputs.quality or []),
             ("deltas", outputs.deltas),
+            ("maps of the second stage", outputs.detail or []),
         ):
             broken = [str(at) for at, level in enumerate(levels) if not bool(torch.isfinite(level[index]).all())]
             if broken:

@@ -57,9 +57,9 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: the best and the last validation, and whether Ctrl-C cut it short."""
+    """How a run ended: its best validation (None without any), its rows, and whether Ctrl-C cut it short."""
 
-    best_ar100: float
+    best_ar100: float | None
     rows: list[dict[str, Any]]
     interrupted: bool
     seconds: float
@@ -108,13 +108,18 @@ def train(
     averaged = copy.deepcopy(network)
 
     def save_last() -> None:
-        # The state comes last: where it stands, the rest of what a resumed run reads stands too.
-        save_network(folder / "last.safetensors", network, details | {"epoch": progress.epoch}, average or None)
+        # The state comes last: where it stands, the rest of what a resumed run reads stands too. Before anything
+        # was measured the last weights are the best.
+        for name in ("last",) if progress.best >= 0 else ("best", "last"):
+            save_network(folder / f"{name}.safetensors", network, details | {"epoch": progress.epoch}, average or None)
         save_state(folder / STATE_FILE, network, average, optimiser, progress)
+
+    def goes_on() -> bool:
+        return progress.step < steps and not (loop.patience and progress.stale >= loop.patience)
 
     with _Interrupt() as interrupt:
         saved_at = time.monotonic()
-        while progress.step < steps and not interrupt.asked():
+        while goes_on() and not interrupt.asked():
             batch_source = epoch_batches(training, settings, progress.epoch, progress.batch)
             started = time.monotonic()
             summed: list[LossReport] = []
@@ -177,9 +182,9 @@ def train(
                 recall = validate(averaged, validation, device, loop.amp)
                 row |= {f"AR@{k}": value for k, value in recall.ar.items()}
                 row |= {f"AR@100 {size}": by_k[100] for size, by_k in recall.ar_by_size.items() if size != "all"}
-                reached = recall.ar[100] or 0.0
-                progress.stale += 1
-                if reached > progress.best:
+                reached = recall.ar[100]  # None where no photograph has a box to find
+                progress.stale += reached is not None
+                if reached is not None and reached > progress.best:
                     progress.best, progress.stale = reached, 0
                     measured = details | {"epoch": progress.epoch, "validation": recall.to_json()}
                     save_network(folder / "best.safetensors", averaged, measured)
@@ -188,12 +193,9 @@ def train(
             saved_at = time.monotonic()
             for watcher in watchers:
                 watcher.on_epoch(row, progress.rows)
-            if loop.patience and progress.stale >= loop.patience:
-                break
         save_last()
-    if not (folder / "best.safetensors").exists():
-        save_network(folder / "best.safetensors", network, details | {"epoch": progress.epoch}, average or None)
-    return Outcome(progress.best, progress.rows, interrupt.asked() and progress.step < steps, progress.seconds)
+    best = progress.best if progress.best >= 0 else None
+    return Outcome(best, progress.rows, interrupt.asked() and goes_on(), progress.seconds)
 
 
 def pick_device(name: str) -> torch.device:

@@ -42,7 +42,8 @@ def build_optimiser(network: RegionProposalNetwork, settings: OptimiserSettings)
 def _backbone_factors(network: RegionProposalNetwork, settings: OptimiserSettings) -> dict[int, float]:
     """By the identity of each parameter of the backbone, the multiple of the rate that it learns at."""
     factors = {id(parameter): settings.backbone_lr_factor for parameter in network.backbone.parameters()}
-    for distance, stage in enumerate(reversed(network.backbone.stages), start=1):
+    used = network.backbone.stages[: network.backbone.used_stages]
+    for distance, stage in enumerate(reversed(used), start=1):
         for module in stage:
             for parameter in module.parameters(recurse=False):
                 factors[id(parameter)] = settings.backbone_lr_factor * settings.layer_decay**distance

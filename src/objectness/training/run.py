@@ -16,8 +16,9 @@ from objectness.datasets.classes import label_only
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.settings import RPNSettings
 from objectness.rpn.start import fill, read_start
-from objectness.settings import from_dict, to_dict
+from objectness.settings import describe, from_dict, to_dict
 from objectness.training.loop import Outcome, Watcher, pick_device, train
 from objectness.training.report import Board, Pictures, Tables
 from objectness.training.settings import RunSettings
@@ -85,12 +86,24 @@ def read_splits(data: Path, settings: RunSettings, strict: bool = False) -> Spli
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """``parent/name``, or ``parent/name2``, ``name3`` ... where that exists: nothing is overwritten."""
+    """``parent/name``, or ``parent/name2``, ``name3`` ... where that exists: nothing is overwritten.
+
+    Raises:
+        InputError: it cannot be made.
+    """
     folder, number = parent / name, 2
     while folder.exists():
         folder, number = parent / f"{name}{number}", number + 1
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"The run folder {folder} cannot be made ({error.strerror or error}).") from None
     return folder
+
+
+def run_folder(path: Path) -> Path:
+    """The run folder that a path stands for: itself, or that of a checkpoint in one."""
+    return path.parent if path.suffix == ".safetensors" and (path.parent / CONFIG_FILE).is_file() else path
 
 
 def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared:
@@ -137,15 +150,27 @@ def resume(
     """Go on with the run in ``folder`` exactly where it stopped.
 
     Raises:
-        InputError: not a run folder, nothing saved in it, or its data are gone.
+        InputError: not a run folder, nothing saved in it, its data are gone, or its network's settings were changed.
     """
     config = read_config(folder)
     settings = from_dict(RunSettings, config["settings"])
     data, strict = Path(config["data"]), bool(config["strict"])
     network, details = load_network(folder / "last.safetensors")
+    if changed := _changed(settings.rpn, network.settings):
+        raise InputError(
+            f"{folder / CONFIG_FILE}: {changed} is not what the network was trained with so far: put it back, or begin "
+            "a run of its own with --weights."
+        )
     splits = read_splits(data, settings, strict)
     prepared = Prepared(data, strict, settings, splits, network, details.get("start", {}))
     return _train(prepared, folder, watchers, tell, resume=True)
+
+
+def _changed(wanted: RPNSettings, trained: RPNSettings) -> str | None:
+    """The first setting of a network that is no longer what it was; how its backbone began is past."""
+    before = dict(describe(trained, "rpn."))
+    past = {f"rpn.backbone.{name}" for name in ("pretrained", "weights", "frozen_stages", "frozen_norm")}
+    return next((key for key, value in describe(wanted, "rpn.") if key not in past and before[key] != value), None)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -155,12 +180,15 @@ def read_config(folder: Path) -> dict[str, Any]:
         InputError: there is none, or it is broken.
     """
     try:
-        config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
-        return {key: config[key] for key in ("data", "strict", "settings")}
-    except FileNotFoundError:
+        config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        known = {key: config[key] for key in ("data", "strict", "settings")}
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder} is not a run folder: it has no {CONFIG_FILE}.") from None
-    except (json.JSONDecodeError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CONFIG_FILE} is broken ({error}).") from None
+    if not isinstance(known["data"], str):
+        raise InputError(f"{folder / CONFIG_FILE} is broken (data is {known['data']!r}, which is no path).")
+    return known
 
 
 def _train(

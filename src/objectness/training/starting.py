@@ -41,16 +41,21 @@ def choose_settings(
         settings = replace(settings, start="", rpn=replace(settings.rpn, backbone=backbone))
     elif weights is not None:
         settings = replace(settings, start=weights)
-    if recipe_name is None and weights is None:
-        whole = change(recipe(WHOLE))
-        if _origin(whole) != _origin(recipe(WHOLE)):
-            return whole
-    if settings.start and name == TUNING:
-        settings = replace(settings, rpn=adopt(settings.rpn, read_start(settings.start)))
+    if recipe_name is None and weights is None and _sets_origin(change):
+        return change(recipe(WHOLE))
+    if name == TUNING and (begins_as := change(settings).start):
+        settings = replace(settings, start=begins_as, rpn=adopt(settings.rpn, read_start(begins_as)))
     return change(settings)
 
 
-def _origin(settings: RunSettings) -> tuple[str, bool, str | None]:
-    """Which backbone, and what it begins as."""
-    backbone = settings.rpn.backbone
-    return backbone.name, backbone.pretrained, backbone.weights
+def _sets_origin(change: Callable[[RunSettings], RunSettings]) -> bool:
+    """Whether a change says which backbone, or what it begins as: some other beginning does not outlive it."""
+    whole = recipe(WHOLE)
+    backbone = whole.rpn.backbone
+    other = replace(backbone, name="another", pretrained=not backbone.pretrained, weights="another")
+    for beginning in (backbone, other):
+        changed = change(replace(whole, rpn=replace(whole.rpn, backbone=beginning))).rpn.backbone
+        for name in ("name", "pretrained", "weights"):
+            if getattr(changed, name) != getattr(beginning, name):
+                return True
+    return False

@@ -68,8 +68,11 @@ def load_state(
 ) -> Progress:
     """Fill network, average and optimiser from ``path`` in place.
 
+    Rates and decays stay those that the optimiser was built with; where nothing was averaged so far, the average
+    begins as the network.
+
     Raises:
-        InputError: missing or broken.
+        InputError: missing, broken, or of an optimiser of another kind.
     """
     try:
         tensors = load_file(path)
@@ -84,11 +87,20 @@ def load_state(
         return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
     network.load_state_dict(part("network"))
-    for key, value in part("average").items():
-        average[key].copy_(value)
+    saved = part("average") or part("network")
+    for key, value in average.items():
+        value.copy_(saved[key])
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in part("optimiser").items():
         index, slot = key.split("/")
         slots.setdefault(int(index), {})[slot] = value
-    optimiser.load_state_dict({"state": slots, "param_groups": state["groups"]})
+    numbers = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
+    try:
+        optimiser.load_state_dict({"state": slots, "param_groups": state["groups"]})
+    except ValueError as error:
+        raise InputError(
+            f"{path} cannot be resumed from ({error}): optimiser.kind and optimiser.layer_decay must stay as they were."
+        ) from None
+    for group, own in zip(optimiser.param_groups, numbers, strict=True):
+        group.update(own)
     return Progress(**state["progress"])
