@@ -436,3 +436,9 @@ def test_a_run_that_stopped_before_its_first_validation_has_a_model_too(tmp_path
     assert model_file(tmp_path) == tmp_path / "best.safetensors"
     with pytest.raises(InputError, match="there is no such model file or run folder"):
         model_file(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("top", [0, 1_000_001, 10**20])
+def test_a_number_of_proposals_that_no_memory_holds_is_refused_before_the_first_photograph(top: int) -> None:
+    with pytest.raises(InputError, match=r"must lie between 1 and 1,000,000 proposals"):
+        Proposer(WholeImage(), top=top)

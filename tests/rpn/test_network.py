@@ -458,3 +458,26 @@ def test_proposals_of_two_stages_are_corrected(make_network: Make, two_stages: R
     assert 0 < looked_at <= two_stages.refine.boxes
     nobody = network(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
     assert len(network.propose(nobody, [(16, 16)])[0].scores) <= 1
+
+
+def test_what_pytorch_cannot_do_takes_no_other_photograph_with_it(
+    make_network: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from objectness.proposer import Proposer
+    from objectness.rpn.engine import TorchEngine, describe_network
+
+    network = make_network()
+    engine = TorchEngine(network, describe_network(network, {}))
+    forward = network.forward
+
+    def sometimes(pixels: Tensor) -> object:
+        if not pixels.any():
+            raise RuntimeError("not enough memory: you tried to allocate 9 bytes\nand more")
+        return forward(pixels)
+
+    monkeypatch.setattr(network, "forward", sometimes)
+    photos = [np.full((40, 60, 3), shade, np.uint8) for shade in (90, 0, 90)]
+    outcomes = list(Proposer(engine).stream(photos))
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert "the network cannot look at it in" in str(outcomes[1].error)
+    assert str(outcomes[1].error).endswith("(not enough memory: you tried to allocate 9 bytes).")
