@@ -57,7 +57,8 @@ class QualitySettings:
         measure: "iou" of the predicted box with the one that its anchor stands for, or "centerness": how near the
             middle of that box the anchor's centre lies.
         loss: "log" is the log loss against the measure, "l1" the distance to it (OLN).
-        weight: Of this part of the loss; it is the mean over the positives, and is reported with objectness.
+        weight: Of this part of the loss, which is reported with objectness: the mean over the positives of the batch,
+            or of each image and then over the images in the "sampled" objective.
     """
 
     use: Literal["none", "both", "alone"] = "none"
@@ -97,7 +98,9 @@ class OpenSettings:
 class RefineSettings:
     """The second stage, which looks again at the best boxes of the first (see ``refinement``).
 
-    It is taught by the "aligned" objective with the boxes of the first stage in place of anchors.
+    It is taught by the "aligned" objective with the boxes of the first stage in place of anchors, and so takes what
+    nobody labelled for background. Let ``rpn.loss.box`` compare boxes: its deltas are small, and smooth L1 hardly sees
+    them.
 
     Attributes:
         grid: Points a side that it looks at in each box; 0: there is no second stage.
