@@ -117,7 +117,7 @@ def recall(
         worst = max(abs(difference.value or 0) for difference in apart)
         verdict = "kept" if worst <= 0.001 else "BROKEN"
         tell(f"  {name:<29} {_numbers(found)}   at most {worst:.4f} apart, 0.001 promised: {verdict}")
-        if worst:
+        if worst and len(records) > 1:  # one photograph has no interval
             ends = ", ".join(f"{one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f})" for one in apart)
             tell(f"  {'':<29} {ends}: intervals over the photographs, 95 %")
 

@@ -52,10 +52,12 @@ def _sets_origin(change: Callable[[RunSettings], RunSettings]) -> bool:
     """Whether a change says which backbone, or what it begins as: some other beginning does not outlive it."""
     whole = recipe(WHOLE)
     backbone = whole.rpn.backbone
-    other = replace(backbone, name="another", pretrained=not backbone.pretrained, weights="another")
-    for beginning in (backbone, other):
-        changed = change(replace(whole, rpn=replace(whole.rpn, backbone=beginning))).rpn.backbone
-        for name in ("name", "pretrained", "weights"):
-            if getattr(changed, name) != getattr(beginning, name):
-                return True
-    return False
+    backbone = replace(backbone, name="another", pretrained=not backbone.pretrained, weights="another")
+    other = replace(whole, rpn=replace(whole.rpn, backbone=backbone))
+    return any(_origin(change(settings)) != _origin(settings) for settings in (whole, other))
+
+
+def _origin(settings: RunSettings) -> tuple[str, bool, str | None]:
+    """Which backbone, and what it begins as."""
+    backbone = settings.rpn.backbone
+    return backbone.name, backbone.pretrained, backbone.weights
