@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
+from PIL import Image
 
 from objectness.datasets.records import Record
 from objectness.proposals import Proposals
@@ -52,6 +55,50 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data in {folder} (or wherever OBJECTNESS_DATA says)")
     return folder
+
+
+class Making:
+    """Files of the three layouts; a fixture, so that tests need no import from each other."""
+
+    @staticmethod
+    def image(path: Path, width: int = 40, height: int = 30, seed: int = 0, orientation: int | None = None) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+        image = Image.fromarray(pixels)
+        exif = Image.Exif()
+        if orientation:
+            exif[0x0112] = orientation
+        image.save(path, exif=exif)
+        return path
+
+    @staticmethod
+    def voc_xml(
+        file_name: str, *boxes: Sequence[float], size: tuple[int, int] | None = (40, 30), name: str = "cell"
+    ) -> str:
+        """Boxes are xmin, ymin, xmax, ymax as they stand in the file; size is width, height."""
+        stated = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>" if size else ""
+        corners = ("xmin", "ymin", "xmax", "ymax")
+        objects = "".join(
+            f"<object><name>{name}</name><difficult>1</difficult><bndbox>"
+            + "".join(f"<{corner}>{value}</{corner}>" for corner, value in zip(corners, box, strict=True))
+            + "</bndbox></object>"
+            for box in boxes
+        )
+        return f"<annotation><filename>{file_name}</filename>{stated}{objects}</annotation>"
+
+    @staticmethod
+    def write(path: Path, text: str | bytes | Any) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(text, bytes):
+            path.write_bytes(text)
+        else:
+            path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
+        return path
+
+
+@pytest.fixture(scope="session")
+def making() -> type[Making]:
+    return Making
 
 
 @pytest.fixture(scope="session")

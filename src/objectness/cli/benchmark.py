@@ -49,8 +49,8 @@ def command(
     import tempfile
 
     from objectness.engines.settings import EngineSettings
+    from objectness.images.finding import find_photos
     from objectness.loading import load
-    from objectness.sources import find_photos
     from objectness.speed.measure import peak_memory, time_models
     from objectness.speed.work import machine_gflops
 

@@ -85,6 +85,7 @@ def command(
     """Measure average recall by the COCO definition, all classes as one; images without proposals count."""
     import json
 
+    from objectness.atomic_write import replacing
     from objectness.cli import studies
     from objectness.cli.bars import bar
     from objectness.cli.methods import Selection, is_proposals_file, open_method, read_file
@@ -93,7 +94,6 @@ def command(
     from objectness.evaluation.running import Progress, run
     from objectness.evaluation.study import Options, unique_names
     from objectness.formats.catalogue import format_named
-    from objectness.formats.replacing import replacing
 
     output = Output(as_json, quiet)
     if source_format is not None:

@@ -117,7 +117,7 @@ def _sources(checkpoint: Path, calibrate: str | None, photos: Path | None, outpu
     from objectness.datasets import available_splits, load_dataset
     from objectness.export import Sources
     from objectness.export.measuring import load_measured
-    from objectness.sources import find_photos
+    from objectness.images.finding import find_photos
 
     calibration: Dataset | None = None
     if calibrate is None:

@@ -102,8 +102,8 @@ def command(
 ) -> None:
     """Find the boxes of photographs that may hold an object."""
     from objectness.formats import coco_results
+    from objectness.images.finding import find_photos
     from objectness.loading import load
-    from objectness.sources import find_photos
 
     output = Output(as_json, quiet)
     results = _Results()
@@ -171,7 +171,7 @@ def _make_folder(out: Path) -> None:
 
 def _plan(photos: Sequence[Path], image_ids: dict[Path, int], out: Path | None) -> list[_Task]:
     """Give every photograph a picture of its own: never another's, and never a photograph."""
-    from objectness.sources import DRAWN_SUFFIX
+    from objectness.images.finding import DRAWN_SUFFIX
 
     taken = {os.path.realpath(photo).casefold() for photo in photos}
     tasks = []

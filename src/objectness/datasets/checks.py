@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from objectness.datasets import rules
-from objectness.datasets.headers import (
+from objectness.datasets.layout import available_splits, load_dataset
+from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.splits import ALL
+from objectness.images.sizes import (
     BROKEN_IMAGE,
     in_threads,
     is_image,
@@ -23,9 +26,6 @@ from objectness.datasets.headers import (
     upright_size,
     why_broken,
 )
-from objectness.datasets.layout import available_splits, load_dataset
-from objectness.datasets.records import Dataset, Problem, Record
-from objectness.datasets.splits import ALL
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 # COCO's size classes by area in square pixels: small below the first, large from the second.

@@ -17,10 +17,10 @@ import numpy as np
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
-from objectness.datasets.headers import is_file
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
+from objectness.images.sizes import is_file
 
 _OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from objectness.datasets import write_coco, write_voc, write_yolo
-from objectness.datasets.headers import is_file
 from objectness.datasets.layout import available_splits, load_dataset
 from objectness.datasets.parts import Parts, flat_names, usable
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
 from objectness.errors import InputError, did_you_mean
+from objectness.images.sizes import is_file
 
 LAYOUTS = ("coco", "voc", "yolo")
 PLACINGS = ("copy", "link", "leave")

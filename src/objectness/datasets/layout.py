@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from objectness.datasets import coco, voc, yolo
-from objectness.datasets.headers import is_image
 from objectness.datasets.records import Dataset
 from objectness.datasets.splits import ALL, SPLITS, split_of, wanted_split
 from objectness.errors import InputError
+from objectness.images.sizes import is_image
 
 Source = coco.CocoFiles | voc.VocFiles | yolo.YoloFiles
 _FINDERS: tuple[tuple[str, Callable[[Path], Source | None]], ...] = (

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness import boxes
-from objectness.datasets.headers import read_sizes
 from objectness.datasets.records import Record
+from objectness.images.sizes import read_sizes
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 
 from objectness import boxes
 from objectness.datasets import rules
-from objectness.datasets.headers import read_sizes
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.errors import InputError
+from objectness.images.sizes import read_sizes
 
 _NAMED = 3
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness import boxes
-from objectness.datasets.headers import MISSING
 from objectness.datasets.records import Problem, Record
+from objectness.images.sizes import MISSING
 
 # A click without a drag leaves a box of no extent: 1 px where the last pixel counts (Pascal VOC).
 SMALLEST_SIDE_PX = 1.0
@@ -105,7 +105,7 @@ def box_problems(record: Record, size_hw: tuple[int, int] | None, tolerance_px: 
 
 
 def image_problem(path: Path, reason: str) -> Problem:
-    """Say that an image cannot be used, for the reason that ``headers`` gave."""
+    """Say that an image cannot be used, for the reason that ``images.sizes`` gave."""
     return Problem(MISSING_IMAGE if reason == MISSING else UNREADABLE_IMAGE, str(path), reason)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.datasets.checks import LARGE_FROM, SMALL_BELOW
-from objectness.datasets.headers import in_threads
 from objectness.datasets.records import Dataset, Record
 from objectness.errors import InputError
+from objectness.images.sizes import in_threads
 
 STRATA = ("small", "medium", "large", "images")
 

@@ -17,11 +17,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
-from objectness.datasets.headers import is_file, is_image
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
-from objectness.images import PHOTO_SUFFIXES
+from objectness.images.opening import PHOTO_SUFFIXES
+from objectness.images.sizes import is_file, is_image
 from objectness.xml_text import XmlError, parse_xml
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

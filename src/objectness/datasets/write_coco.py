@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
-from objectness.formats.replacing import replacing
 
 
 def write(folder: Path, parts: Parts) -> list[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from objectness import boxes
+from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts, count_crowds, count_difficult, count_other_areas
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
-from objectness.formats.replacing import replacing
 
 _MOVED_PX = 1e-3
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
-from objectness.datasets.headers import images_below, is_file, is_image, read_sizes
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of
 from objectness.errors import InputError
+from objectness.images.sizes import images_below, is_file, is_image, read_sizes
 
 _KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 

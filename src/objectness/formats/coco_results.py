@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from objectness.atomic_write import replacing
 from objectness.boxes import xyxy_to_xywh
 from objectness.errors import InputError
 from objectness.formats import json_text
@@ -24,7 +25,6 @@ from objectness.formats.json_text import kind, load, shown, write_list
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import RawFile, raw_image
-from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.coco_results import images_path
@@ -20,7 +21,6 @@ from objectness.formats.description import Format, Holds
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
@@ -18,7 +19,6 @@ from objectness.formats.known import KnownImages, finished
 from objectness.formats.naming import short_names
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 from objectness.xml_text import XmlError, parse_xml

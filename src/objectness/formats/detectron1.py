@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from objectness.atomic_write import replacing_bytes
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.detectron2 import aligned
 from objectness.formats.known import KnownImages, finished
@@ -19,7 +20,6 @@ from objectness.formats.numbers import table, vector
 from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import dump
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
@@ -21,7 +22,6 @@ from objectness.formats.numbers import table, vector
 from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import dump, load_plain
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

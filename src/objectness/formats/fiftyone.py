@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
@@ -19,7 +20,6 @@ from objectness.formats.known import KnownImages, finished, known_images
 from objectness.formats.naming import need_sizes, short_names, stem
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

@@ -11,10 +11,10 @@ from pathlib import Path, PurePath, PurePosixPath
 import numpy as np
 
 from objectness.datasets import load_dataset
-from objectness.datasets.headers import images_below, read_sizes
 from objectness.errors import InputError
 from objectness.formats.raw import RawFile, RawImage, assemble
-from objectness.images import PHOTO_SUFFIXES
+from objectness.images.opening import PHOTO_SUFFIXES
+from objectness.images.sizes import images_below, read_sizes
 from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import Proposals
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
@@ -20,7 +21,6 @@ from objectness.formats.known import KnownImages, finished
 from objectness.formats.naming import need_sizes
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Part, Parts, RawFile
-from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, need_data
@@ -18,7 +19,6 @@ from objectness.formats.numbers import table
 from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import dump, load_plain
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

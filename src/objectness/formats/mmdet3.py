@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
@@ -17,7 +18,6 @@ from objectness.formats.numbers import table, vector
 from objectness.formats.peek import Peek, present
 from objectness.formats.pickles import dump, load_plain
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

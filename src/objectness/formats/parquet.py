@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.coco_results import images_path
@@ -21,7 +22,6 @@ from objectness.formats.description import Format, Holds, need_module
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 

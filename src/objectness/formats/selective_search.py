@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, need_data
@@ -18,7 +19,6 @@ from objectness.formats.naming import short_names, stem
 from objectness.formats.numbers import vector
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.replacing import replacing_bytes
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

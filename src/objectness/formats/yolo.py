@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, known_images
 from objectness.formats.naming import need_sizes, short_names, stem
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Part, Parts, RawFile
-from objectness.formats.replacing import replacing
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

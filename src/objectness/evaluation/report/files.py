@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.evaluation.curves import Chart, charts
 from objectness.evaluation.report.page import to_html
@@ -14,7 +15,6 @@ from objectness.evaluation.report.png import to_png
 from objectness.evaluation.report.thumbnails import thumbnails
 from objectness.evaluation.study import Study
 from objectness.evaluation.tables import Table, tables, to_csv
-from objectness.formats.replacing import replacing
 
 THUMBNAILS = 240
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from objectness.errors import InputError
-from objectness.sources import find_photos
+from objectness.images.finding import find_photos
 
 
 @pytest.fixture

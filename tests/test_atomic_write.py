@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats.replacing import replacing
 
 
 def test_writes_and_makes_the_folder(tmp_path: Path) -> None:

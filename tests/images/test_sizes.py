@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from objectness.datasets.headers import images_below, read_size, read_sizes
+from objectness.images.sizes import images_below, read_size, read_sizes
 
 
 def test_no_files() -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from objectness.images import PHOTO_SUFFIXES
+from objectness.images.opening import PHOTO_SUFFIXES
 
 # What Pillow raises on files that are not, or no longer, what their header says.
 BROKEN_IMAGE = (

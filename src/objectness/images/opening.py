@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from objectness.colours import array_as_rgb, as_rgb, to_array
 from objectness.errors import InputError
+from objectness.images.pixel_formats import array_as_rgb, as_rgb, to_array
 
 Source = str | os.PathLike[str] | Image.Image | NDArray[Any]
 

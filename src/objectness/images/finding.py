@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from objectness.errors import InputError
-from objectness.images import PHOTO_SUFFIXES
+from objectness.images.opening import PHOTO_SUFFIXES
 
 DRAWN_SUFFIX = ".proposals"
 """Comes before the suffix of every picture that we draw, so that a search never takes it for a photograph."""
