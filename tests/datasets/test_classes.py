@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from objectness.datasets import load_dataset, repair
 from objectness.datasets.classes import label_only
 from objectness.datasets.records import Dataset, Record
 from objectness.errors import InputError
@@ -51,3 +54,38 @@ def test_an_unknown_class_and_both_lists_are_refused() -> None:
         label_only(dataset([0]), only=["dgo"])
     with pytest.raises(InputError, match="give one list"):
         label_only(dataset([0]), only=["cat"], held_out=["dog"])
+
+
+def test_a_freshly_read_set_with_crowds_and_difficult_objects_forgets_their_marks_too(
+    tmp_path: Path, making: Any
+) -> None:
+    marks: list[dict[str, Any]] = [{"iscrowd": 1}, {"difficult": 1}, {"category_id": 2, "ignore": 1}]
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
+        "annotations": [
+            {"id": i, "image_id": 1, "category_id": 1, "bbox": [i, 0, 5, 5], **mark} for i, mark in enumerate(marks)
+        ],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+    }
+    making.image(tmp_path / "a.png")
+    read = load_dataset(making.write(tmp_path / "instances.json", document))
+    for found, crowd, difficult, ignore in (
+        (label_only(read, only=["cat"]), [True, False], [False, True], [True, False]),
+        (label_only(read, held_out=["cat"]), [False], [False], [True]),
+        (label_only(repair(read)[0], only=["cat"]), [True, False], [False, True], [True, False]),
+    ):
+        (record,) = found.records
+        assert record.crowd is not None
+        assert record.difficult is not None
+        assert (record.crowd.tolist(), record.difficult.tolist()) == (crowd, difficult)
+        assert record.ignore.tolist() == ignore
+
+
+def test_a_record_keeps_every_array_that_it_has() -> None:
+    (record,) = dataset([0, 1, 2]).records
+    arrays = [field.name for field in fields(record) if isinstance(getattr(record, field.name), np.ndarray)]
+    assert arrays == ["boxes_xyxy", "class_ids", "ignore", "areas"]
+    kept = record.keep(np.array([True, False, True]))
+    for name in arrays:
+        np.testing.assert_array_equal(getattr(kept, name), getattr(record, name)[[0, 2]])
+    assert (kept.image_id, kept.path, kept.size_hw, kept.crowd) == (0, Path("0.png"), (9, 9), None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from objectness.datasets.records import Dataset, Record
+from objectness.datasets.records import Dataset
 from objectness.errors import InputError, did_you_mean
 
 
@@ -31,14 +31,4 @@ def label_only(dataset: Dataset, only: Sequence[str] = (), held_out: Sequence[st
             raise InputError(f"{dataset.root} has no class {name!r}: {did_you_mean(name, dataset.class_names)}")
     stay = [(name in only) if only else (name not in held_out) for name in dataset.class_names]
     kept = np.flatnonzero(stay)
-    return replace(dataset, records=tuple(_with(record, np.isin(record.class_ids, kept)) for record in dataset.records))
-
-
-def _with(record: Record, boxes: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Record:
-    return replace(
-        record,
-        boxes_xyxy=record.boxes_xyxy[boxes],
-        class_ids=record.class_ids[boxes],
-        ignore=record.ignore[boxes],
-        areas=record.areas[boxes],
-    )
+    return replace(dataset, records=tuple(record.keep(np.isin(record.class_ids, kept)) for record in dataset.records))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from objectness import boxes
 from objectness.datasets.records import Record
@@ -52,7 +51,7 @@ def usable(parts: Parts) -> tuple[Parts, list[str]]:
                 continue
             finite = np.all(np.isfinite(record.boxes_xyxy), axis=1)
             lost_boxes += int((~finite).sum())
-            sized[split].append(replace(chosen(record, finite), size_hw=size))
+            sized[split].append(replace(record.keep(finite), size_hw=size))
     said = [
         f"left out {count} {what}"
         for count, what in (
@@ -62,19 +61,6 @@ def usable(parts: Parts) -> tuple[Parts, list[str]]:
         if count
     ]
     return replace(parts, records=sized), said
-
-
-def chosen(record: Record, keep: NDArray[np.bool_]) -> Record:
-    """The record with some of its boxes."""
-    return replace(
-        record,
-        boxes_xyxy=record.boxes_xyxy[keep],
-        class_ids=record.class_ids[keep],
-        ignore=record.ignore[keep],
-        areas=record.areas[keep],
-        crowd=None if record.crowd is None else record.crowd[keep],
-        difficult=None if record.difficult is None else record.difficult[keep],
-    )
 
 
 def flat_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,16 @@ class Record:
         for name in ("class_ids", "ignore", "areas", *known):
             if getattr(self, name).shape != (count,):
                 raise ValueError(f"{self.path}: {name} has shape {getattr(self, name).shape}, expected ({count},).")
+
+    def keep(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Record:
+        """The record with some of its boxes, and with everything that belongs to them.
+
+        Args:
+            mask: ``bool (N,)``, or positions in the order wanted.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        kept: dict[str, Any] = {name: array[mask] for name, array in values.items() if isinstance(array, np.ndarray)}
+        return replace(self, **kept)
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,20 +78,13 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
 def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
     faults = rules.box_faults(record.boxes_xyxy, size_hw)
     keep = ~(faults[rules.NON_FINITE] | faults[rules.DEGENERATE] | faults[rules.OUTSIDE])
-    clipped = boxes.clip(record.boxes_xyxy[keep], size_hw)
-    own, said = boxes.area(clipped), record.areas[keep]
+    kept = record.keep(keep)
+    clipped = boxes.clip(kept.boxes_xyxy, size_hw)
+    own, said = boxes.area(clipped), kept.areas
     # The annotated area is the mask's, which is never larger than its box: a cut box may have to cut it too.
-    whole = (clipped == record.boxes_xyxy[keep]).all(axis=1) & np.isfinite(said) & (said > 0)
+    whole = (clipped == kept.boxes_xyxy).all(axis=1) & np.isfinite(said) & (said > 0)
     areas = np.where(whole, said, np.fmin(own, np.where(said > 0, said, own))).astype(np.float32)
-    return Record(
-        image_id=record.image_id,
-        path=record.path,
-        size_hw=size_hw,
-        boxes_xyxy=clipped,
-        class_ids=record.class_ids[keep],
-        ignore=record.ignore[keep],
-        areas=areas,
-    )
+    return replace(kept, size_hw=size_hw, boxes_xyxy=clipped, areas=areas)
 
 
 def _sentences(problems: Sequence[Problem]) -> tuple[str, ...]:
