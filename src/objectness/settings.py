@@ -8,13 +8,29 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from objectness.errors import InputError, did_you_mean
 
 S = TypeVar("S")
+
+
+class SettingError(InputError):
+    """A value that a group of settings refuses.
+
+    Attributes:
+        key: Dotted name of the setting, counted from the group that was being built.
+        complaint: The rest of the sentence: what it must be and what it is. "{here}" in it stands for the place of
+            the group among all settings.
+    """
+
+    def __init__(self, key: str, complaint: str) -> None:
+        super().__init__(f"{key} {complaint.replace('{here}', '')}")
+        self.key = key
+        self.complaint = complaint
+
 
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
@@ -49,7 +65,7 @@ def from_dict(kind: type[S], data: object, where: str = "") -> S:
             values[key] = from_dict(hint, value, f"{where}{key}.")  # type: ignore[arg-type]
         else:
             values[key] = _checked(hint, value, f"{where}{key}")
-    return kind(**values)
+    return _built(lambda: kind(**values), where)
 
 
 def merge(settings: S, data: object, where: str = "") -> S:
@@ -70,7 +86,7 @@ def merge(settings: S, data: object, where: str = "") -> S:
         values[key] = (
             merge(current, value, f"{where}{key}.") if nested else _checked(hints[key], value, f"{where}{key}")
         )
-    return replace(settings, **values)  # type: ignore[type-var]
+    return _built(lambda: replace(settings, **values), where)  # type: ignore[type-var]
 
 
 def override(settings: S, assignments: Sequence[str]) -> S:
@@ -106,15 +122,46 @@ def describe(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return rows
 
 
-def require(key: str, value: object, wanted: str, fits: bool) -> None:
+def require(name: str, value: object, wanted: str, fits: bool) -> None:
     """Refuse a setting that does not fit, in one sentence: what it must be and what it is.
 
+    A number that is not finite never fits.
+
+    Args:
+        name: Of the field, or dotted from the group that asks; where the group itself lies is added when it is
+            built from data or changed by assignments, so that the sentence names the key that the user gave.
+        value: What was given.
+        wanted: What it must be; "{here}" before the name of another field stands for where the group lies.
+        fits: Whether it is that.
+
     Raises:
-        InputError: ``fits`` is false.
+        SettingError: it is not.
     """
-    if not fits:
+    numbers = value if isinstance(value, tuple) else (value,)
+    finite = all(math.isfinite(number) for number in numbers if isinstance(number, float))
+    if not (fits and finite):
         given = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-        raise InputError(f"{key} must be {wanted}; it is {'empty' if given == '' else given}.")
+        raise SettingError(name, f"must be {wanted}; it is {'empty' if given == '' else given}.")
+
+
+def require_within(settings: object, names: Sequence[str], low: float, high: float) -> None:
+    """Refuse each of the named numbers of ``settings`` that lies outside ``low`` to ``high``, both included.
+
+    Raises:
+        SettingError: as ``require``.
+    """
+    wanted = f"at least {low:,}" if high == math.inf else f"between {low:,} and {high:,}"
+    for name in names:
+        value = getattr(settings, name)
+        require(name, value, wanted, low <= value <= high)
+
+
+def _built(build: Callable[[], S], where: str) -> S:
+    """The settings that ``build`` makes; what they refuse is named from the whole: ``where`` and its own name."""
+    try:
+        return build()
+    except SettingError as error:
+        raise SettingError(f"{where}{error.key}", error.complaint.replace("{here}", where)) from None
 
 
 def _assign(changes: dict[str, Any], settings: Any, path: list[str], text: str, whole: str) -> None:

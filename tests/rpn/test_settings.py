@@ -49,55 +49,55 @@ def test_a_round_trip_through_plain_data() -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (ImageSettings, {"short_side": 0}, "rpn.images.short_side must be at least 1; it is 0."),
+        (ImageSettings, {"short_side": 0}, "short_side must be between 1 and 65,536; it is 0."),
         (
             ImageSettings,
             {"mean_rgb": (0.5,)},
-            "rpn.images.mean_rgb must be three numbers, one for each colour; it is 0.5.",
+            "mean_rgb must be three numbers, one for each colour; it is 0.5.",
         ),
         (
             ImageSettings,
             {"std_rgb": (1.0, 0.0, 1.0)},
-            "rpn.images.std_rgb must be three numbers above 0; it is 1.0, 0.0, 1.0.",
+            "std_rgb must be three numbers above 0; it is 1.0, 0.0, 1.0.",
         ),
         (
             BackboneSettings,
             {"strides": ()},
-            "rpn.backbone.strides must be one or more strides above 0, finest first; it is empty.",
+            "strides must be one or more strides above 0 and at most 4,096, finest first; it is empty.",
         ),
         (
             BackboneSettings,
             {"strides": (16, 8)},
-            "rpn.backbone.strides must be one or more strides above 0, finest first; it is 16, 8.",
+            "strides must be one or more strides above 0 and at most 4,096, finest first; it is 16, 8.",
         ),
-        (BackboneSettings, {"frozen_stages": -1}, "rpn.backbone.frozen_stages must be at least 0; it is -1."),
-        (HeadSettings, {"channels": 0}, "rpn.head.channels must be at least 1; it is 0."),
-        (HeadSettings, {"initial_std": math.nan}, "rpn.head.initial_std must be at least 0; it is nan."),
-        (AnchorSettings, {"sizes": ()}, "rpn.anchors.sizes must be one or more lengths above 0; it is empty."),
+        (BackboneSettings, {"frozen_stages": -1}, "frozen_stages must be at least 0; it is -1."),
+        (HeadSettings, {"channels": 0}, "channels must be between 1 and 8,192; it is 0."),
+        (HeadSettings, {"initial_std": math.nan}, "initial_std must be between 0 and 10; it is nan."),
+        (AnchorSettings, {"sizes": ()}, "sizes must be one or more lengths above 0 and at most 65,536; it is empty."),
         (
             AnchorSettings,
             {"sizes": (64.0, -1.0)},
-            "rpn.anchors.sizes must be one or more lengths above 0; it is 64.0, -1.0.",
+            "sizes must be one or more lengths above 0 and at most 65,536; it is 64.0, -1.0.",
         ),
         (
             AnchorSettings,
             {"ratios_height_over_width": (0.0, 1.0)},
-            "rpn.anchors.ratios_height_over_width must be one or more ratios above 0; it is 0.0, 1.0.",
+            "ratios_height_over_width must be one or more ratios between 0.001 and 1,000; it is 0.0, 1.0.",
         ),
-        (MatchSettings, {"positive_iou": 70.0}, "rpn.match.positive_iou must be between 0 and 1; it is 70.0."),
-        (MatchSettings, {"negative_iou": 0.8}, "rpn.match.negative_iou must be at most positive_iou, 0.7; it is 0.8."),
-        (SampleSettings, {"size": 0}, "rpn.sample.size must be at least 1; it is 0."),
-        (SampleSettings, {"random_share": 1.5}, "rpn.sample.random_share must be between 0 and 1; it is 1.5."),
-        (SampleSettings, {"bins": 0}, "rpn.sample.bins must be at least 1; it is 0."),
-        (MatchSettings, {"candidates": 0}, "rpn.match.candidates must be at least 1; it is 0."),
-        (AlignSettings, {"unlabelled_weight": 2.0}, "rpn.align.unlabelled_weight must be between 0 and 1; it is 2.0."),
-        (AlignSettings, {"unlabelled_score": -0.1}, "rpn.align.unlabelled_score must be between 0 and 1; it is -0.1."),
-        (OpenSettings, {"share": math.inf}, "rpn.open.share must be at least 0; it is inf."),
-        (QualitySettings, {"weight": -1.0}, "rpn.quality.weight must be at least 0; it is -1.0."),
-        (LossSettings, {"box_weight": -1.0}, "rpn.loss.box_weight must be at least 0; it is -1.0."),
-        (LossSettings, {"smooth_l1_beta": math.inf}, "rpn.loss.smooth_l1_beta must be at least 0; it is inf."),
-        (SelectSettings, {"after_nms": 0}, "rpn.select.after_nms must be at least 1; it is 0."),
-        (SelectSettings, {"nms_iou": 1.1}, "rpn.select.nms_iou must be between 0 and 1; it is 1.1."),
+        (MatchSettings, {"positive_iou": 70.0}, "positive_iou must be between 0 and 1; it is 70.0."),
+        (MatchSettings, {"negative_iou": 0.8}, "negative_iou must be at most positive_iou, 0.7; it is 0.8."),
+        (SampleSettings, {"size": 0}, "size must be between 1 and 1,000,000; it is 0."),
+        (SampleSettings, {"random_share": 1.5}, "random_share must be between 0 and 1; it is 1.5."),
+        (SampleSettings, {"bins": 0}, "bins must be between 1 and 1,000; it is 0."),
+        (MatchSettings, {"candidates": 0}, "candidates must be between 1 and 1,000,000; it is 0."),
+        (AlignSettings, {"unlabelled_weight": 2.0}, "unlabelled_weight must be between 0 and 1; it is 2.0."),
+        (AlignSettings, {"unlabelled_score": -0.1}, "unlabelled_score must be between 0 and 1; it is -0.1."),
+        (OpenSettings, {"share": math.inf}, "share must be between 0 and 1,000,000; it is inf."),
+        (QualitySettings, {"weight": -1.0}, "weight must be at least 0; it is -1.0."),
+        (LossSettings, {"box_weight": -1.0}, "box_weight must be at least 0; it is -1.0."),
+        (LossSettings, {"smooth_l1_beta": math.inf}, "smooth_l1_beta must be at least 0; it is inf."),
+        (SelectSettings, {"after_nms": 0}, "after_nms must be between 1 and 1,000,000; it is 0."),
+        (SelectSettings, {"nms_iou": 1.1}, "nms_iou must be between 0 and 1; it is 1.1."),
     ],
 )
 def test_numbers_that_cannot_be(kind: Any, values: dict[str, Any], message: str) -> None:
@@ -106,5 +106,12 @@ def test_numbers_that_cannot_be(kind: Any, values: dict[str, Any], message: str)
 
 
 def test_an_override_is_checked_too() -> None:
-    with pytest.raises(InputError, match=r"^rpn\.sample\.size must be at least 1; it is -5\.$"):
+    with pytest.raises(InputError, match=r"^sample\.size must be between 1 and 1,000,000; it is -5\.$"):
         override(RPNSettings(), ["sample.size=-5"])
+
+
+def test_two_groups_of_one_kind_are_told_apart() -> None:
+    """Both are ``SelectSettings``: only where it lies tells which one was meant."""
+    for key in ("select", "select_train"):
+        with pytest.raises(InputError, match=rf"^{key}\.before_nms must be between 1 and 1,000,000; it is 0\.$"):
+            override(RPNSettings(), [f"{key}.before_nms=0"])

@@ -6,7 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from objectness.settings import require
+from objectness.settings import require, require_within
+
+MOST_BOXES = 1_000_000
+MOST_CHANNELS = 8192
+_MOST_GRID = 64
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,9 @@ class AlignSettings:
     unlabelled_score: float = 0.0
 
     def __post_init__(self) -> None:
-        require("rpn.align.positives", self.positives, "at least 1", self.positives >= 1)
-        for name in ("score_power", "iou_power", "focus"):
-            require(f"rpn.align.{name}", getattr(self, name), "at least 0", 0 <= getattr(self, name) < math.inf)
-        for name in ("unlabelled_weight", "unlabelled_score"):
-            require(f"rpn.align.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+        require_within(self, ["positives"], 1, MOST_BOXES)
+        require_within(self, ["score_power", "iou_power", "focus"], 0, 100)
+        require_within(self, ["unlabelled_weight", "unlabelled_score"], 0, 1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class QualitySettings:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        require("rpn.quality.weight", self.weight, "at least 0", 0 <= self.weight < math.inf)
+        require_within(self, ["weight"], 0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class OpenSettings:
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        require("rpn.open.share", self.share, "at least 0", 0 <= self.share < math.inf)
+        require_within(self, ["share"], 0, MOST_BOXES)
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ class RefineSettings:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("grid", "finer"):
-            require(f"rpn.refine.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
-        for name in ("channels", "hidden", "boxes"):
-            require(f"rpn.refine.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        require("rpn.refine.margin", self.margin, "above 0", 0 < self.margin < math.inf)
-        require("rpn.refine.weight", self.weight, "at least 0", 0 <= self.weight < math.inf)
+        require_within(self, ["grid"], 0, _MOST_GRID)
+        require_within(self, ["finer"], 0, math.inf)
+        require_within(self, ["channels", "hidden"], 1, MOST_CHANNELS)
+        require_within(self, ["boxes"], 1, MOST_BOXES)
+        require("margin", self.margin, "above 0 and at most 100", 0 < self.margin <= 100)
+        require_within(self, ["weight"], 0, math.inf)

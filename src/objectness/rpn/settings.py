@@ -11,8 +11,21 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from objectness.errors import InputError
-from objectness.rpn.beyond_paper import AlignSettings, OpenSettings, QualitySettings, RefineSettings
-from objectness.settings import require
+from objectness.rpn.beyond_paper import (
+    MOST_BOXES,
+    MOST_CHANNELS,
+    AlignSettings,
+    OpenSettings,
+    QualitySettings,
+    RefineSettings,
+)
+from objectness.settings import require, require_within
+
+# A few bytes of settings, in a model file of strangers, say, must not ask for more than a machine has.
+_MOST_PIXELS = 65_536
+_MOST_STRIDE = 4096
+_MOST_EXTRA_LEVELS = 8
+_MOST_CONVOLUTIONS = 64
 
 
 @dataclass(frozen=True)
@@ -34,10 +47,12 @@ class AnchorSettings:
     style: Literal["paper", "py-faster-rcnn"] = "paper"
 
     def __post_init__(self) -> None:
-        require("rpn.anchors.sizes", self.sizes, "one or more lengths above 0", _positive(self.sizes))
+        lengths = f"one or more lengths above 0 and at most {_MOST_PIXELS:,}"
+        require("sizes", self.sizes, lengths, _positive(self.sizes, _MOST_PIXELS))
         ratios = self.ratios_height_over_width
-        require("rpn.anchors.ratios_height_over_width", ratios, "one or more ratios above 0", _positive(ratios))
-        require("rpn.anchors.offset", self.offset, "a finite number", math.isfinite(self.offset))
+        most = "one or more ratios between 0.001 and 1,000"
+        require("ratios_height_over_width", ratios, most, _positive(ratios, 1000) and min(ratios) >= 0.001)
+        require_within(self, ["offset"], -10, 10)
 
     def sizes_per_level(self, levels: int) -> tuple[tuple[float, ...], ...]:
         """Deal the sizes out to the levels, finest first.
@@ -85,10 +100,12 @@ class BackboneSettings:
     frozen_norm: bool = False
 
     def __post_init__(self) -> None:
-        rising = _positive(self.strides) and list(self.strides) == sorted(set(self.strides))
-        require("rpn.backbone.strides", self.strides, "one or more strides above 0, finest first", rising)
-        for name in ("pyramid_channels", "extra_levels", "frozen_stages"):
-            require(f"rpn.backbone.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
+        rising = _positive(self.strides, _MOST_STRIDE) and list(self.strides) == sorted(set(self.strides))
+        wanted = f"one or more strides above 0 and at most {_MOST_STRIDE:,}, finest first"
+        require("strides", self.strides, wanted, rising)
+        require_within(self, ["pyramid_channels"], 0, MOST_CHANNELS)
+        require_within(self, ["extra_levels"], 0, _MOST_EXTRA_LEVELS)
+        require_within(self, ["frozen_stages"], 0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -118,12 +135,11 @@ class HeadSettings:
     delta_clamp: float = 4.135166556742356  # log(1000 / 16), the habit of detectors since
 
     def __post_init__(self) -> None:
-        require("rpn.head.channels", self.channels, "at least 1", self.channels >= 1)
-        for name in ("convolutions", "own_convolutions"):
-            require(f"rpn.head.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
-        require("rpn.head.initial_score", self.initial_score, "between 0 and 1, exclusive", 0 < self.initial_score < 1)
-        require("rpn.head.initial_std", self.initial_std, "at least 0", 0 <= self.initial_std < math.inf)
-        require("rpn.head.delta_clamp", self.delta_clamp, "between 0 and 80", 0 <= self.delta_clamp <= 80)
+        require_within(self, ["channels"], 1, MOST_CHANNELS)
+        require_within(self, ["convolutions", "own_convolutions"], 0, _MOST_CONVOLUTIONS)
+        require("initial_score", self.initial_score, "between 0 and 1, exclusive", 0 < self.initial_score < 1)
+        require_within(self, ["initial_std"], 0, 10)
+        require_within(self, ["delta_clamp"], 0, 80)
 
 
 @dataclass(frozen=True)
@@ -150,12 +166,11 @@ class MatchSettings:
     candidates: int = 9
 
     def __post_init__(self) -> None:
-        for name in ("positive_iou", "negative_iou", "ignore_iof"):
-            require(f"rpn.match.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+        require_within(self, ["positive_iou", "negative_iou", "ignore_iof"], 0, 1)
         below = self.negative_iou <= self.positive_iou
-        require("rpn.match.negative_iou", self.negative_iou, f"at most positive_iou, {self.positive_iou}", below)
-        require("rpn.match.candidates", self.candidates, "at least 1", self.candidates >= 1)
-        require("rpn.match.allowed_border", self.allowed_border, "a number", not math.isnan(self.allowed_border))
+        require("negative_iou", self.negative_iou, f"at most {{here}}positive_iou, {self.positive_iou}", below)
+        require_within(self, ["candidates"], 1, MOST_BOXES)
+        require_within(self, ["allowed_border"], -_MOST_PIXELS, _MOST_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -182,10 +197,9 @@ class SampleSettings:
     bins: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("size", "bins"):
-            require(f"rpn.sample.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        for name in ("positive_fraction", "random_share", "window_quantile"):
-            require(f"rpn.sample.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
+        require_within(self, ["size"], 1, MOST_BOXES)
+        require_within(self, ["bins"], 1, 1000)
+        require_within(self, ["positive_fraction", "random_share", "window_quantile"], 0, 1)
 
 
 @dataclass(frozen=True)
@@ -212,8 +226,7 @@ class LossSettings:
     smooth_l1_beta: float = 1.0
 
     def __post_init__(self) -> None:
-        require("rpn.loss.box_weight", self.box_weight, "at least 0", 0 <= self.box_weight < math.inf)
-        require("rpn.loss.smooth_l1_beta", self.smooth_l1_beta, "at least 0", 0 <= self.smooth_l1_beta < math.inf)
+        require_within(self, ["box_weight", "smooth_l1_beta"], 0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -233,10 +246,9 @@ class SelectSettings:
     min_size: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("before_nms", "after_nms"):
-            require(f"rpn.select.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        require("rpn.select.nms_iou", self.nms_iou, "between 0 and 1", 0 <= self.nms_iou <= 1)
-        require("rpn.select.min_size", self.min_size, "at least 0", 0 <= self.min_size < math.inf)
+        require_within(self, ["before_nms", "after_nms"], 1, MOST_BOXES)
+        require_within(self, ["nms_iou"], 0, 1)
+        require_within(self, ["min_size"], 0, _MOST_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -256,12 +268,10 @@ class ImageSettings:
     std_rgb: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        for name in ("short_side", "long_side"):
-            require(f"rpn.images.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        require_within(self, ["short_side", "long_side"], 1, _MOST_PIXELS)
         mean, std = self.mean_rgb, self.std_rgb
-        finite = len(mean) == 3 and all(map(math.isfinite, mean))
-        require("rpn.images.mean_rgb", mean, "three numbers, one for each colour", finite)
-        require("rpn.images.std_rgb", std, "three numbers above 0", len(std) == 3 and _positive(std))
+        require("mean_rgb", mean, "three numbers, one for each colour", len(mean) == 3)
+        require("std_rgb", std, "three numbers above 0", len(std) == 3 and _positive(std, math.inf))
 
 
 @dataclass(frozen=True)
@@ -285,9 +295,9 @@ class RPNSettings:
     def __post_init__(self) -> None:
         # A second stage is taught by the aligned objective, which takes what nobody labelled for background.
         closed = self.loss.objective != "open-world" or not self.refine.grid
-        require("rpn.refine.grid", self.refine.grid, "0 where rpn.loss.objective is open-world", closed)
+        require("refine.grid", self.refine.grid, "0 where {here}loss.objective is open-world", closed)
 
 
-def _positive(numbers: Sequence[float]) -> bool:
-    """Whether there is any number, and all are finite and above 0."""
-    return bool(numbers) and all(0 < number < math.inf for number in numbers)
+def _positive(numbers: Sequence[float], most: float) -> bool:
+    """Whether there is any number, and all are finite, above 0 and at most ``most``."""
+    return bool(numbers) and all(0 < number <= most and number < math.inf for number in numbers)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from objectness.rpn.settings import RPNSettings
-from objectness.settings import require
+from objectness.settings import require, require_within
+
+_MOST_STEPS = 10**9
+_MOST_CROP = 16_384
+_MOST_RATE = 1_000_000  # the optimisers compute in float32
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,10 @@ class OptimiserSettings:
     layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("lr", "weight_decay", "backbone_lr_factor", "clip_norm"):
-            require(f"optimiser.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
-        require("optimiser.layer_decay", self.layer_decay, "above 0 and at most 1", 0 < self.layer_decay <= 1)
-        require("optimiser.momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
+        require_within(self, ["lr", "weight_decay", "backbone_lr_factor"], 0, _MOST_RATE)
+        require_within(self, ["clip_norm"], 0, math.inf)
+        require("layer_decay", self.layer_decay, "above 0 and at most 1", 0 < self.layer_decay <= 1)
+        require("momentum", self.momentum, "at least 0 and below 1", 0 <= self.momentum < 1)
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,11 @@ class ScheduleSettings:
     final_factor: float = 0.01
 
     def __post_init__(self) -> None:
-        require("schedule.warmup_steps", self.warmup_steps, "at least 0", self.warmup_steps >= 0)
+        require_within(self, ["warmup_steps"], 0, _MOST_STEPS)
         within = all(0 <= fraction <= 1 for fraction in self.step_at)
-        require("schedule.step_at", self.step_at, "fractions between 0 and 1", within)
-        require("schedule.fall_from", self.fall_from, "at least 0 and below 1", 0 <= self.fall_from < 1)
+        require("step_at", self.step_at, "fractions between 0 and 1", within)
+        require_within(self, ["step_factor", "final_factor"], 0, 1)  # the rate is highest before they act
+        require("fall_from", self.fall_from, "at least 0 and below 1", 0 <= self.fall_from < 1)
 
 
 @dataclass(frozen=True)
@@ -98,13 +104,13 @@ class AugmentSettings:
     mosaic_until: float = 0.9
 
     def __post_init__(self) -> None:
-        for name in ("flip", "flip_vertical", "keep_visible", "colour", "mosaic", "mosaic_until"):
-            require(f"augment.{name}", getattr(self, name), "between 0 and 1", 0 <= getattr(self, name) <= 1)
-        rising = len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1]
-        require("augment.scale", self.scale, "two numbers above 0, the smaller first", rising)
-        require("augment.crop", self.crop, "0 or at least 32", self.crop == 0 or self.crop >= 32)
-        require("augment.mosaic", self.mosaic, "0 where augment.crop is 0", not self.mosaic or self.crop > 0)
-        require("augment.mosaic_shrink", self.mosaic_shrink, "above 0", self.mosaic_shrink > 0)
+        require_within(self, ["flip", "flip_vertical", "keep_visible", "colour", "mosaic", "mosaic_until"], 0, 1)
+        rising = len(self.scale) == 2 and 0.01 <= self.scale[0] <= self.scale[1] <= 100
+        require("scale", self.scale, "two numbers between 0.01 and 100, the smaller first", rising)
+        whole_or_cut = self.crop == 0 or 32 <= self.crop <= _MOST_CROP
+        require("crop", self.crop, f"0, or between 32 and {_MOST_CROP:,}", whole_or_cut)
+        require("mosaic", self.mosaic, "0 where {here}crop is 0", not self.mosaic or self.crop > 0)
+        require_within(self, ["mosaic_shrink"], 0.01, 100)
 
 
 @dataclass(frozen=True)
@@ -166,14 +172,14 @@ class LoopSettings:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
-            require(f"loop.{name}", getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        for name in ("steps", "least_steps", "epoch_images", "seed", "workers", "patience"):
-            require(f"loop.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
-        for name in ("validate_every", "validate_images"):
-            require(f"loop.{name}", getattr(self, name), "at least 0", getattr(self, name) >= 0)
-        require("loop.ema", self.ema, "at least 0 and below 1", 0 <= self.ema < 1)
-        require("loop.save_minutes", self.save_minutes, "at least 0", self.save_minutes >= 0)
+        require_within(self, ["epochs"], 1, _MOST_STEPS)
+        require_within(self, ["batch_size", "accumulate"], 1, 65_536)
+        require_within(self, ["steps", "least_steps"], 0, _MOST_STEPS)
+        require_within(self, ["epoch_images", "patience", "validate_every", "validate_images"], 0, math.inf)
+        require_within(self, ["seed"], 0, 2**63 - 1)
+        require_within(self, ["workers"], 0, 1024)
+        require("ema", self.ema, "at least 0 and below 1", 0 <= self.ema < 1)
+        require_within(self, ["save_minutes"], 0, math.inf)
 
 
 @dataclass(frozen=True)
