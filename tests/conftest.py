@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -37,6 +37,39 @@ if find_spec("jaxtyping") and find_spec("beartype"):
 # A busy machine is no defect; a failure must come again, so the same examples are drawn every time.
 hypothesis.settings.register_profile("objectness", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("objectness")
+
+
+# What may be skipped where every test is asked for (OBJECTNESS_EVERY_TEST=1, as CI does): words of the reason -> why it
+# cannot be helped. A test in test_skips.py keeps this list short; any other skip is a failure there.
+MAY_BE_SKIPPED = {
+    "torch": "the environment without PyTorch is there to show that all else works; the other one runs these",
+    "needs a GPU": "CI has none",
+    "needs the data in": "real photographs are not part of the repository",
+}
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip that has no good reason into a failure."""
+    if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("OBJECTNESS_EVERY_TEST"):
+        return
+    reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+    if not any(words in reason.casefold() for words in map(str.casefold, MAY_BE_SKIPPED)):
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} was skipped where every test is asked for: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
 
 
 @pytest.fixture(scope="module")
