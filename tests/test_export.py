@@ -144,7 +144,7 @@ def test_suppression_inside_equals_suppression_outside(exported: Exported, nms: 
     for size_hw in SIZES_HW:
         pixels = _images(size_hw)[0]
         candidates = exported.engine.candidates(pixels)
-        expected = select(candidates, resized_hw=size_hw, size_hw=size_hw, top=top, score=0, nms=nms)
+        expected = select(candidates, resized_hw=size_hw, size_hw=size_hw, top=top, score=0, nms=nms, min_side=0)
         found = exported.ranker.ranked(pixels, nms=nms, top=top)
         np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
         np.testing.assert_array_equal(found.scores, expected.scores)

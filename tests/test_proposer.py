@@ -116,7 +116,8 @@ def test_selection_equals_the_slow_way(seed: int, count: int, top: int, score: f
     for index in sorted(range(count), key=lambda i: (-candidates.scores[i], i)):
         level = [k for k in kept if candidates.levels[k] == candidates.levels[index]]
         overlaps = boxes.iou(clipped[[index]], clipped[level]).astype(np.float64)
-        if boxes.area(clipped[[index]])[0] > 0 and not (overlaps > nms).any():
+        sides = (clipped[index, 2:] - clipped[index, :2]) * [3, 2]
+        if (sides >= 1).all() and not (overlaps > nms).any():
             kept.append(index)
     best = [index for index in kept if candidates.scores[index] >= score][:top]
     np.testing.assert_allclose(found.boxes_xyxy, clipped[best] * np.float32([3, 2, 3, 2]), rtol=1e-6)
@@ -442,3 +443,16 @@ def test_a_run_that_stopped_before_its_first_validation_has_a_model_too(tmp_path
 def test_a_number_of_proposals_that_no_memory_holds_is_refused_before_the_first_photograph(top: int) -> None:
     with pytest.raises(InputError, match=r"must lie between 1 and 1,000,000 proposals"):
         Proposer(WholeImage(), top=top)
+
+
+def test_errors_that_are_kept_hold_no_traceback_and_so_no_pixels(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(whole)
+    (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:3000])
+    with_images = list(Proposer(WholeImage()).stream([tmp_path / "cut.png", whole], keep_images=True))
+    for outcome in (*with_images, *Proposer(WholeImage()).stream([tmp_path / "cut.png"])):
+        if outcome.source == whole:
+            assert outcome.error is None
+            continue
+        assert outcome.error is not None
+        assert outcome.error.__traceback__ is outcome.error.__context__ is outcome.error.__cause__ is None

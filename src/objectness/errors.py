@@ -14,6 +14,12 @@ class InputError(ValueError):
     """
 
 
+def to_keep(error: InputError) -> InputError:
+    """The error without its traceback and causes: they hold on to the pixels of the photograph that it is about."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Name the nearest known word, or list them all: the tail of a sentence about an unknown ``name``."""
     names = sorted(known)

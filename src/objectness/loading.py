@@ -12,6 +12,7 @@ from objectness.engines.settings import EngineName, Precision
 from objectness.errors import InputError
 from objectness.images import DEFAULT_MAX_PIXELS
 from objectness.proposer import Proposer
+from objectness.ranking import MIN_SIDE
 
 
 def load(
@@ -24,6 +25,7 @@ def load(
     device: str = "cpu",
     engine: EngineName = "auto",
     precision: Precision = "fp32",
+    min_side: float = MIN_SIDE,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
 ) -> Proposer:
     """Load a model.
@@ -38,13 +40,15 @@ def load(
         device: See :class:`objectness.engines.EngineSettings`; so are ``engine`` and ``precision``.
         engine: "auto" goes by the file; "openvino" runs an .onnx file too.
         precision: What OpenVINO computes in; the other engines refuse "bf16" and "fp16".
+        min_side: Leave out boxes that are less wide or high than this, in pixels of the photograph.
         max_pixels: Refuse larger photographs; None for no limit.
 
     Raises:
         InputError: The model is missing, damaged or of an unknown kind, or a number is outside its range.
     """
     settings = EngineSettings(engine=engine, device=device, threads=threads, precision=precision)
-    return Proposer(_open_engine(model, settings), top=top, score=score, nms=nms, max_pixels=max_pixels)
+    opened = _open_engine(model, settings)
+    return Proposer(opened, top=top, score=score, nms=nms, min_side=min_side, max_pixels=max_pixels)
 
 
 def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings) -> Engine | Ranker:

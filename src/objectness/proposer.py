@@ -18,10 +18,10 @@ from objectness.engines import (
     GraphRanker,
     Ranker,
 )
-from objectness.errors import InputError
+from objectness.errors import InputError, to_keep
 from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
 from objectness.proposals import Proposals
-from objectness.ranking import select, to_photograph
+from objectness.ranking import MIN_SIDE, select, to_photograph
 
 MOST_PROPOSALS = 1_000_000  # a graph makes room for as many as it is asked for
 
@@ -80,6 +80,7 @@ class Proposer:
         top: Give at most this many proposals; None for the model's own number.
         score: Leave out proposals below this score.
         nms: Drop the worse of two boxes of a level whose IoU is above this; None for the model's own.
+        min_side: Leave out boxes that are less wide or high than this, in pixels of the photograph.
         max_pixels: Refuse larger files; None for no limit.
 
     Raises:
@@ -93,6 +94,7 @@ class Proposer:
         top: int | None = None,
         score: float = 0.0,
         nms: float | None = None,
+        min_side: float = MIN_SIDE,
         max_pixels: int | None = DEFAULT_MAX_PIXELS,
     ) -> None:
         self.description = engine.description
@@ -100,12 +102,15 @@ class Proposer:
         self._top = self.description.top if top is None else top
         self._score = score
         self._nms = self.description.nms_iou if nms is None else nms
+        self._min_side = min_side
         self._max_pixels = max_pixels
         if not 1 <= self._top <= MOST_PROPOSALS:
             raise InputError(f"top is {top}, but must lie between 1 and {MOST_PROPOSALS:,} proposals.")
         for name, value in (("score", self._score), ("nms", self._nms)):
             if not 0 <= value <= 1:
                 raise InputError(f"{name} is {value}, but must lie between 0 and 1.")
+        if not 0 <= min_side < float("inf"):
+            raise InputError(f"min_side is {min_side}, but must be a number of pixels, 0 or more.")
         if isinstance(engine, GraphRanker):
             engine.require(nms=self._nms, top=self._top)
 
@@ -181,7 +186,7 @@ class Proposer:
         except (InputError, MemoryError) as error:
             if isinstance(error, MemoryError):
                 error = InputError(f"{describe(source)}: does not fit into memory; make it smaller.")
-            return _Prepared(source, (0, 0), None, None, error, perf_counter() - start)
+            return _Prepared(source, (0, 0), None, None, to_keep(error), perf_counter() - start)
         return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, perf_counter() - start)
 
     def _finish(self, prepared: _Prepared) -> Outcome:
@@ -201,7 +206,14 @@ class Proposer:
         resized_hw = (pixels.shape[0], pixels.shape[1])
         if isinstance(self._engine, Ranker):
             ranked = self._engine.ranked(pixels, nms=self._nms, top=self._top)
-            return to_photograph(ranked, resized_hw=resized_hw, size_hw=size_hw, score=self._score, source=file)
+            return to_photograph(
+                ranked,
+                resized_hw=resized_hw,
+                size_hw=size_hw,
+                score=self._score,
+                min_side=self._min_side,
+                source=file,
+            )
         return select(
             self._engine.candidates(pixels),
             resized_hw=resized_hw,
@@ -209,6 +221,7 @@ class Proposer:
             top=self._top,
             score=self._score,
             nms=self._nms,
+            min_side=self._min_side,
             source=file,
         )
 

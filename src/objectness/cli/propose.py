@@ -91,6 +91,9 @@ def command(
     ] = None,
     draw: Annotated[int, typer.Option(min=1, help="Boxes drawn on each picture, the best ones.")] = 30,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw a picture of each photo.")] = True,
+    min_side: Annotated[
+        float, typer.Option(min=0, help="Leave out boxes less wide or high than this, in pixels of the photo.")
+    ] = 1.0,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse photos of more pixels than this.")] = 178_000_000,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda; for OpenVINO cpu, gpu, npu or auto.")] = "cpu",
@@ -117,6 +120,7 @@ def command(
         threads=threads,
         device=device,
         engine=cast("EngineName", engine),
+        min_side=min_side,
         max_pixels=max_pixels,
     )
     _make_folder(out)

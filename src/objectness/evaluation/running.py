@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.datasets.records import Record
-from objectness.errors import InputError
+from objectness.errors import InputError, to_keep
 from objectness.images import open_upright
 from objectness.proposals import Proposals
 
@@ -94,4 +94,4 @@ def _read(record: Record) -> NDArray[np.uint8] | InputError:
     try:
         return open_upright(record.path)
     except InputError as error:
-        return error
+        return to_keep(error)

@@ -165,7 +165,7 @@ def require_same_selection(candidates: GraphEngine, proposals: GraphRanker, targ
 
 def _selected(engine: GraphEngine, pixels: NDArray[np.uint8], nms: float, top: int) -> Proposals:
     size_hw = (pixels.shape[0], pixels.shape[1])
-    return select(engine.candidates(pixels), resized_hw=size_hw, size_hw=size_hw, top=top, score=0, nms=nms)
+    return select(engine.candidates(pixels), resized_hw=size_hw, size_hw=size_hw, top=top, score=0, nms=nms, min_side=0)
 
 
 def _textured(size_hw: tuple[int, int], generator: np.random.Generator) -> NDArray[np.uint8]:

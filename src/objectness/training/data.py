@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from objectness.anchor_doctor.report import level_strides
 from objectness.datasets.records import Record
-from objectness.errors import InputError
+from objectness.errors import InputError, to_keep
 from objectness.images import open_upright
 from objectness.rpn.truth import Target
 from objectness.training.augment import Example, augment
@@ -65,7 +65,7 @@ class TrainingPhotographs(Dataset[tuple[Example, str] | InputError]):
         try:
             examples = [self._read(one) for one in chosen]
         except InputError as error:
-            return error
+            return to_keep(error)
         example = augment(examples, settings.rpn.images, settings.augment, generator)
         return example, str(self._records[index].path)
 

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from objectness.datasets.records import Record
+from objectness.engines import Ranked
 from objectness.evaluation import RecallReport, average_recall
-from objectness.images import fit_size_hw, open_upright, resize
+from objectness.images import open_fitted
 from objectness.proposals import Proposals
+from objectness.ranking import to_photograph
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.training.settings import LoopSettings
 
@@ -46,16 +48,13 @@ def propose_all(
     images = network.settings.images
     found: dict[int, Proposals] = {}
     for record in records:
-        photo = open_upright(record.path)
-        size_hw = (photo.shape[0], photo.shape[1])
-        seen_hw = fit_size_hw(size_hw, images.short_side, images.long_side)
-        pixels = torch.from_numpy(resize(photo, seen_hw)).permute(2, 0, 1)[None].to(device)
+        photo = open_fitted(record.path, images.short_side, images.long_side)
+        seen_hw = (photo.pixels.shape[0], photo.pixels.shape[1])
+        pixels = torch.from_numpy(photo.pixels).permute(2, 0, 1)[None].to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
             outputs = network(pixels.to(memory_format=torch.channels_last))
         selection = network.propose(outputs, [seen_hw], select)[0]
-        scale = np.array([size_hw[1] / seen_hw[1], size_hw[0] / seen_hw[0]] * 2, dtype=np.float32)
-        found[record.image_id] = Proposals(
-            selection.boxes_xyxy.cpu().numpy() * scale, selection.scores.cpu().numpy(), size_hw
-        )
+        ranked = Ranked(selection.boxes_xyxy.cpu().numpy(), selection.scores.cpu().numpy())
+        found[record.image_id] = to_photograph(ranked, resized_hw=seen_hw, size_hw=photo.size_hw)
     network.train()
     return found
