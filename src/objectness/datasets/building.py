@@ -22,7 +22,13 @@ class Row(NamedTuple):
     difficult: bool = False
 
 
-def build_record(image_id: int, path: Path, size_hw: tuple[int, int] | None, rows: Sequence[Row]) -> Record:
+def build_record(
+    image_id: int,
+    path: Path,
+    size_hw: tuple[int, int] | None,
+    rows: Sequence[Row],
+    given_id: int | str | None = None,
+) -> Record:
     """Put the boxes of one image into arrays; a box without an annotated area gets its own."""
     with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers become infinite: the rules name them
         boxes64 = np.array([row.box_xyxy for row in rows], dtype=np.float64).reshape(-1, 4)
@@ -41,6 +47,7 @@ def build_record(image_id: int, path: Path, size_hw: tuple[int, int] | None, row
         areas=areas,
         crowd=np.array([row.crowd for row in rows], dtype=np.bool_),
         difficult=np.array([row.difficult for row in rows], dtype=np.bool_),
+        given_id=given_id,
     )
 
 

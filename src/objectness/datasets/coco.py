@@ -20,8 +20,10 @@ from objectness.datasets.building import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
+from objectness.image_index import number_of
 from objectness.images.sizes import is_file
 
+_LARGEST_ID = 2**63
 _OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")
 
 
@@ -101,6 +103,7 @@ def read_file(path: Path, split: str = ALL) -> Dataset:
             seen_names[name] = key
 
     rows: dict[int | str, list[Row]] = defaultdict(list)
+    spelled = _by_number(entries)
     for number, entry in enumerate(annotations, start=1):
         label = f"annotation {number}" + (
             f" (id {_short(entry['id'])})" if isinstance(entry, dict) and "id" in entry else ""
@@ -110,7 +113,9 @@ def read_file(path: Path, split: str = ALL) -> Dataset:
             problems.append(_malformed(path, f"{label} has no 'bbox' of four numbers"))
             continue
         image, category = _key(entry.get("image_id")), _key(entry.get("category_id"))
-        if image is None or image not in entries:
+        if image is not None and image not in entries:
+            image = spelled.get(number_of(image))
+        if image is None:
             detail = f"{label} is for image {_short(entry.get('image_id'))}, which is not listed"
             problems.append(Problem(rules.UNKNOWN_IMAGE, str(path), detail))
             continue
@@ -125,13 +130,16 @@ def read_file(path: Path, split: str = ALL) -> Dataset:
             Row(box, class_id, crowd or _flag(entry, "ignore"), area, crowd, difficult=_flag(entry, "difficult"))
         )
 
+    problems.extend(_alike(path, entries))
     locate = _Folders(path, split)
+    are_numbers = all(isinstance(key, int) and abs(key) < _LARGEST_ID for key in entries)
     records = [
         build_record(
-            key if isinstance(key, int) else number,
+            key if are_numbers and isinstance(key, int) else number,
             locate(str(_image_name(entry))),
             _declared_size(entry),
             rows.get(key, ()),
+            None if are_numbers else key,
         )
         for number, (key, entry) in enumerate(entries.items(), start=1)
     ]
@@ -205,7 +213,27 @@ def _key(value: object) -> int | str | None:
     """An id as written; some tools write 25.0 for 25."""
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
-    return value if isinstance(value, int | str) else None
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+
+def _by_number(keys: Iterable[int | str]) -> dict[int | None, int | str]:
+    """Ids by the number that they are or spell, where only one does: annotations may say "7" for the image 7."""
+    found: dict[int | None, list[int | str]] = defaultdict(list)
+    for key in keys:
+        found[number_of(key)].append(key)
+    return {number: same[0] for number, same in found.items() if number is not None and len(same) == 1}
+
+
+def _alike(path: Path, keys: Iterable[int | str]) -> list[Problem]:
+    """Ids that only their spelling tells apart: 1 and "1" are two images here and one for other readers."""
+    found: dict[int | None, list[int | str]] = defaultdict(list)
+    for key in keys:
+        found[number_of(key)].append(key)
+    return [
+        Problem(rules.DUPLICATE_ID, str(path), f"image ids {_short(same[0])} and {_short(same[1])} are one number")
+        for number, same in found.items()
+        if number is not None and len(same) > 1
+    ]
 
 
 def _short(value: object) -> str:
@@ -298,5 +326,7 @@ def _merged(root: Path, parts: Iterable[Dataset]) -> Dataset:
         seen.update(record.path for record in fresh)
         problems.extend(part.problems)
     if len({record.image_id for record in records}) < len(records):
-        records = [replace(record, image_id=number) for number, record in enumerate(records, start=1)]
+        records = [
+            replace(record, image_id=number, given_id=record.own_id) for number, record in enumerate(records, start=1)
+        ]
     return Dataset(root, "coco", ALL, tuple(names), tuple(records), tuple(problems))

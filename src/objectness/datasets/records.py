@@ -35,7 +35,8 @@ class Record:
     """One photograph and the boxes drawn on it, exactly as its annotation says (nothing repaired).
 
     Attributes:
-        image_id: The annotation's own number, or the running number where the format has none.
+        image_id: The annotation's own number, or a running number where that is no number (below 2^63) for every
+            image: no two records of a data set share it, and outside of the data set a running number says nothing.
         path: The image file (it may be missing: ``objectness check`` says so).
         size_hw: (height, width) after EXIF orientation as the annotation declares it; None if it does not.
         boxes_xyxy: ``float32 (N, 4)``, right and bottom exclusive, pixels of the upright photograph.
@@ -44,6 +45,8 @@ class Record:
         areas: ``float32 (N,)`` annotated areas (COCO: the mask's), which size splits go by; else the box's.
         crowd: ``bool (N,)``: the part of ``ignore`` that marks a crowd (COCO's ``iscrowd``); None: not known.
         difficult: ``bool (N,)``: marked difficult (Pascal VOC); an object like others. None: not known.
+        given_id: What others call the image, where ``image_id`` is a running number: COCO's own id, the stem of
+            VOC's XML file or of YOLO's image.
     """
 
     image_id: int
@@ -55,6 +58,12 @@ class Record:
     areas: NDArray[np.float32]
     crowd: NDArray[np.bool_] | None = None
     difficult: NDArray[np.bool_] | None = None
+    given_id: int | str | None = None
+
+    @property
+    def own_id(self) -> int | str:
+        """The id by which other files may speak of the image."""
+        return self.image_id if self.given_id is None else self.given_id
 
     def __post_init__(self) -> None:
         count = len(self.boxes_xyxy)

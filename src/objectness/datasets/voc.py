@@ -98,7 +98,7 @@ def read(source: VocFiles, split: str | None) -> Dataset:
         rows = [
             Row(item.box, classes.add(item.name, item.name), difficult=item.difficult) for item in annotation.objects
         ]
-        records.append(build_record(number[xml], image, annotation.size_hw, rows))
+        records.append(build_record(number[xml], image, annotation.size_hw, rows, xml.stem))
     return Dataset(source.root, "voc", split or ALL, classes.names, tuple(records), tuple(problems))
 
 

@@ -113,7 +113,7 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
                     detail = f"line {line.number} has class {line.class_id}, which has no name"
                     problems.append(Problem(rules.UNKNOWN_CLASS, str(label), detail))
                 rows.append(Row(line.in_pixels(size_hw), classes.add(line.class_id, f"class {line.class_id}")))
-        records.append(build_record(number[path], path, size_hw, rows))
+        records.append(build_record(number[path], path, size_hw, rows, path.stem))
     problems.extend(_orphans(paths))
     return Dataset(source.root, "yolo", split or ALL, classes.names, tuple(records), tuple(problems))
 

@@ -1,0 +1,417 @@
+"""Who is who: which image of a data set is meant by the id and the name that another file gives it.
+
+Every reader and every command asks here. The evidence, strongest first: the path, the file name, the file name
+in another spelling (Unicode form, percent signs, letter case, suffix, the marks that annotation tools add), the id.
+Names outweigh ids, since ids may be running numbers of somebody's own. What stays doubtful is said, in one
+sentence, and never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from objectness.images.opening import PHOTO_SUFFIXES
+from objectness.proposal_set import ImageId
+
+_LONGEST_NUMBER = 40  # digits of an id
+_WHOLE = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
+_LAST_NUMBER = re.compile(r"(\d+)\D*$", re.ASCII)
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio, before the name of an upload
+_ROBOFLOW = re.compile(r"(.+)[_-](?:jpe?g|png|bmp|tiff?|webp|gif)\.rf\.[0-9A-Za-z]{8,40}", re.IGNORECASE)
+_SPLIT = re.compile(r"(train|training|trainval|val|valid|validation|minival|dev|test|testing)[-_]?\d*", re.IGNORECASE)
+_SPLITS = {"training": "train", "trainval": "train", "valid": "val", "validation": "val", "minival": "val"} | {
+    "dev": "val",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a file says about one image.
+
+    Attributes:
+        image_id: A whole number or text; None where it says none.
+        name: Path, name or address of the image file; None where it says none.
+    """
+
+    image_id: ImageId | None = None
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call it in a message."""
+        return self.name if self.name is not None else str(self.image_id)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Who is who.
+
+    Attributes:
+        places: For each image that was asked for its position in the index; None for a stranger.
+        by_id: The ids decided, not the names.
+        doubt: Why it cannot be decided, as a sentence; then every place is None.
+    """
+
+    places: tuple[int | None, ...]
+    by_id: bool = False
+    doubt: str | None = None
+
+
+class ImageIndex:
+    """The images of a data set, to be found by name and by id.
+
+    Args:
+        images: Each with its path and its own id: COCO's number or text, the stem of a VOC or YOLO image.
+    """
+
+    def __init__(self, images: Iterable[Named]) -> None:
+        self._images = tuple(images)
+        self._paths = [plain_path(image.name or "") for image in self._images]
+        self._levels: dict[int, Mapping[str, list[int]]] = {}
+
+    def named(self, name: str) -> tuple[int, ...]:
+        """Positions of the images that may be called ``name``: one where it is clear, none for a stranger."""
+        return self._named(name)[0]
+
+    def with_id(self, image_id: ImageId) -> tuple[int, ...]:
+        """Positions of the images of this id: as it is spelled, else as the number that it spells."""
+        exact = self._by_id.get((isinstance(image_id, str), image_id))
+        number = number_of(image_id)
+        return tuple(exact or (self._by_number.get(number) if number is not None else None) or ())
+
+    def match(self, asked: Sequence[Named]) -> Match:
+        """Find every image that a file speaks of; each image of the data set is found once at most."""
+        if not any(one.name for one in asked):
+            return self._match_ids(asked)
+        found = [self._named(one.name) if one.name else ((), 0) for one in asked]
+        if not any(places for places, _ in found):
+            return self._match_renamed(asked)
+        sure = {position: places[0] for position, (places, _) in enumerate(found) if len(places) == 1}
+        if doubt := self._ids_for_names(asked, sure):
+            return _doubtful(asked, doubt)
+        is_trusted = self._ids_agree(asked, sure)
+        for position, (one, (places, _)) in enumerate(zip(asked, found, strict=True)):
+            if position in sure or (one.name is not None and not places):
+                continue
+            chosen = self.with_id(one.image_id) if one.image_id is not None and is_trusted else ()
+            if places:
+                chosen = tuple(place for place in chosen if place in places)
+            if len(chosen) != 1:
+                return _doubtful(asked, self._unclear(one, places))
+            sure[position] = chosen[0]
+        return self._each_once(asked, sure, [level for _, level in found])
+
+    # By name
+
+    def _named(self, name: str) -> tuple[tuple[int, ...], int]:
+        """The places, and how far the spelling had to be bent to find them."""
+        path = plain_path(name)
+        for level, form in enumerate(_FORMS):
+            key = form(path)
+            same = self._level(level).get(key, []) if key else []
+            found = tuple(place for place in same if not _other_split(path, self._paths[place]))
+            if found:
+                return self._nearest(path, found), level
+        return (), len(_FORMS)
+
+    def _level(self, level: int) -> Mapping[str, list[int]]:
+        if level not in self._levels:
+            index: dict[str, list[int]] = defaultdict(list)
+            for position, path in enumerate(self._paths):
+                if key := _FORMS[level](path):
+                    index[key].append(position)
+            self._levels[level] = index
+        return self._levels[level]
+
+    def _nearest(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
+        """Of several images of one name those that share most folders with ``path``, from the name upwards."""
+        if len(found) == 1:
+            return found
+        folders = _folders(path)
+        shared = {place: _common(folders, _folders(self._paths[place])) for place in found}
+        most = max(shared.values())
+        return tuple(place for place in found if shared[place] == most)
+
+    # By id
+
+    @cached_property
+    def _by_id(self) -> Mapping[tuple[bool, ImageId], list[int]]:
+        index: dict[tuple[bool, ImageId], list[int]] = defaultdict(list)
+        for position, image in enumerate(self._images):
+            if image.image_id is not None:
+                index[(isinstance(image.image_id, str), image.image_id)].append(position)
+        return index
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, list[int]]:
+        index: dict[int, list[int]] = defaultdict(list)
+        for position, image in enumerate(self._images):
+            number = None if image.image_id is None else number_of(image.image_id)
+            if number is not None:
+                index[number].append(position)
+        return index
+
+    @cached_property
+    def _by_last_number(self) -> Mapping[int, list[int]]:
+        index: dict[int, list[int]] = defaultdict(list)
+        for position, path in enumerate(self._paths):
+            digits = _LAST_NUMBER.search(_stem(path))
+            if digits and len(digits[1]) <= _LONGEST_NUMBER:
+                index[int(digits[1])].append(position)
+        return index
+
+    def _match_ids(self, asked: Sequence[Named]) -> Match:
+        """Without names: all ids must be of one kind, and known."""
+        ids = [one.image_id for one in asked]
+        if not asked or not self._images:
+            return Match((None,) * len(asked))
+        ways: tuple[Callable[[ImageId], tuple[int, ...]], ...] = (
+            self.with_id,
+            lambda image_id: self.named(str(image_id)),
+            self._with_last_number,
+        )
+        best: list[int | None] = [None] * len(asked)
+        for number, way in enumerate(ways):
+            found = [() if image_id is None else way(image_id) for image_id in ids]
+            places = [place[0] if len(place) == 1 else None for place in found]
+            sure = [place for place in places if place is not None]
+            if len(sure) == len(asked):
+                if len(set(sure)) < len(sure):
+                    return self._each_once(asked, dict(enumerate(sure)), [0] * len(asked))
+                if self._may_be_numbered(ids, sure, by_number=number > 0):
+                    return _doubtful(
+                        asked,
+                        "the ids may be running numbers as well as the numbers in the file names: "
+                        "give the file names with the proposals",
+                    )
+                return Match(tuple(sure), by_id=True)
+            double = next((at for at, place in enumerate(found) if len(place) > 1), None)
+            if double is not None and number == 0:
+                return _doubtful(asked, self._unclear(asked[double], found[double]))
+            if number == 0:
+                best = places
+        strangers = [one for one, place in zip(asked, best, strict=True) if place is None]
+        if len(strangers) == len(asked):
+            return Match((None,) * len(asked))
+        if any(self._is_found(one) for one in strangers):
+            return _doubtful(asked, f"its ids are of several kinds ({strangers[0].label} is another than the rest)")
+        return Match(tuple(best), by_id=True)
+
+    def _is_found(self, one: Named) -> bool:
+        """Whether an id that is none of the data set's is a name or a number in it."""
+        return one.image_id is not None and bool(self.named(str(one.image_id)) or self._with_last_number(one.image_id))
+
+    def _with_last_number(self, image_id: ImageId) -> tuple[int, ...]:
+        number = number_of(image_id)
+        return () if number is None else tuple(self._by_last_number.get(number, ()))
+
+    def _may_be_numbered(self, ids: Sequence[ImageId | None], places: Sequence[int], *, by_number: bool) -> bool:
+        """Whether numbers that were found in names may be somebody's running numbers of the same files."""
+        owned = all(isinstance(self._images[place].image_id, int) for place in places)
+        if (owned and not by_number) or not is_running(ids):
+            return False
+        pairs = sorted(
+            (image_id, place) for image_id, place in zip(ids, places, strict=True) if isinstance(image_id, int)
+        )
+        listed = [self._paths[place] for _, place in pairs]
+        return listed != sorted(listed)
+
+    def _match_renamed(self, asked: Sequence[Named]) -> Match:
+        """No name is known. Ids that are more than running numbers may still be."""
+        strangers = Match((None,) * len(asked))
+        if any(one.image_id is None for one in asked):
+            return strangers
+        by_id = self._match_ids([Named(one.image_id) for one in asked])
+        if by_id.doubt or None in by_id.places:
+            return strangers
+        if is_running([one.image_id for one in asked]):
+            return _doubtful(
+                asked,
+                f"none of its file names is known ({asked[0].name} is the first), and its ids may be running numbers: "
+                "give the files the names that the data set has, or leave the names out to go by id",
+            )
+        return by_id
+
+    def _ids_agree(self, asked: Sequence[Named], sure: Mapping[int, int]) -> bool:
+        """Whether the ids of the images that names decided lead to the same images."""
+        return bool(sure) and all(
+            asked[position].image_id is not None and place in self.with_id(asked[position].image_id or 0)
+            for position, place in sure.items()
+        )
+
+    def _ids_for_names(self, asked: Sequence[Named], sure: Mapping[int, int]) -> str | None:
+        """Names that are ids ("7", "7.jpg" of image 7), made up by a format that must have names, prove nothing."""
+        for position, one in enumerate(asked):
+            if one.name is None or position not in sure:
+                return None
+            number = number_of(_stem(plain_path(one.name)))
+            if number is None or (one.image_id is not None and number_of(one.image_id) != number):
+                return None
+            if one.image_id is None and _final(one.name) != _stem(one.name):
+                return None
+        by_id = [self.with_id(number_of(_stem(plain_path(one.name or ""))) or 0) for one in asked]
+        if any(len(places) != 1 for places in by_id):
+            return None
+        other = next((at for at, places in enumerate(by_id) if places[0] != sure[at]), None)
+        if other is None:
+            return None
+        name, meant = asked[other].name, self._paths[by_id[other][0]]
+        return f"{name} may be the file of this name or the image of this id ({meant})"
+
+    # Judging
+
+    def _each_once(self, asked: Sequence[Named], sure: Mapping[int, int], levels: Sequence[int]) -> Match:
+        """Two for one image: the better spelled one is it; two that are spelled as well are a doubt."""
+        places: list[int | None] = [sure.get(position) for position in range(len(asked))]
+        users: dict[int, list[int]] = defaultdict(list)
+        for position, place in sure.items():
+            users[place].append(position)
+        for place, rivals in users.items():
+            if len(rivals) == 1:
+                continue
+            best = min(levels[position] for position in rivals)
+            first = [position for position in rivals if levels[position] == best]
+            if len(first) > 1:
+                labels = f"{_said(asked[first[0]])} and {_said(asked[first[1]])}"
+                return _doubtful(asked, f"images {labels} are both for {self._paths[place]}: keep one of them")
+            for position in rivals:
+                if position != first[0]:
+                    places[position] = None
+        return Match(tuple(places))
+
+    def _unclear(self, one: Named, places: Sequence[int]) -> str:
+        if not places:
+            return f"image {one.label} has no file name, and ids cannot be trusted here: give it one"
+        named = [self._paths[place] for place in places[:2]]
+        if named[0] == named[1]:
+            return f"{one.label} is listed {len(places)} times in the data set"
+        return f"{one.label} may be {named[0]} or {named[1]}: give more of its path"
+
+
+def number_of(image_id: ImageId) -> int | None:
+    """The whole number that an id is or spells: "2", "2.0" (of tables with gaps), "000012"; None for other text."""
+    if isinstance(image_id, int):
+        return image_id
+    text = image_id.strip()
+    if not _WHOLE.fullmatch(text) or len(text) > _LONGEST_NUMBER:
+        return None
+    return int(text.split(".")[0])
+
+
+def is_running(ids: Iterable[ImageId | None]) -> bool:
+    """Whether ids may be numbers that somebody gave to the images as they came: whole numbers from 0 or 1, no gap."""
+    numbers = sorted(image_id for image_id in ids if isinstance(image_id, int))
+    if not numbers or len(numbers) < len(list(ids) if not isinstance(ids, Sequence) else ids):
+        return False
+    return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
+
+
+def plain_path(name: str) -> str:
+    """A path with slashes out of a path of any system or an address."""
+    text = name.replace("\\", "/")
+    if "://" in text or text.startswith("/data/"):
+        text = _of_address(text)
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    return ("/" if text.startswith("/") else "") + "/".join(parts)
+
+
+def _of_address(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        asked = parse_qs(parts.query).get("d")
+    except ValueError:
+        return address
+    if asked and parts.path.endswith("local-files/"):
+        return asked[0].replace("\\", "/")
+    if parts.scheme or parts.path.startswith("/data/upload/"):
+        return unquote(parts.path)
+    return address
+
+
+def _final(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+def _stem(path: str) -> str:
+    """The file name without an image's suffix: "a.v2" is a whole name."""
+    name = _final(path)
+    start, dot, suffix = name.rpartition(".")
+    return start if dot and start and f".{suffix.lower()}" in PHOTO_SUFFIXES else name
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _loose(text: str) -> str:
+    return _composed(unquote(text).strip())
+
+
+def _without_marks(path: str) -> str:
+    """The stem without what Label Studio puts before it and Roboflow behind it."""
+    stem = _UPLOADED.sub("", _loose(_stem(path)), count=1)
+    exported = _ROBOFLOW.fullmatch(stem)
+    return (exported[1] if exported else stem).casefold()
+
+
+def _number_name(path: str) -> str:
+    stem = _stem(path)
+    return str(int(stem)) if stem.isascii() and stem.isdecimal() and len(stem) <= _LONGEST_NUMBER else ""
+
+
+# Spellings of a path, the closest first; an image is called so where both sides give the same.
+_FORMS: tuple[Callable[[str], str], ...] = (
+    lambda path: path,
+    _final,
+    lambda path: _composed(_final(path)),
+    lambda path: _loose(_final(path)),
+    lambda path: _loose(_final(path)).casefold(),
+    _stem,
+    lambda path: _loose(_stem(path)),
+    lambda path: _loose(_stem(path)).casefold(),
+    _without_marks,
+    _number_name,
+)
+
+
+def _folders(path: str) -> list[str]:
+    return [_loose(part).casefold() for part in path.split("/")[:-1][::-1]]
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    return next(
+        (depth for depth, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def _other_split(one: str, other: str) -> bool:
+    """Whether two paths are alike but for the name of a split: "images/train/0.jpg" and "images/val/0.jpg"."""
+    a, b = PurePosixPath(one).parts, PurePosixPath(other).parts
+    if len(a) < 2 or len(b) < 2:
+        return False
+    first, second = _split(a[-2]), _split(b[-2])
+    if first is None or second is None or first == second:
+        return False
+    return len(a) == 2 or len(b) == 2 or a[-3] == b[-3]
+
+
+def _split(folder: str) -> str | None:
+    found = _SPLIT.fullmatch(folder)
+    return _SPLITS.get(found[1].lower(), found[1].lower()) if found else None
+
+
+def _said(one: Named) -> str:
+    """Name and id, since one of them may be the same for both of two images."""
+    return one.label if one.name is None or one.image_id is None else f"{one.image_id} ({one.name})"
+
+
+def _doubtful(asked: Sequence[Named], doubt: str) -> Match:
+    return Match((None,) * len(asked), doubt=doubt)
