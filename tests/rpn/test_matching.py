@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torchvision.ops import box_iou
 
 from objectness.rpn import matching
 from objectness.rpn.anchors import inside_image, level_anchors
+from objectness.rpn.assigning import match_adaptively
 from objectness.rpn.blocks import Blocks
 from objectness.rpn.matching import Matches, match, match_overlaps
 from objectness.rpn.settings import AnchorSettings, MatchSettings
@@ -115,6 +117,54 @@ def test_all_ties_for_the_best_are_positive() -> None:
     anchors = boxes([0, 0, 10, 10], [4, 0, 14, 10], [100, 0, 110, 10])
     found = match(anchors, boxes([2, 0, 12, 20]))  # 8 x 10 common with both
     assert found.labels.tolist() == [1, 1, 0]
+
+
+PAPER = torch.cat(level_anchors(AnchorSettings(), [(38, 63)], [16]))
+WITHIN_96 = boxes([300, 160, 340, 200])  # 40 x 40, inside 96 of the paper's anchors of area 128 x 128
+
+
+@pytest.mark.parametrize("way", ["blocks", "chunks", "chunks of one", "all pairs", "atss"])
+def test_ties_are_not_decided_by_rounding(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1600 / 16384 with every anchor that holds the box, of whatever ratio; in float32 27 of them come out higher."""
+    held = (PAPER[:, :2] <= WITHIN_96[0, :2]).all(1) & (PAPER[:, 2:] >= WITHIN_96[0, 2:]).all(1)
+    smallest = held & ((PAPER[:, 2:] - PAPER[:, :2]).prod(1) < 130**2) & inside_image(PAPER, (600, 1000))
+    assert int(smallest.sum()) == 96
+
+    def found(settings: MatchSettings) -> Tensor:
+        kept = inside_image(PAPER, (600, 1000))
+        if way == "blocks":
+            return match(PAPER, WITHIN_96, settings=settings, kept=kept).labels
+        if way == "atss":
+            settings = replace(settings, assigner="atss", candidates=1)
+            return match_adaptively(PAPER, [len(PAPER)], WITHIN_96, settings=settings, kept=kept).labels
+        if way == "chunks of one":
+            monkeypatch.setattr(matching, "_CHUNK_PAIRS", 1)
+        rows_taken = torch.nonzero(kept).flatten()
+        labels = torch.full((len(PAPER),), -1, dtype=torch.int8)
+        if way == "all pairs":
+            table = box_iou(PAPER[rows_taken], WITHIN_96)
+            tied = (table >= table.amax(0) * (1 - settings.tie_tolerance)).any(1)
+            labels[rows_taken] = torch.where(tied, 1, torch.where(table.amax(1) < 0.3, 0, -1)).to(torch.int8)
+        else:
+            labels[rows_taken] = match_overlaps(
+                lambda rows: box_iou(PAPER[rows_taken[rows]], WITHIN_96),
+                count=len(rows_taken),
+                boxes=1,
+                settings=settings,
+            ).labels
+        return labels
+
+    assert torch.equal(found(MatchSettings()) == 1, smallest)
+    exact = found(MatchSettings(tie_tolerance=0))
+    claimed = int(way == "atss")  # its one candidate is positive by the other rule
+    assert (int((exact[smallest] == 1).sum()), int((exact[smallest] == 0).sum())) == (27 + claimed, 69 - claimed)
+
+
+def test_a_tie_is_as_close_as_the_settings_say() -> None:
+    anchors = boxes([0, 0, 100, 100], [0, 0, 100, 101], [0, 0, 100, 103])
+    truth = boxes([0, 0, 50, 50])  # IoU .25, .2475 and .2427: 1 % and 2.9 % below the best
+    for tolerance, labels in ((0, [1, 0, 0]), (1e-4, [1, 0, 0]), (0.011, [1, 1, 0]), (0.03, [1, 1, 1])):
+        assert match(anchors, truth, settings=MatchSettings(tie_tolerance=tolerance)).labels.tolist() == labels
 
 
 def test_the_thresholds_themselves_belong_to_neither_side() -> None:
@@ -219,10 +269,13 @@ TRUTHS = {
 }
 
 
+@pytest.mark.parametrize("tolerance", [0.0, 1e-4, 0.1])
 @pytest.mark.parametrize("block", [1, 7, 64, 4096])
 @pytest.mark.parametrize("order", ["as laid out", "shuffled"])
 @pytest.mark.parametrize("name", list(TRUTHS))
-def test_blocks_agree_with_all_pairs(name: str, order: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_agree_with_all_pairs(
+    name: str, order: str, block: int, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anchors = torch.cat(
         level_anchors(AnchorSettings(sizes=(32.0, 64.0, 128.0)), [(32, 40), (16, 20), (8, 10)], [8, 16, 32])
     )
@@ -230,8 +283,11 @@ def test_blocks_agree_with_all_pairs(name: str, order: str, block: int, monkeypa
         anchors = anchors[torch.randperm(len(anchors), generator=torch.Generator().manual_seed(0))]
     truth = TRUTHS[name]
     monkeypatch.setattr(matching, "_BLOCK", block)
-    found = match(anchors, truth)
-    pairs = match_overlaps(lambda rows: box_iou(anchors[rows], truth), count=len(anchors), boxes=len(truth))
+    settings = MatchSettings(tie_tolerance=tolerance)
+    found = match(anchors, truth, settings=settings)
+    pairs = match_overlaps(
+        lambda rows: box_iou(anchors[rows], truth), count=len(anchors), boxes=len(truth), settings=settings
+    )
     assert torch.equal(found.labels, pairs.labels)
     assert torch.equal(found.box_index, pairs.box_index)
     assert torch.equal(found.iou, pairs.iou)

@@ -30,6 +30,7 @@ def test_the_defaults_are_the_papers() -> None:
     assert settings.anchors.sizes == (128, 256, 512)
     assert settings.anchors.ratios_height_over_width == (0.5, 1, 2)
     assert (settings.match.positive_iou, settings.match.negative_iou) == (0.7, 0.3)
+    assert settings.match.tie_tolerance == 1e-4  # "the highest IoU", free of rounding
     assert settings.match.drop_cross_boundary
     assert (settings.sample.size, settings.sample.positive_fraction) == (256, 0.5)
     assert (settings.match.assigner, settings.sample.sampler, settings.loss.objective) == ("iou", "random", "sampled")
@@ -86,6 +87,7 @@ def test_a_round_trip_through_plain_data() -> None:
         ),
         (MatchSettings, {"positive_iou": 70.0}, "positive_iou must be between 0 and 1; it is 70.0."),
         (MatchSettings, {"negative_iou": 0.8}, "negative_iou must be at most positive_iou, 0.7; it is 0.8."),
+        (MatchSettings, {"tie_tolerance": -0.1}, "tie_tolerance must be between 0 and 0.5; it is -0.1."),
         (SampleSettings, {"size": 0}, "size must be between 1 and 1,000,000; it is 0."),
         (SampleSettings, {"random_share": 1.5}, "random_share must be between 0 and 1; it is 1.5."),
         (SampleSettings, {"bins": 0}, "bins must be between 1 and 1,000; it is 0."),

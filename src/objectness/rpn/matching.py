@@ -46,9 +46,10 @@ def match(
 ) -> Matches:
     """Match anchors to boxes by the paper's rules.
 
-    Positive: IoU above ``positive_iou`` with any box, or the highest IoU of all anchors with some box (all
-    ties, and only if they overlap at all). Negative: not positive and IoU below ``negative_iou`` with all
-    boxes. An anchor that lies in an ignore region is never negative. An image without boxes has negatives only.
+    Positive: IoU above ``positive_iou`` with any box, or the highest IoU of all anchors with some box (all that tie
+    for it within ``tie_tolerance``, and only if they overlap at all). Negative: not positive and IoU below
+    ``negative_iou`` with all boxes. An anchor that lies in an ignore region is never negative. An image without
+    boxes has negatives only.
 
     Args:
         anchors_xyxy: All anchors of the image.
@@ -65,7 +66,7 @@ def match(
     taking_part = (anchors_xyxy if places is None else anchors_xyxy[places]).to(wide)
     boxes_xyxy = boxes_xyxy.to(wide)
     if anchors_xyxy.device.type == "cpu":
-        matches = _label(*_overlaps_in_blocks(taking_part, boxes_xyxy), settings)
+        matches = _label(*_overlaps_in_blocks(taking_part, boxes_xyxy, settings), settings)
     else:  # where a thousand small steps would cost more than they save
         matches = match_overlaps(
             lambda rows: box_iou(taking_part[rows], boxes_xyxy),
@@ -124,15 +125,16 @@ def match_overlaps(
     # defect that four well-known implementations share.
     reached = best_of_box > 0
     if bool(reached.any()):
+        tied_from = _tied_from(best_of_box, settings)
         # Who leads for some box overlaps at least as much as the box that is matched worst.
-        leaders = torch.nonzero(iou >= best_of_box[reached].min()).flatten()
+        leaders = torch.nonzero(iou >= tied_from[reached].min()).flatten()
         for rows in leaders.split(chunk):
-            leads[rows] = ((overlaps(rows).float() == best_of_box) & reached).any(dim=1)
+            leads[rows] = ((overlaps(rows).float() >= tied_from) & reached).any(dim=1)
     return _label(iou, box_index, leads, settings)
 
 
 def _overlaps_in_blocks(
-    anchors_xyxy: Float[Tensor, "N 4"], boxes_xyxy: Float[Tensor, "G 4"]
+    anchors_xyxy: Float[Tensor, "N 4"], boxes_xyxy: Float[Tensor, "G 4"], settings: MatchSettings
 ) -> tuple[Float[Tensor, " N"], Int[Tensor, " N"], Bool[Tensor, " N"]]:
     """IoU and index of the box that each anchor overlaps most, and which anchors overlap some box best of all.
 
@@ -147,13 +149,14 @@ def _overlaps_in_blocks(
     if count and len(boxes_xyxy):
         blocks = Blocks(anchors_xyxy, _BLOCK)
         least = blocks.least(boxes_xyxy)
+        tiny = torch.finfo(least.dtype).tiny
         areas = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
         for index, (box, most) in enumerate(zip(boxes_xyxy.tolist(), blocks.most(boxes_xyxy), strict=True)):
             highest = float(most.amax())
             if highest <= 0:
                 continue
             # Where it may overlap an anchor most, it is looked at; and where its own best may be, for a first idea.
-            seen = most >= least.clamp(min=torch.finfo(least.dtype).tiny, max=highest)
+            seen = most >= least.clamp(min=tiny, max=highest)
             near = torch.nonzero(seen).flatten()
             found = blocks.overlaps(near, box, areas[index])
             before = iou.index_select(0, near)
@@ -161,13 +164,13 @@ def _overlaps_in_blocks(
             iou.index_copy_(0, near, torch.maximum(found, before))
             box_index.index_copy_(0, near, box_index.index_select(0, near).masked_fill_(better, index))
             by_block = found.amax(1)
-            best = float(by_block.amax())
-            rest = torch.nonzero((most >= max(best, torch.finfo(least.dtype).tiny)) & ~seen).flatten()
+            best = by_block.amax()
+            rest = torch.nonzero((most >= _tied_from(best, settings).clamp(min=tiny)) & ~seen).flatten()
             if len(rest):
                 others = blocks.overlaps(rest, box, areas[index])
-                best = max(best, float(others.amax()))
-                _mark(leads, rest, others, others.amax(1), best)
-            _mark(leads, near, found, by_block, best)
+                best = torch.maximum(best, others.amax())
+                _mark(leads, rest, others, others.amax(1), _tied_from(best, settings))
+            _mark(leads, near, found, by_block, _tied_from(best, settings))
     return iou.flatten()[:count], box_index.flatten()[:count].long(), leads.flatten()[:count]
 
 
@@ -176,11 +179,16 @@ def _mark(
     blocks: Int[Tensor, " C"],
     found: Float[Tensor, "C M"],
     by_block: Float[Tensor, " C"],
-    best: float,
+    tied_from: Float[Tensor, ""],
 ) -> None:
-    if best > 0:  # IoU 0 is nobody's best; see match_overlaps
-        rows = torch.nonzero(by_block == best).flatten()
-        leads[blocks[rows]] |= found[rows] == best
+    if tied_from > 0:  # IoU 0 is nobody's best; see match_overlaps
+        rows = torch.nonzero(by_block >= tied_from).flatten()
+        leads[blocks[rows]] |= found[rows] >= tied_from
+
+
+def _tied_from(best: Float[Tensor, "*G"], settings: MatchSettings) -> Float[Tensor, "*G"]:
+    """The least overlap that counts as the best one: what is rounded differently ties all the same."""
+    return best * (1 - settings.tie_tolerance)
 
 
 def _label(

@@ -149,6 +149,9 @@ class MatchSettings:
     Attributes:
         positive_iou: Positive above this (or, below it, the best anchor for some box).
         negative_iou: Negative below this for all boxes.
+        tie_tolerance: An anchor is the best for a box too where its IoU is below the highest by at most this fraction
+            of it. What ties on paper differs by about 1e-6 as computed, for small anchors by 1e-5; with 0
+            only what is equal to the last bit ties.
         drop_cross_boundary: Ignore anchors that leave the image, before matching (paper, section 3.1.3).
         allowed_border: How many pixels they may leave it by.
         ignore_iof: An anchor with more than this fraction of itself in an ignore region is never a negative.
@@ -159,6 +162,7 @@ class MatchSettings:
 
     positive_iou: float = 0.7
     negative_iou: float = 0.3
+    tie_tolerance: float = 1e-4
     drop_cross_boundary: bool = True
     allowed_border: float = 0.0
     ignore_iof: float = 0.5
@@ -169,6 +173,7 @@ class MatchSettings:
         require_within(self, ["positive_iou", "negative_iou", "ignore_iof"], 0, 1)
         below = self.negative_iou <= self.positive_iou
         require("negative_iou", self.negative_iou, f"at most {{here}}positive_iou, {self.positive_iou}", below)
+        require_within(self, ["tie_tolerance"], 0, 0.5)
         require_within(self, ["candidates"], 1, MOST_BOXES)
         require_within(self, ["allowed_border"], -_MOST_PIXELS, _MOST_PIXELS)
 
