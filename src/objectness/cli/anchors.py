@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
-from objectness.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,8 +158,7 @@ def _draw(path: Path, seen: SeenBoxes, present: Examination, suggestion: Suggest
 
 
 def _write(path: Path, content: str | bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    from objectness.atomic_write import replacing_bytes
+
+    with replacing_bytes(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from objectness.errors import InputError
+from objectness.atomic_write import replacing_bytes
 from objectness.evaluation.running import Progress
 from objectness.proposals import Proposals
 
@@ -28,28 +26,17 @@ def save(path: Path, progress: Progress, about: Mapping[str, object]) -> None:
         InputError: the place cannot be written to.
     """
     found = list(progress.proposals.values())
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            np.savez(
-                file,
-                about=np.array(json.dumps(about, sort_keys=True)),
-                image_ids=np.array(list(progress.proposals), dtype=np.int64),
-                seconds=np.array([progress.seconds[image_id] for image_id in progress.proposals], dtype=np.float64),
-                sizes_hw=np.array([one.size_hw for one in found], dtype=np.int64).reshape(-1, 2),
-                counts=np.array([len(one) for one in found], dtype=np.int64),
-                boxes_xyxy=np.concatenate([np.zeros((0, 4), np.float32), *(one.boxes_xyxy for one in found)]),
-                scores=np.concatenate([np.zeros(0, np.float32), *(one.scores for one in found)]),
-            )
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): name another place or make room there."
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    with replacing_bytes(path) as file:
+        np.savez(
+            file,
+            about=np.array(json.dumps(about, sort_keys=True)),
+            image_ids=np.array(list(progress.proposals), dtype=np.int64),
+            seconds=np.array([progress.seconds[image_id] for image_id in progress.proposals], dtype=np.float64),
+            sizes_hw=np.array([one.size_hw for one in found], dtype=np.int64).reshape(-1, 2),
+            counts=np.array([len(one) for one in found], dtype=np.int64),
+            boxes_xyxy=np.concatenate([np.zeros((0, 4), np.float32), *(one.boxes_xyxy for one in found)]),
+            scores=np.concatenate([np.zeros(0, np.float32), *(one.scores for one in found)]),
+        )
 
 
 def load(path: Path, about: Mapping[str, object]) -> Progress | None:

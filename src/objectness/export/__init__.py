@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import onnx
 
+from objectness.atomic_write import replacing_bytes
 from objectness.datasets import Dataset
 from objectness.drawing.reliability import draw_reliability
 from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, GraphRanker, ModelDescription
@@ -198,7 +199,8 @@ def export_model(
     files = _write(model, description, target, settings, proposals, calibrated)
     if calibrated is not None:
         plot = target.with_name(f"{target.stem}.reliability.png")
-        draw_reliability(calibrated.before, calibrated.after, description.name).save(plot)
+        with replacing_bytes(plot) as file:
+            draw_reliability(calibrated.before, calibrated.after, description.name).save(file, "PNG")
         files = (*files, plot)
     return ExportReport(target, files, agreements, differences, calibrated, recall, before, after, lost)
 

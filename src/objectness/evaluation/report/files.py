@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing
-from objectness.errors import InputError
+from objectness.atomic_write import replacing, replacing_bytes
 from objectness.evaluation.curves import Chart, charts
 from objectness.evaluation.report.page import to_html
 from objectness.evaluation.report.png import to_png
@@ -56,10 +55,8 @@ def write_report(
         file.write("\n")
     for chart in found_charts:
         place = path.with_suffix(f".{chart.key}.png")
-        try:
-            to_png(chart).save(place, optimize=True)
-        except OSError as error:
-            raise InputError(f"{place} cannot be written ({error.strerror or error}).") from None
+        with replacing_bytes(place) as opened:
+            to_png(chart).save(opened, "PNG", optimize=True)
         files.append(place)
     return files
 
