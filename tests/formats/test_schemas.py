@@ -82,6 +82,7 @@ class TestCocoDataset:
 
 class TestYolo:
     def test_written(self, sample: Any, tmp_path: Path) -> None:
+        yolo.write(tmp_path, sample.proposals)
         put(tmp_path / "labels" / "a.txt", "9 9 9 9 9\n")
         yolo.write(tmp_path, sample.proposals)
         lines = (tmp_path / "labels" / "a.txt").read_text().splitlines()
@@ -90,7 +91,7 @@ class TestYolo:
         assert values == pytest.approx([0, 3 / 64, 5.25 / 48, 3.5 / 64, 5.5 / 48, S7[0]])
         assert (tmp_path / "labels" / "b.txt").read_text() == ""
         assert yaml.safe_load((tmp_path / "data.yaml").read_text()) == {
-            **{"path": ".", "train": "images", "val": "images"},
+            **{"train": "images", "val": "images"},
             "names": {0: "object"},
         }
 

@@ -18,12 +18,13 @@ from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, known_images
 from objectness.formats.naming import need_sizes, short_names, stem
-from objectness.formats.peek import Peek, present
+from objectness.formats.peek import Peek, peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
 _LABELS = "labels.json"
+_OPENING = '{"classes": ["object"], "labels": {'
 
 
 def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
@@ -71,22 +72,26 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     """Write ``labels.json`` into the folder.
 
     Raises:
-        InputError: the size of an image is unknown; two images have one name; the place cannot be written to.
+        InputError: the size of an image is unknown; two images have one name; the folder has a labels.json
+            that was not written here; the place cannot be written to.
     """
     proposals = as_set(proposals)
     need_sizes(proposals, FORMAT.title)
-    with replacing(Path(path) / _LABELS) as file:
-        file.write('{"classes": ["object"], "labels": {')
+    target = Path(path) / _LABELS
+    if target.exists() and not peek(target).head.startswith(_OPENING.encode()):
+        raise InputError(f"{target} was not written here, maybe it is the ground truth: name a new folder.")
+    with replacing(target) as file:
+        file.write(_OPENING)
         for position, line in enumerate(_lines(proposals)):
             file.write(f"{',' if position else ''}\n{line}")
         file.write("\n}}\n")
 
 
-def recognise(peek: Peek) -> bool:
+def recognise(seen: Peek) -> bool:
     """A folder with a labels.json, or that file."""
-    if peek.is_folder:
-        return (peek.path / _LABELS).is_file()
-    opening, keys = peek.json_shape
+    if seen.is_folder:
+        return (seen.path / _LABELS).is_file()
+    opening, keys = seen.json_shape
     return opening == "{" and "labels" in keys and "images" not in keys and "features" not in keys
 
 

@@ -16,8 +16,8 @@ from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.matlab import Value, from_matlab, load_mat, save_mat, to_matlab
-from objectness.formats.naming import short_names, stem
+from objectness.formats.matlab import Value, from_matlab, is_ours, load_mat, save_mat, to_matlab
+from objectness.formats.naming import refuse_doubles, short_names, stem
 from objectness.formats.numbers import vector
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
@@ -54,21 +54,39 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write one file an image.
+    """Write one file an image; files of the same images that were written here before are replaced.
 
     Raises:
-        InputError: two images have one name; the place cannot be written to.
+        InputError: two images have one name; the folder has other .mat files; the place cannot be written to.
     """
     proposals = as_set(proposals)
-    for image_id, name in short_names(proposals).items():
-        found, title = proposals[image_id], Path(stem(name)).name
+    # Evaluation code knows no folders but those of the first letters.
+    names = {image_id: name.rpartition("/")[2] for image_id, name in short_names(proposals).items()}
+    refuse_doubles(names)
+    folder = Path(path)
+    files = {image_id: _file(folder, stem(name)) for image_id, name in names.items()}
+    there = sorted(folder.rglob("*.mat")) if folder.is_dir() else []
+    others = set(there) - set(files.values())
+    if others:
+        raise InputError(
+            f"{folder} has proposals of other images ({sorted(others)[0].name} and {len(others) - 1} more): "
+            "name a new folder."
+        )
+    if not all(is_ours(file) for file in there):
+        raise InputError(f"{folder} has .mat files that were not written here: name a new folder.")
+    for image_id, file in files.items():
+        found = proposals[image_id]
         variables: dict[str, Value] = {
             "boxes": to_matlab(found.boxes_xyxy),
             "scores": found.scores[:, None],
             "num_candidates": np.array([[len(found)]]),
         }
-        with replacing_bytes(Path(path) / title[:_LETTERS] / f"{title}.mat") as file:
-            save_mat(file, variables)
+        with replacing_bytes(file) as opened:
+            save_mat(opened, variables)
+
+
+def _file(folder: Path, title: str) -> Path:
+    return folder / title[:_LETTERS] / f"{title}.mat"
 
 
 def recognise(peek: Peek) -> bool:

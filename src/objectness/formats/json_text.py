@@ -114,7 +114,7 @@ def write_list(file: TextIO, lines: Iterable[str]) -> None:
 
 def object_lines(head: dict[str, Any], key: str, lines: Iterable[str]) -> Iterable[str]:
     """An object whose last member is a long list: pieces of text in order."""
-    opening = json.dumps(head, ensure_ascii=False)
+    opening = json.dumps(head)
     yield f"{opening[:-1]}{', ' if head else ''}{json.dumps(key)}: ["
     for position, line in enumerate(lines):
         yield f"{',' if position else ''}\n{line}"

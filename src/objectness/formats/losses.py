@@ -8,6 +8,7 @@ from pathlib import PurePath
 import numpy as np
 
 from objectness.formats.description import Format
+from objectness.formats.naming import stem
 from objectness.proposal_set import ImageId, ProposalSet
 
 
@@ -37,7 +38,7 @@ def lost(proposals: ProposalSet, target: Format) -> str | None:
     sources = [image.source for image in found if image.source]
     kept = {"name": 1, "name without suffix": 1, "parent folder and name": 2}.get(holds.names, 0)
     folders = sum(len(PurePath(source).parts) > kept for source in sources) if kept else 0
-    suffixes = sum(bool(PurePath(source).suffix) for source in sources) if "without suffix" in holds.names else 0
+    suffixes = sum(stem(source) != source for source in sources) if "without suffix" in holds.names else 0
     empty = sum(len(image) == 0 for image in found)
     sized = sum(min(image.size_hw) > 0 for image in found)
     logits = sum(len(values) for values in proposals.logits.values())

@@ -25,6 +25,7 @@ Value = NDArray[Any] | str | list[Any]
 
 _FIRST_PIXEL = np.array([1, 1, 0, 0])
 _HEADER = 128
+_OURS = b"MATLAB 5.0 MAT-file, objectness"
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _TEXT, _DOUBLE = 1, 4, 6
 _NUMBERS = range(6, 16)  # the classes double, single, int8 ... uint64
@@ -166,10 +167,19 @@ def load_mat(path: Path, names: list[str]) -> dict[str, Value]:
 
 def save_mat(file: BinaryIO, variables: Mapping[str, Value]) -> None:
     """Write variables, compressed: numbers as double, text, lists as a column of cells."""
-    file.write(b"MATLAB 5.0 MAT-file, objectness".ljust(116) + bytes(8) + struct.pack("<H", 0x0100) + b"IM")
+    file.write(_OURS.ljust(116) + bytes(8) + struct.pack("<H", 0x0100) + b"IM")
     for name, value in variables.items():
         packed = zlib.compress(_matrix(name, value))
         file.write(struct.pack("<II", _COMPRESSED, len(packed)) + packed)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether ``save_mat`` wrote this file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_OURS)) == _OURS
+    except OSError:
+        return False
 
 
 def flat_cells(path: Path, value: Value, what: str) -> list[Any]:

@@ -7,7 +7,7 @@ is the metadata of both files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,15 @@ from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
+from objectness.untrusted import regular_file
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 _PREFIX = "objectness."
+# A value that repeats takes next to nothing in the file, so rows and bytes are bounded before they are decoded.
+_MOST_ROWS = 1 << 19  # in a file of any size; beyond, each row must have two bytes of the file
+_MOST_UNPACKED = 1 << 28  # bytes, in a file of any size; beyond ...
+_MOST_TIMES = 20  # ... numbers do not shrink to less
+_BATCH_ROWS = 1 << 16
 
 
 def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
@@ -74,14 +80,16 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     import pyarrow as pa
 
     path, proposals = Path(path), as_set(proposals)
-    text = any(isinstance(image_id, str) for image_id in proposals)
+    text = any(isinstance(image_id, str) or not -(2**63) <= image_id < 2**63 for image_id in proposals)
     id_type = pa.string() if text else pa.int64()
     ids = [str(image_id) if text else image_id for image_id in proposals]
+    sources = [found.source for found in proposals.values()]
     metadata = {_PREFIX + key: value for key, value in proposals.metadata.items()}
+    _need_text(path, [*(ids if text else ()), *sources, *metadata, *metadata.values()])
     sizes = [found.size_hw if min(found.size_hw) > 0 else (None, None) for found in proposals.values()]
     images = {
         "image_id": pa.array(ids, id_type),
-        "path": pa.array([found.source for found in proposals.values()], pa.string()),
+        "path": pa.array(sources, pa.string()),
         "width": pa.array([width for _, width in sizes], pa.int32()),
         "height": pa.array([height for height, _ in sizes], pa.int32()),
         "proposals": pa.array([len(found) for found in proposals.values()], pa.int32()),
@@ -134,14 +142,20 @@ def _load(path: Path, needed: set[str], wanted: set[str]) -> tuple[Any, dict[str
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as file:
-            opened = pq.ParquetFile(file)
-            present = set(opened.schema_arrow.names)
-            table = opened.read(columns=sorted(present & (needed | wanted)))
-            said = opened.schema_arrow.metadata or {}
+        with regular_file(path).open("rb") as file:
+            footer = pq.read_metadata(file)
+            _refuse_bombs(path, footer)
+            schema = footer.schema.to_arrow_schema()
+            present = _flat_columns(path, schema, needed | wanted)
+            text = [name for name in ("image_id", "path") if name in present]  # held once where it repeats
+            opened = pq.ParquetFile(file, metadata=footer, read_dictionary=text)
+            table = _decoded(path, opened, sorted(present & (needed | wanted)))
+            said = schema.metadata or {}
     except OSError as error:  # which pyarrow raises for a damaged file as well
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (pa.ArrowException, ValueError, TypeError, OverflowError, MemoryError) as error:
+    except InputError:
+        raise
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, MemoryError, KeyError) as error:
         raise InputError(f"{path} is no Parquet file that can be read ({error}).") from None
     missing = sorted(needed - present)
     if missing:
@@ -152,6 +166,53 @@ def _load(path: Path, needed: set[str], wanted: set[str]) -> tuple[Any, dict[str
         if key.startswith(_PREFIX.encode())
     }
     return table, metadata
+
+
+def _flat_columns(path: Path, schema: Any, wanted: set[str]) -> set[str]:
+    """The names of the columns, of which those that count must be there once and hold plain values."""
+    import pyarrow as pa
+
+    for name in sorted(wanted):
+        fields = [schema.field(index) for index in schema.get_all_field_indices(name)]
+        if len(fields) > 1:
+            raise InputError(f"{path} has {len(fields)} columns {name!r}: keep one of them.")
+        if fields and pa.types.is_nested(fields[0].type):
+            raise InputError(f"{path}: the column {name!r} holds lists or records, where one value a row is due.")
+    return set(schema.names)
+
+
+def _refuse_bombs(path: Path, metadata: Any) -> None:
+    """What the file says about itself: its rows and bytes must be likely for its size."""
+    size = path.stat().st_size
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if rows > _MOST_ROWS + size // 2 or unpacked > _MOST_UNPACKED + _MOST_TIMES * size:
+        raise InputError(
+            f"{path} is not read: its {size:,} bytes would unfold into {rows:,} rows and {unpacked:,} bytes or more."
+        )
+
+
+def _decoded(path: Path, opened: Any, columns: list[str]) -> Any:
+    """The columns, batch by batch: what the file says about its rows need not be true."""
+    import pyarrow as pa
+
+    most = _MOST_UNPACKED + _MOST_TIMES * path.stat().st_size
+    batches, total = [], 0
+    for batch in opened.iter_batches(_BATCH_ROWS, columns=columns):
+        total += batch.nbytes
+        if total > most:
+            raise InputError(f"{path} is not read: it unfolds into far more than its size.")
+        batches.append(batch)
+    return pa.Table.from_batches(batches) if batches else opened.read(columns=columns)
+
+
+def _need_text(path: Path, words: Iterable[str | None]) -> None:
+    for word in words:
+        try:
+            (word or "").encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{path} cannot be written: {word!a} holds letters that Parquet cannot.") from None
 
 
 def _floats(path: Path, name: str, table: Any) -> NDArray[np.float64]:
@@ -172,7 +233,7 @@ def _rows_by_image(path: Path, table: Any) -> Iterator[tuple[ImageId, NDArray[np
     import pyarrow as pa
 
     try:
-        column = table.column("image_id").combine_chunks().dictionary_encode()
+        column = table.column("image_id").unify_dictionaries().combine_chunks().dictionary_encode()
         column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
         ids = [*column.dictionary.to_pylist(), None]

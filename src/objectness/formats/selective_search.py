@@ -63,17 +63,25 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     """Write the file; images are called by their names without suffix, as the published files do.
 
     Raises:
-        InputError: two images have one name; the place cannot be written to.
+        InputError: two images have one name, or one that is no text; the place cannot be written to.
     """
     proposals = as_set(proposals)
-    names = short_names(proposals)
+    names = {image_id: _encodable(stem(name)) for image_id, name in short_names(proposals).items()}
     variables: dict[str, Value] = {
-        "images": [stem(names[image_id]) for image_id in proposals],
+        "images": [names[image_id] for image_id in proposals],
         "boxes": [to_matlab(found.boxes_xyxy)[:, _YXYX] for found in proposals.values()],
         "scores": [found.scores[:, None] for found in proposals.values()],
     }
     with replacing_bytes(Path(path)) as file:
         save_mat(file, variables)
+
+
+def _encodable(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"The file name {name!a} has letters that are no text: rename the file.") from None
+    return name
 
 
 def recognise(peek: Peek) -> bool:

@@ -21,7 +21,11 @@ from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Part, Parts, RawFile
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
+from objectness.untrusted import read_text
 
+_YAML = "data.yaml"
+# Without "path", as that would be taken from wherever a training is started; so images lie beside the file.
+_CONTENT = "train: images\nval: images\nnames:\n  0: object\n"
 _NOT_LABELS = {"classes.txt", "train.txt", "val.txt", "test.txt", "requirements.txt", "readme.txt"}
 
 
@@ -68,11 +72,11 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals], *, with_scores: bool = True) -> None:
-    """Write the folder; label files that are there are replaced, never added to.
+    """Write the folder; label files that were written here before are replaced, never added to.
 
     Raises:
         InputError: the size of an image is unknown; two images have one name; the folder has labels of other
-            images; the place cannot be written to.
+            images, or some that were not written here; the place cannot be written to.
     """
     folder, proposals = Path(path), as_set(proposals)
     need_sizes(proposals, FORMAT.title)
@@ -83,11 +87,14 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, with_scores: 
         raise InputError(
             f"{labels} has labels of other images ({sorted(others)[0]} and {len(others) - 1} more): name a new folder."
         )
+    there = (folder / _YAML).exists() or (labels.is_dir() and any(labels.rglob("*.txt")))
+    if there and not _is_ours(folder / _YAML):
+        raise InputError(f"{folder} is a YOLO data set that was not written here: name a new folder.")
+    with replacing(folder / _YAML) as file:  # first, so that a half-written folder can be written again
+        file.write(_CONTENT)
     for image_id, found in proposals.items():
         with replacing(labels / names[image_id]) as file:
             file.writelines(_lines(found, with_scores))
-    with replacing(folder / "data.yaml") as file:
-        file.write("path: .\ntrain: images\nval: images\nnames:\n  0: object\n")
 
 
 def recognise(peek: Peek) -> bool:
@@ -97,6 +104,14 @@ def recognise(peek: Peek) -> bool:
         return root.suffix.lower() in (".yaml", ".yml") and (root.parent / "labels").is_dir()
     folder = root / "labels" if (root / "labels").is_dir() else root
     return any(_looks_like_label(file) for file in _label_files(folder)[:20])
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a data.yaml is the one that is written here, today or by an earlier version."""
+    try:
+        return read_text(path, 200).removeprefix("path: .\n") == _CONTENT
+    except InputError:
+        return False
 
 
 def _label_files(folder: Path) -> list[Path]:
