@@ -61,7 +61,7 @@ def test_nothing_is_written_outside_the_folder(name: str, first: str, second: st
 @pytest.mark.parametrize("to", ["yolo", "hosang", "fiftyone", "cvat", "selective-search"])
 def test_what_no_file_can_be_called_is_refused(name: str, to: str, tmp_path: Path) -> None:
     found = named(name) if name else ProposalSet({"": Proposals([], [], (4, 4))})
-    with pytest.raises(InputError, match="An image is called .*: correct"):
+    with pytest.raises(InputError, match=r"An image is called .*: correct"):
         formats.write(tmp_path / "out", found, to)
     assert files(tmp_path) == []
 

@@ -59,7 +59,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         level = json_text.number(entry.get("level"))
         parts.part(image_id).add(
             (x, y, x + width, y + height),
-            json_text.number(entry.get("score")),
+            json_text.score(entry, "score", path, f"annotation {number}"),
             number,
             json_text.number(entry.get("logit")),
             level,

@@ -208,7 +208,7 @@ def _read_images(path: Path) -> dict[int, tuple[tuple[int, int] | None, str | No
         if not (
             isinstance(image_id, int)
             and isinstance(row.get("file_name", 0), str | None)
-            and all(json_text.number(row.get(side)) is not None for side in ("width", "height"))
+            and all(_is_side(row.get(side)) for side in ("width", "height"))
         ):
             raise InputError(
                 f'{path}: image {position} is not {{"id", "file_name", "width", "height"}}: '
@@ -216,6 +216,11 @@ def _read_images(path: Path) -> dict[int, tuple[tuple[int, int] | None, str | No
             )
         rows[image_id] = (json_text.size_hw(row), row["file_name"])
     return rows
+
+
+def _is_side(value: Any) -> bool:
+    """A side of an image, or the 0 of one that is unknown."""
+    return json_text.number(value) is not None or json_text.side(value) > 0
 
 
 FORMAT = Format(

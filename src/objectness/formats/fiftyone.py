@@ -50,21 +50,27 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         image = known.named(name) if known else None
         part = parts.part(name, None, str(image.path) if image else name, image.size_hw if image else None)
         if detections is not None and not isinstance(detections, list):
-            raise InputError(f"{file}: the labels of {name!r} are no list.")
+            raise InputError(f"{file}: the labels of {json_text.shown(name)} are no list.")
         for number, entry in enumerate(detections or [], start=1):
             given = entry.get("bounding_box") if isinstance(entry, dict) else None
             box = json_text.numbers(given, 4)
             if box is None:
-                raise InputError(f"{file}: detection {number} of {name!r} has no 'bounding_box' of four numbers.")
+                raise InputError(
+                    f"{file}: detection {number} of {json_text.shown(name)} has no 'bounding_box' of four numbers."
+                )
             if part.size_hw is None:
                 raise InputError(
-                    f"{file} gives boxes as fractions, and the size of {name!r} is unknown: "
+                    f"{file} gives boxes as fractions, and the size of {json_text.shown(name)} is unknown: "
                     "give the data set (--data) or the folder of images (--images)."
                 )
             height, width = part.size_hw
             x, y = box[0] * width, box[1] * height
             corners = (x, y, x + box[2] * width, y + box[3] * height)
-            part.add(corners, json_text.number(entry.get("confidence")), number)
+            part.add(
+                corners,
+                json_text.score(entry, "confidence", file, f"detection {number} of {json_text.shown(name)}"),
+                number,
+            )
     return parts.finish("detection")
 
 

@@ -53,9 +53,10 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         properties = feature.get("properties")
         properties = properties if isinstance(properties, dict) else {}
         measured = properties.get("measurements")
-        score = json_text.number(properties.get("score"))
+        where = f"feature {number}"
+        score = json_text.score(properties, "score", path, where)
         if score is None and isinstance(measured, dict):
-            score = json_text.number(measured.get("score"))
+            score = json_text.score(measured, "score", path, where)
         image_id, name = json_text.image_id(properties.get("image_id")), json_text.text(properties.get("image"))
         key = image_id if image_id is not None else ("name", name)
         box = (min(xs), min(ys), max(xs), max(ys))

@@ -103,7 +103,7 @@ def _fill(path: Path, part: Part, objects: list[Any]) -> None:
         corners = json_text.numbers(listed, 4)
         if corners is None:
             raise InputError(f"{path}: object {number} of an image has no 'box' with {', '.join(_CORNERS)} as numbers.")
-        part.add(corners, json_text.number(entry.get("score")), number)
+        part.add(corners, json_text.score(entry, "score", path, f"object {number} of an image"), number)
 
 
 def _lines(proposals: ProposalSet) -> Iterator[str]:

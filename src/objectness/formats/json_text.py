@@ -12,27 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
+from objectness.untrusted import load_json
 
 _NAMES = {list: "a list", dict: "a JSON object", str: "text", bool: "true or false", type(None): "null"}
 
 
 def load(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """Parse a file.
-
-    Raises:
-        InputError: it cannot be read, is not UTF-8 or not JSON, or is nested too deeply.
-    """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return json.load(file, object_hook=object_hook)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a JSON file: it is not UTF-8 text.") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not a JSON file: {error.msg} in line {error.lineno}.") from error
-    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of too many digits
-        raise InputError(f"{path} is not a JSON file that can be read: {error}.") from error
+    """Parse a file; raises ``InputError`` as :func:`objectness.untrusted.load_json`."""
+    return load_json(path, object_hook)
 
 
 def kind(value: Any) -> str:
@@ -42,7 +29,12 @@ def kind(value: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value as it may stand in a message, cut short."""
-    return reprlib.repr(value)
+    if isinstance(value, int) and abs(value) >> 200:
+        return "a number of more than sixty digits"  # which Python may refuse to write out
+    try:
+        return reprlib.repr(value)
+    except (ValueError, RecursionError):
+        return kind(value)
 
 
 def number(value: Any) -> float | None:
@@ -53,6 +45,19 @@ def number(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return float("inf")
+
+
+def score(entry: dict[str, Any], key: str, path: Path, where: str) -> float | None:
+    """The number that an object has under ``key``, written as text or not; None where it has none or null.
+
+    Raises:
+        InputError: there is something else, which must not pass for a proposal without a score.
+    """
+    value = entry.get(key)
+    found = number(value) if not isinstance(value, str) else _number_of(value)
+    if found is None and value is not None:
+        raise InputError(f"{path}: {where} has the {key} {shown(value)}, which is no number.")
+    return found
 
 
 def numbers(value: Any, count: int) -> list[float] | None:
@@ -74,9 +79,9 @@ def image_id(value: Any) -> int | str | None:
 
 
 def side(value: Any) -> int:
-    """The width or height of an image in pixels, 0 where it is none that can be."""
-    parsed = number(value)
-    return int(parsed) if parsed is not None and 0 < parsed < 2**31 else 0
+    """The width or height of an image in pixels (640, 640.0 or "640"), 0 where it is none that can be."""
+    parsed = _number_of(value) if isinstance(value, str) else number(value)
+    return int(parsed) if parsed is not None and 0 < parsed < 2**31 and parsed.is_integer() else 0
 
 
 def size_hw(entry: Any) -> tuple[int, int] | None:
@@ -85,6 +90,13 @@ def size_hw(entry: Any) -> tuple[int, int] | None:
         return None
     height, width = side(entry.get("height")), side(entry.get("width"))
     return (height, width) if height and width else None
+
+
+def _number_of(text: str) -> float | None:
+    try:
+        return float(text) if len(text) < 400 else None
+    except ValueError:
+        return None
 
 
 def text(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
+from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.numbers import table, vector
@@ -39,7 +40,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     parts = Parts()
     for name, found in document.items():
         if not isinstance(name, str) or not isinstance(found, dict) or "bboxes" not in found:
-            raise InputError(f"{path}: {name!r} is no file name with 'bboxes' and 'scores'.")
+            raise InputError(f"{path}: {json_text.shown(name)} is no file name with 'bboxes' and 'scores'.")
         boxes = table(path, found["bboxes"], 4, f"'bboxes' of {name}")
         given = found.get("scores")
         scores = None if given is None else vector(path, given, len(boxes), f"'scores' of {name}")

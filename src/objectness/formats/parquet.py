@@ -32,6 +32,7 @@ _PREFIX = "objectness."
 _MOST_ROWS = 1 << 19  # in a file of any size; beyond, each row must have two bytes of the file
 _MOST_UNPACKED = 1 << 28  # bytes, in a file of any size; beyond ...
 _MOST_TIMES = 20  # ... numbers do not shrink to less
+_LONGEST_ID = 1 << 12
 _BATCH_ROWS = 1 << 16
 
 
@@ -247,6 +248,8 @@ def _rows_by_image(path: Path, table: Any) -> Iterator[tuple[ImageId, NDArray[np
 
 def _image_id(path: Path, given: Any) -> ImageId:
     image_id = json_text.image_id(given)
+    if isinstance(image_id, str) and len(image_id) > _LONGEST_ID:
+        raise InputError(f"{path}: an image_id has {len(image_id):,} characters, more than any name.")
     if image_id is None:
         raise InputError(f"{path}: the image_id {json_text.shown(given)} is no whole number and no text.")
     return image_id
