@@ -51,7 +51,7 @@ def test_crowds_are_ignored_and_mask_areas_kept(making: Any, tmp_path: Path) -> 
         ("", "not valid JSON"),
         ('{"images": [', "line 1, column 13"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"images": ' + "9" * 6000 + "}", "absurd numbers"),
+        ('{"images": ' + "9" * 6000 + "}", "thousands of digits"),
         ("[]", "holds a list, as COCO results"),
         ("3", "no list 'images' and no list 'annotations'"),
         ('{"images": []}', "no list 'annotations'"),
@@ -167,8 +167,72 @@ def test_files_of_other_tasks_and_results_are_passed_over(
 def test_two_files_for_one_split_are_refused(tmp_path: Path, coco_json: Callable[..., Path]) -> None:
     coco_json([[]])
     coco_json([[]], name="instances_train_old.json")
-    with pytest.raises(InputError, match=r"two COCO files for the split 'train'.*instances_train_old.json"):
-        available_splits(tmp_path)
+    coco_json([[], []], name="instances_val.json")
+    sentence = r"two COCO files for the split 'train'.*instances_train_old.json.*or ask for the split val alone"
+    for asked in (None, "train"):
+        with pytest.raises(InputError, match=sentence):
+            load_dataset(tmp_path, asked)
+    assert available_splits(tmp_path) == ("train", "val")
+    assert len(load_dataset(tmp_path, "val")) == 2
+
+
+def test_a_file_of_no_split_beside_those_of_splits_must_be_named(
+    tmp_path: Path, coco_json: Callable[..., Path]
+) -> None:
+    coco_json([[]])
+    coco_json([[], []], name="instances_old.json")
+    with pytest.raises(InputError, match=r"and another, .*instances_old.json, .*: give one .*, or ask for .*train"):
+        load_dataset(tmp_path)
+    assert len(load_dataset(tmp_path, "train")) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("0", False),
+        ("1", True),
+        (1.0, True),
+        (0.0, False),
+        (None, False),
+        ("false", False),
+        ("True", True),
+        ("", False),
+    ],
+)
+def test_flags_in_every_spelling(tmp_path: Path, making: Any, written: object, means: bool) -> None:
+    annotation = {"image_id": 10, "category_id": 1, "bbox": [0, 0, 9, 9], "iscrowd": written, "difficult": written}
+    dataset = load_dataset(making.write(tmp_path / "c.json", {"images": [IMAGE], "annotations": [annotation]}))
+    record = dataset.records[0]
+    assert record.crowd is not None
+    assert record.difficult is not None
+    assert (record.ignore.tolist(), record.crowd.tolist(), record.difficult.tolist()) == ([means], [means], [means])
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize("written", ["perhaps", [1], {}, float("nan")])
+def test_a_flag_that_is_none_is_named_and_not_set(tmp_path: Path, making: Any, written: object) -> None:
+    annotation = {"image_id": 10, "category_id": 1, "bbox": [0, 0, 9, 9], "iscrowd": written}
+    dataset = load_dataset(making.write(tmp_path / "c.json", {"images": [IMAGE], "annotations": [annotation]}))
+    assert dataset.records[0].ignore.tolist() == [False]
+    assert [problem.kind for problem in dataset.problems] == [rules.MALFORMED]
+    assert "taken for 0 as it is no flag" in dataset.problems[0].detail
+
+
+@pytest.mark.parametrize("size", [(30, 40), (30.0, 40.0), ("30", "40"), ("30.0", 40)])
+def test_sizes_in_every_spelling(tmp_path: Path, making: Any, size: tuple[object, object]) -> None:
+    image = {"id": 1, "file_name": "a.png", "height": size[0], "width": size[1]}
+    dataset = load_dataset(making.write(tmp_path / "c.json", {"images": [image], "annotations": []}))
+    assert dataset.records[0].size_hw == (30, 40)
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize("side", ["1" + "0" * 400, "-3", '"wide"', "[1]", "NaN", "Infinity", "true"])
+def test_a_size_that_no_image_has_is_named_and_not_taken(tmp_path: Path, making: Any, side: str) -> None:
+    text = f'{{"images": [{{"id": 1, "file_name": "a.png", "height": 3, "width": {side}}}], "annotations": []}}'
+    dataset = load_dataset(making.write(tmp_path / "c.json", text))
+    assert dataset.records[0].size_hw is None
+    assert [problem.kind for problem in dataset.problems] == [rules.MALFORMED]
+    assert "which no image has" in dataset.problems[0].detail
 
 
 def test_one_file_has_no_splits_but_answers_to_its_own(coco_json: Callable[..., Path]) -> None:

@@ -120,7 +120,10 @@ def test_fractions_of_pixels_and_borders(coco_json: Callable[..., Path], tmp_pat
 def test_images_left(coco_json: Callable[..., Path], tmp_path: Path) -> None:
     source = coco_json([[[1, 1, 5, 5]]])
     assert convert(source, tmp_path / "out", "coco", images="leave").said == ()
-    assert load_dataset(tmp_path / "out").records[0].path.samefile(tmp_path / "train" / "a.png")
+    (record,) = load_dataset(tmp_path / "out", allow_outside=True).records
+    assert record.path.samefile(tmp_path / "train" / "a.png")
+    with pytest.raises(InputError, match=r"lies outside of the data set's folder"):
+        load_dataset(tmp_path / "out")
     assert not (tmp_path / "out" / "images").exists()
     said = convert(source, tmp_path / "yolo", "yolo", images="leave").said
     assert said[-1] == "the images were left: put or link them into images"

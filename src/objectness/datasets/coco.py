@@ -5,7 +5,6 @@ Kept: ``iscrowd`` and ``ignore`` become ``Record.ignore``; ``area`` (the mask's)
 
 from __future__ import annotations
 
-import json
 import mmap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,11 +16,13 @@ import numpy as np
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets.locating import Boundary, Locator
 from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
 from objectness.image_index import number_of
-from objectness.images.sizes import is_file
+from objectness.untrusted import load_json, regular_file
 
 _LARGEST_ID = 2**63
 _OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")
@@ -29,10 +30,19 @@ _OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff
 
 @dataclass(frozen=True)
 class CocoFiles:
-    """The annotation files of one data set: split -> JSON; ``all`` where the name does not say a split."""
+    """The annotation files of one data set.
+
+    Attributes:
+        root: The folder or file that was named.
+        files: Split -> JSON; ``all`` where the name does not say a split.
+        doubles: Split -> another file that claims to be it.
+        boundary: How far their names may lead.
+    """
 
     root: Path
     files: Mapping[str, Path]
+    doubles: Mapping[str, Path]
+    boundary: Boundary
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -40,45 +50,64 @@ class CocoFiles:
         return in_order(self.files)
 
 
-def find(root: Path) -> CocoFiles | None:
-    """Look for COCO files: in the folder itself, in ``annotations/``, or one in each split's folder.
-
-    Raises:
-        InputError: two files claim the same split.
-    """
+def find(root: Path, allow_outside: bool = False) -> CocoFiles | None:
+    """Look for COCO files: in the folder itself, in ``annotations/``, or one in each split's folder."""
     inner = (child for child in root.iterdir() if child.is_dir())
     folders = [root, *sorted(child for child in inner if _may_hold_annotations(child))]
     candidates = [path for folder in folders for path in sorted(folder.glob("*.json")) if path.is_file()]
     named = [path for path in candidates if path.stem.startswith("instances") or path.stem.endswith(".coco")]
     others = [path for path in candidates if not path.stem.startswith(_OTHER_TASKS)]
     found: dict[str, Path] = {}
+    doubles: dict[str, Path] = {}
     for path in next((some for group in (named, others, candidates) if (some := _coco_among(group))), []):
         split = _split_of_file(path, root)
-        if split in found:
-            what = "whole data set" if split == ALL else f"split {split!r}"
-            raise InputError(f"{root} has two COCO files for the {what}, {found[split]} and {path}: give one of them.")
-        found[split] = path
-    if ALL in found and len(found) > 1:
-        raise InputError(
-            f"{root} has COCO files for {', '.join(in_order(found))} and another, {found[ALL]}, "
-            "whose name does not say train, val or test: give one of the files."
-        )
-    return CocoFiles(root, found) if found else None
+        (doubles if split in found else found).setdefault(split, path)
+    folder = root.parent if _is_annotation_folder(root) else root
+    return CocoFiles(root, found, doubles, Boundary(folder, allow_outside)) if found else None
+
+
+def of_file(path: Path, allow_outside: bool = False) -> CocoFiles:
+    """One COCO file as a data set: its folder is the file's own, or that above ``annotations/``."""
+    folder = path.parent.parent if _is_annotation_folder(path.parent) else path.parent
+    return CocoFiles(path, {ALL: path}, {}, Boundary(folder, allow_outside))
 
 
 def read(source: CocoFiles, split: str | None) -> Dataset:
-    """Read one split, or everything."""
+    """Read one split, or everything.
+
+    Raises:
+        InputError: it is not clear which file is meant; see also :func:`read_file`.
+    """
+    _refuse_doubles(source, split)
     if split is not None:
-        return replace(read_file(source.files[split], split), root=source.root)
-    parts = [read_file(source.files[name], name) for name in (*source.splits, ALL) if name in source.files]
+        return replace(read_file(source.files[split], source.boundary, split), root=source.root)
+    parts = [
+        read_file(source.files[name], source.boundary, name) for name in (*source.splits, ALL) if name in source.files
+    ]
     return _merged(source.root, parts)
 
 
-def read_file(path: Path, split: str = ALL) -> Dataset:
+def _refuse_doubles(source: CocoFiles, split: str | None) -> None:
+    """Two files for what was asked for: say which, and what can be read without choosing."""
+    asked = source.doubles if split is None else [name for name in source.doubles if name == split]
+    clear = [name for name in source.splits if name not in source.doubles]
+    others = f", or ask for the split {' or '.join(clear)} alone" if clear else ""
+    for name in asked:
+        what = "whole data set" if name == ALL else f"split {name!r}"
+        pair = f"{source.files[name]} and {source.doubles[name]}"
+        raise InputError(f"{source.root} has two COCO files for the {what}, {pair}: give one of the two files{others}.")
+    if split is None and ALL in source.files and len(source.files) > 1:
+        raise InputError(
+            f"{source.root} has COCO files for {', '.join(source.splits)} and another, {source.files[ALL]}, "
+            f"whose name does not say train, val or test: give one of the files{others}."
+        )
+
+
+def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
     """Read one COCO JSON file.
 
     Raises:
-        InputError: it is not JSON, or not COCO ground truth.
+        InputError: it is not JSON, or not COCO ground truth; it names images that the boundary does not admit.
     """
     document = _parse(path)
     images, annotations = document["images"], document["annotations"]
@@ -101,6 +130,9 @@ def read_file(path: Path, split: str = ALL) -> Dataset:
                 problems.append(Problem(rules.DUPLICATE_NAME, str(path), detail))
             entries[key] = entry
             seen_names[name] = key
+            if _declared_size(entry) is None and (entry.get("height") or entry.get("width")):
+                said = f"{_short(entry.get('width'))} x {_short(entry.get('height'))}"
+                problems.append(_malformed(path, f"image {_short(key)} has the size {said}, which no image has"))
 
     rows: dict[int | str, list[Row]] = defaultdict(list)
     spelled = _by_number(entries)
@@ -124,14 +156,17 @@ def read_file(path: Path, split: str = ALL) -> Dataset:
             detail = f"{label} has category_id {shown}, which 'categories' does not list"
             problems.append(Problem(rules.UNKNOWN_CLASS, str(path), detail))
         class_id = classes.add(category, "unknown" if category is None else f"class {category}")
-        area = _number(entry.get("area"))
-        crowd = _flag(entry, "iscrowd")
-        rows[image].append(
-            Row(box, class_id, crowd or _flag(entry, "ignore"), area, crowd, difficult=_flag(entry, "difficult"))
+        marks = {name: read_flag(entry.get(name)) for name in ("iscrowd", "ignore", "difficult")}
+        problems.extend(
+            _malformed(path, f"{label} has {name} {_short(entry[name])}, taken for 0 as it is no flag")
+            for name, mark in marks.items()
+            if mark is None
         )
+        crowd, ignore, difficult = (bool(mark) for mark in marks.values())
+        rows[image].append(Row(box, class_id, crowd or ignore, read_number(entry.get("area")), crowd, difficult))
 
     problems.extend(_alike(path, entries))
-    locate = _Folders(path, split)
+    locate = Locator(path, _folders(path, split), boundary)
     are_numbers = all(isinstance(key, int) and abs(key) < _LARGEST_ID for key in entries)
     records = [
         build_record(
@@ -143,7 +178,7 @@ def read_file(path: Path, split: str = ALL) -> Dataset:
         )
         for number, (key, entry) in enumerate(entries.items(), start=1)
     ]
-    return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems))
+    return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems), locate.note())
 
 
 def _coco_among(paths: Iterable[Path]) -> list[Path]:
@@ -151,7 +186,7 @@ def _coco_among(paths: Iterable[Path]) -> list[Path]:
 
 
 def _may_hold_annotations(folder: Path) -> bool:
-    return folder.name.lower().startswith(("annotation", "label")) or split_of(folder.name) is not None
+    return _is_annotation_folder(folder) or split_of(folder.name) is not None
 
 
 def _split_of_file(path: Path, root: Path) -> str:
@@ -163,27 +198,15 @@ def _split_of_file(path: Path, root: Path) -> str:
 def _looks_like_coco(path: Path) -> bool:
     """Whether the file is an object that mentions both keys: quicker than parsing hundreds of megabytes."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        with regular_file(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             starts_as_object = text[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
             return starts_as_object and text.find(b'"images"') >= 0 and text.find(b'"annotations"') >= 0
-    except (OSError, ValueError):  # an empty file cannot be mapped
+    except (OSError, ValueError):  # a pipe; an empty file cannot be mapped
         return False
 
 
 def _parse(path: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a JSON file: it is not UTF-8 text.") from None
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path} is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg}): "
-            "was it copied or downloaded whole?"
-        ) from None
-    except (RecursionError, ValueError):
-        raise InputError(f"{path} is not COCO ground truth: it is nested too deeply or holds absurd numbers.") from None
+    document = load_json(path)
     if isinstance(document, list):
         raise InputError(
             f"{path} holds a list, as COCO results (proposals) do: ground truth is an object with "
@@ -252,65 +275,45 @@ def _image_name(entry: object) -> str | None:
 
 
 def _declared_size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = entry.get("height"), entry.get("width")
-    return (height, width) if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf")
+    height, width = read_side(entry.get("height")), read_side(entry.get("width"))
+    return None if height is None or width is None else (height, width)
 
 
 def _box(entry: object) -> tuple[float, float, float, float] | None:
     listed = entry.get("bbox") if isinstance(entry, dict) else None
-    if not isinstance(listed, list) or len(listed) != 4:
+    if not isinstance(listed, list) or len(listed) != 4 or any(isinstance(value, str) for value in listed):
         return None
-    x, y, width, height = (_number(value) for value in listed)
+    x, y, width, height = (read_number(value) for value in listed)
     if x is None or y is None or width is None or height is None:
         return None
     return x, y, x + width, y + height
-
-
-def _flag(entry: Mapping[str, Any], key: str) -> bool:
-    return bool(entry.get(key, 0))
 
 
 def _malformed(path: Path, detail: str) -> Problem:
     return Problem(rules.MALFORMED, str(path), detail)
 
 
-class _Folders:
-    """Where the images of one JSON file lie: the usual folders, the last that held an image first."""
+def _folders(annotation: Path, split: str) -> list[Path]:
+    """Where the images of one JSON file may lie: the usual folders."""
+    words = dict.fromkeys([annotation.stem.rpartition("_")[2], split, "valid" if split == "val" else split])
+    own = annotation.parent
+    bases = [own, own.parent] if _is_annotation_folder(own) else [own]
+    return [
+        folder
+        for base in bases
+        for folder in (
+            *(base / word for word in words),
+            *(base / "images" / word for word in words),
+            base / "images",
+            base / "data",
+            base,
+        )
+        if folder.is_dir()
+    ]
 
-    def __init__(self, annotation: Path, split: str) -> None:
-        words = dict.fromkeys([annotation.stem.rpartition("_")[2], split, "valid" if split == "val" else split])
-        own = annotation.parent
-        bases = [own, own.parent] if own.name.lower().startswith(("annotation", "label")) else [own]
-        self._folders = [
-            folder
-            for base in bases
-            for folder in (
-                *(base / word for word in words),
-                *(base / "images" / word for word in words),
-                base / "images",
-                base / "data",
-                base,
-            )
-            if folder.is_dir()
-        ]
 
-    def __call__(self, file_name: str) -> Path:
-        for name in dict.fromkeys([file_name, file_name.replace("\\", "/")]):
-            for index, folder in enumerate(self._folders):
-                path = folder / name
-                if is_file(path):
-                    self._folders.insert(0, self._folders.pop(index))
-                    return path
-        return self._folders[0] / file_name
+def _is_annotation_folder(folder: Path) -> bool:
+    return folder.name.lower().startswith(("annotation", "label"))
 
 
 def _merged(root: Path, parts: Iterable[Dataset]) -> Dataset:
@@ -318,6 +321,7 @@ def _merged(root: Path, parts: Iterable[Dataset]) -> Dataset:
     names: dict[str, int] = {}
     records: list[Record] = []
     problems: list[Problem] = []
+    notes: list[str] = []
     seen: set[Path] = set()
     for part in parts:
         position = np.array([names.setdefault(name, len(names)) for name in part.class_names], dtype=np.int64)
@@ -325,8 +329,9 @@ def _merged(root: Path, parts: Iterable[Dataset]) -> Dataset:
         records.extend(replace(record, class_ids=position[record.class_ids]) for record in fresh)
         seen.update(record.path for record in fresh)
         problems.extend(part.problems)
+        notes.extend(part.notes)
     if len({record.image_id for record in records}) < len(records):
         records = [
             replace(record, image_id=number, given_id=record.own_id) for number, record in enumerate(records, start=1)
         ]
-    return Dataset(root, "coco", ALL, tuple(names), tuple(records), tuple(problems))
+    return Dataset(root, "coco", ALL, tuple(names), tuple(records), tuple(problems), tuple(notes))

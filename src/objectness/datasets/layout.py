@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from objectness.datasets import coco, voc, yolo
+from objectness.datasets.locating import exists
 from objectness.datasets.records import Dataset
 from objectness.datasets.splits import ALL, SPLITS, split_of, wanted_split
 from objectness.errors import InputError
 from objectness.images.sizes import is_image
 
 Source = coco.CocoFiles | voc.VocFiles | yolo.YoloFiles
-_FINDERS: tuple[tuple[str, Callable[[Path], Source | None]], ...] = (
+_FINDERS: tuple[tuple[str, Callable[[Path, bool], Source | None]], ...] = (
     ("COCO", coco.find),
     ("YOLO", yolo.find),
     ("Pascal VOC", voc.find),
@@ -26,40 +28,42 @@ _LOOKED_FOR = (
 )
 
 
-def load_dataset(path: str | Path, split: str | None = None) -> Dataset:
+def load_dataset(path: str | Path, split: str | None = None, *, allow_outside: bool = False) -> Dataset:
     """Read ground truth in COCO, Pascal VOC or YOLO layout.
 
     Args:
         path: The data set's folder, a COCO JSON file or a data.yaml.
         split: "train", "val" or "test" (also "valid", "validation"); None or "all" reads everything that is
             there, each image once.
+        allow_outside: The names in the data set's files may lead out of its folder, the one that is named or
+            holds the file that is named (or the one above, where that is called ``annotations``).
 
     Returns:
         The records as annotated, nothing repaired; what could not be read is in ``problems``. Images of VOC
         and YOLO data sets are numbered over the whole data set, so an image has one id in every split.
 
     Raises:
-        InputError: there is nothing there that can be read, or no such split.
+        InputError: there is nothing there that can be read, or no such split; a name leads out of the folder.
     """
     path = Path(path)
-    source = _find(path)
+    source = _find(path, allow_outside)
     if isinstance(source, coco.CocoFiles) and path.is_file():
         own = split_of(path.stem)  # one COCO file has no splits, but may be asked for by the one it is
         chosen = wanted_split(split, (own,) if own in SPLITS and own else (), str(path))
-        return coco.read_file(path, chosen or ALL)
+        return coco.read_file(path, source.boundary, chosen or ALL)
     chosen = wanted_split(split, source.splits, str(path))
     if isinstance(source, coco.CocoFiles):
         return coco.read(source, chosen)
     return voc.read(source, chosen) if isinstance(source, voc.VocFiles) else yolo.read(source, chosen)
 
 
-def available_splits(path: str | Path) -> tuple[str, ...]:
+def available_splits(path: str | Path, *, allow_outside: bool = False) -> tuple[str, ...]:
     """The splits of a data set in the order train, val, test; empty where it has none, as one COCO file.
 
     Raises:
-        InputError: there is nothing there that can be read.
+        InputError: there is nothing there that can be read; see :func:`load_dataset` for ``allow_outside``.
     """
-    return _find(Path(path)).splits
+    return _find(Path(path), allow_outside).splits
 
 
 def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -86,36 +90,43 @@ def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Da
 
     def part(split: str, is_held: bool) -> Dataset:
         records = tuple(record for index, record in enumerate(dataset.records) if (index in chosen) == is_held)
-        problems = () if is_held else dataset.problems
-        return Dataset(dataset.root, dataset.layout, split, dataset.class_names, records, problems)
+        return replace(
+            dataset,
+            split=split,
+            records=records,
+            problems=() if is_held else dataset.problems,
+            notes=() if is_held else dataset.notes,
+        )
 
     return part("train", False), part("val", True)
 
 
-def _find(path: Path) -> Source:
+def _find(path: Path, allow_outside: bool) -> Source:
     try:
-        return _find_in_file(path) if path.is_file() else _find_in_folder(path)
+        return _find_in_file(path, allow_outside) if path.is_file() else _find_in_folder(path, allow_outside)
     except PermissionError as error:
         raise InputError(f"{error.filename} may not be read (permission denied).") from None
 
 
-def _find_in_file(path: Path) -> Source:
+def _find_in_file(path: Path, allow_outside: bool) -> Source:
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return coco.CocoFiles(path, {ALL: path})
+        return coco.of_file(path, allow_outside)
     if suffix in (".yaml", ".yml"):
-        return yolo.read_yaml(path)
+        return yolo.read_yaml(path, allow_outside)
     if suffix in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
         raise InputError(f"{path} is an archive: unpack it and give the folder.")
     raise InputError(f"{path} is no data set: give a folder, a COCO JSON file or a YOLO data.yaml.")
 
 
-def _find_in_folder(path: Path) -> Source:
+def _find_in_folder(path: Path, allow_outside: bool) -> Source:
+    if exists(path) and not path.is_dir():
+        raise InputError(f"{path} is a pipe or a device: give a folder, a COCO JSON file or a YOLO data.yaml.")
     if not path.is_dir():
         raise InputError(f"{path} does not exist{_nearest(path)}.")
     if path.name == "Annotations":
         path = path.parent
-    found = {name: source for name, find in _FINDERS if (source := find(path)) is not None}
+    found = {name: source for name, find in _FINDERS if (source := find(path, allow_outside)) is not None}
     if len(found) > 1:
         raise InputError(
             f"{path} holds data sets of {len(found)} kinds ({', '.join(found)}): give the COCO JSON file or "
@@ -149,7 +160,10 @@ def _nothing_found(path: Path) -> str:
 
 def _is_data_set(folder: Path) -> bool:
     try:
-        return any(find(folder) for _, find in _FINDERS) or yolo.find_bare(folder) is not None
+        found = next((source for _, find in _FINDERS if (source := find(folder, False))), None)
+        if isinstance(found, coco.CocoFiles) and found.doubles:
+            return False
+        return found is not None or yolo.find_bare(folder) is not None
     except (InputError, OSError):  # a hint must not fail in the place of what it is for
         return False
 

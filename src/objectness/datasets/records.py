@@ -96,6 +96,7 @@ class Dataset:
         class_names: Kept for grouping; proposals never need them.
         records: In the annotation's order.
         problems: What was met while reading: parts that could not be read and were left out, doubled entries.
+        notes: What was taken otherwise than it is written, though nothing is wrong with it, in sentences.
     """
 
     root: Path
@@ -104,6 +105,7 @@ class Dataset:
     class_names: tuple[str, ...]
     records: tuple[Record, ...]
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.records)

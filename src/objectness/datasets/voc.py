@@ -9,7 +9,7 @@ published for proposals on VOC 2007 count them (14,976 boxes in the test set).
 
 from __future__ import annotations
 
-import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets.locating import Boundary, exists
 from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
 from objectness.images.opening import PHOTO_SUFFIXES
 from objectness.images.sizes import is_file, is_image
+from objectness.untrusted import read_bytes, read_text
 from objectness.xml_text import XmlError, parse_xml
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -49,13 +52,14 @@ class VocFiles:
         return in_order(self.members)
 
 
-def find(root: Path) -> VocFiles | None:
+def find(root: Path, allow_outside: bool = False) -> VocFiles | None:
     """Look for XML files: in ``Annotations/``, beside the images, or beside them in each split's folder."""
+    boundary = Boundary(root, allow_outside)
     for folder in (root / "Annotations", root / "annotations", root):
         annotations = _xml_files(folder)
         if annotations and (folder != root or _looks_like_voc(annotations)):
             images = [root / name for name in ("JPEGImages", "images", "Images")]
-            members = _image_sets(root / "ImageSets" / "Main", folder)
+            members = _image_sets(root / "ImageSets" / "Main", folder, boundary)
             listed = {xml for names in members.values() for xml in names}
             everything = tuple(sorted({*annotations, *listed}))
             return VocFiles(root, everything, members, _folders(*images, folder, root))
@@ -122,12 +126,12 @@ class _UnusableError(Exception):
 
 
 def _parse(path: Path) -> _Annotation:
+    if not exists(path):
+        raise _UnusableError("is listed in ImageSets but missing")
     try:
-        root = parse_xml(path.read_bytes())
-    except FileNotFoundError:
-        raise _UnusableError("is listed in ImageSets but missing") from None
-    except OSError as error:
-        raise _UnusableError(f"cannot be read ({error.strerror})") from None
+        root = parse_xml(read_bytes(path))
+    except InputError as error:
+        raise _UnusableError(str(error).removeprefix(f"{path} ")) from None
     except XmlError as error:
         raise _UnusableError(str(error)) from None
     if root.tag != "annotation":
@@ -140,22 +144,19 @@ def _parse(path: Path) -> _Annotation:
             faults.append(f"object {number} has no <bndbox> with {', '.join(_CORNERS)} as numbers")
         else:
             name = (element.findtext("name") or "").strip() or "unnamed"
-            objects.append(_Object(name, box, (element.findtext("difficult") or "").strip() == "1"))
+            difficult = read_flag(element.findtext("difficult"))
+            if difficult is None:
+                said = (element.findtext("difficult") or "").strip()[:40]
+                faults.append(f"object {number} has difficult {said!r}, taken for 0 as it is no flag")
+            objects.append(_Object(name, box, bool(difficult)))
     file_name = (root.findtext("filename") or "").strip() or None
     return _Annotation(file_name, _size(root.find("size")), tuple(objects), tuple(faults))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
 
 
 def _box(element: ElementTree.Element | None) -> tuple[float, float, float, float] | None:
     if element is None:
         return None
-    x1, y1, x2, y2 = (_number(element.findtext(corner)) for corner in _CORNERS)
+    x1, y1, x2, y2 = (read_number(element.findtext(corner)) for corner in _CORNERS)
     if x1 is None or y1 is None or x2 is None or y2 is None:
         return None
     return x1 - 1, y1 - 1, x2, y2
@@ -165,8 +166,8 @@ def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
     """(height, width); many tools write 0 where they do not know."""
     if element is None:
         return None
-    height, width = (_number(element.findtext(side)) or 0.0 for side in ("height", "width"))
-    return (int(height), int(width)) if 1 <= height < math.inf and 1 <= width < math.inf else None
+    height, width = (read_side(element.findtext(side)) for side in ("height", "width"))
+    return None if height is None or width is None else (height, width)
 
 
 def _image_of(xml: Path, file_name: str | None, folders: Sequence[Path]) -> Path:
@@ -184,42 +185,44 @@ def _image_of(xml: Path, file_name: str | None, folders: Sequence[Path]) -> Path
 def _xml_files(folder: Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         return ()
-    return tuple(sorted(path for path in folder.glob("*.xml") if not path.name.startswith(".")))
+    return tuple(sorted(path for path in folder.glob("*.xml") if not path.name.startswith(".") and not path.is_dir()))
 
 
 def _looks_like_voc(files: Sequence[Path]) -> bool:
     """Whether XML files that lie about are annotations: one of the first few says so near its start."""
-    for path in files[:5]:
-        with path.open("rb") as file:
-            if b"<annotation" in file.read(4096):
-                return True
-    return False
+    return any(b"<annotation" in path.open("rb").read(4096) for path in files[:5] if path.is_file())
 
 
 def _folders(*folders: Path) -> tuple[Path, ...]:
     return tuple(folder for folder in folders if folder.is_dir())
 
 
-def _image_sets(folder: Path, annotations: Path) -> dict[str, tuple[Path, ...]]:
+def _image_sets(folder: Path, annotations: Path, boundary: Boundary) -> dict[str, tuple[Path, ...]]:
     """Splits from train.txt, val.txt, test.txt; trainval.txt is the training part only without train.txt.
 
     Files for one class ("cat_train.txt") are no splits.
+
+    Raises:
+        InputError: a list cannot be read, or names an annotation outside of the data set's folder.
     """
     members: dict[str, tuple[Path, ...]] = {}
     for stem in ("train", "trainval", "val", "valid", "validation", "test"):
         split = split_of(stem)
         path = folder / f"{stem}.txt"
         if split is not None and split not in members and path.is_file():
-            members[split] = tuple(annotations / f"{_stem(line)}.xml" for line in _lines(path))
+            lines = [line.strip() for line in read_text(path).split("\n")]
+            members[split] = tuple(_listed(line, path, annotations, boundary) for line in lines if line)
     return members
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"{path} cannot be read as a list of names, one a line.") from None
-    return [line.split()[0] for line in text.splitlines() if line.strip()]
+def _listed(line: str, where: Path, annotations: Path, boundary: Boundary) -> Path:
+    """The annotation that a line names: all of it, else without a suffix, or without the 1 or -1 of a class's list."""
+    name = re.sub(r"\s+-?[01]$", "", line)
+    candidates = [annotations / f"{word}.xml" for word in dict.fromkeys([line, _stem(line), name, _stem(name)])]
+    found = next((xml for xml in candidates if exists(xml)), candidates[-1])
+    if exists(found) and not boundary.admits(found):
+        raise boundary.refusal(where, line)
+    return found
 
 
 def _stem(name: str) -> str:

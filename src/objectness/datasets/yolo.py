@@ -1,24 +1,28 @@
 """YOLO: a text file beside each image, lines ``class xc yc w h`` as fractions of the upright image's size.
 
 Also read: ``class x1 y1 x2 y2 ...`` (a polygon of three points or more: the box around it), a sixth column
-(confidence, ignored), key points after the box where ``data.yaml`` declares ``kpt_shape``. An empty or
-missing label file means an image without boxes.
+(confidence, ignored), key points after the box where ``data.yaml`` declares ``kpt_shape`` or the lines themselves
+show it. An empty or missing label file means an image without boxes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets.locating import Boundary, exists, other_spellings
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of
+from objectness.datasets.yolo_labels import LabelLine, extent_in_pixels, judge_columns, read_lines
 from objectness.errors import InputError
 from objectness.images.sizes import images_below, is_file, is_image, read_sizes
+from objectness.untrusted import MOST_TEXT_BYTES, read_bytes, read_text
+from objectness.yaml_text import load_yaml
 
 _KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
@@ -33,6 +37,7 @@ class YoloFiles:
         class_names: Class number -> name; empty where nothing says.
         has_keypoints: Key points follow the box in each line.
         absent: split -> what data.yaml names and what is not there.
+        notes: What was found elsewhere than data.yaml says.
     """
 
     root: Path
@@ -40,6 +45,7 @@ class YoloFiles:
     class_names: Mapping[int, str]
     has_keypoints: bool
     absent: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -47,13 +53,18 @@ class YoloFiles:
         return in_order(self.parts)
 
 
-def find(root: Path) -> YoloFiles | None:
+def find(root: Path, allow_outside: bool = False) -> YoloFiles | None:
     """Look for a data.yaml (any YAML file that names images for training or validation)."""
-    files = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+    files = sorted(path for path in (*root.glob("*.yaml"), *root.glob("*.yml")) if not path.is_dir())
     for path in sorted(files, key=lambda path: path.stem != "data"):
-        document = _load_yaml(path, must=path.stem == "data")
+        try:
+            document = load_yaml(path)
+        except InputError:
+            if path.stem == "data":
+                raise
+            continue  # a file that need not be a data.yaml may be anything
         if isinstance(document, dict) and _names_images(document):
-            return _from_yaml(path, document)
+            return _from_yaml(path, document, allow_outside)
     return None
 
 
@@ -75,16 +86,16 @@ def find_bare(root: Path) -> YoloFiles | None:
     return YoloFiles(root, parts, names, False, {}) if parts else None
 
 
-def read_yaml(path: Path) -> YoloFiles:
+def read_yaml(path: Path, allow_outside: bool = False) -> YoloFiles:
     """Find the images that one data.yaml names.
 
     Raises:
-        InputError: it is not YAML, or names no images.
+        InputError: it is not YAML, or names no images, or images outside of its folder.
     """
-    document = _load_yaml(path, must=True)
+    document = load_yaml(path)
     if not isinstance(document, dict) or not _names_images(document):
         raise InputError(f"{path} is not a YOLO data.yaml: it needs at least 'train' or 'val', a folder of images.")
-    return _from_yaml(path, document)
+    return _from_yaml(path, document, allow_outside)
 
 
 def read(source: YoloFiles, split: str | None) -> Dataset:
@@ -99,23 +110,33 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
         for name, what in source.absent.items()
         if split in (None, name)
     ]
+    labels = [label_path(path) for path in paths]
+    lines = [read_lines(label) for label in labels]
+    columns = judge_columns(
+        (line for own in lines for line in own if isinstance(line, LabelLine)), source.has_keypoints
+    )
     records: list[Record] = []
-    for path, size in zip(paths, read_sizes(paths), strict=True):
+    for path, label, own, size in zip(paths, labels, lines, read_sizes(paths), strict=True):
         size_hw = None if isinstance(size, str) else size
         rows: list[Row] = []
-        label = label_path(path)
-        if size_hw is not None:
-            for line in _label_lines(label, source.has_keypoints):
-                if isinstance(line, Problem):
-                    problems.append(line)
-                    continue
-                if source.class_names and line.class_id not in source.class_names:
-                    detail = f"line {line.number} has class {line.class_id}, which has no name"
-                    problems.append(Problem(rules.UNKNOWN_CLASS, str(label), detail))
-                rows.append(Row(line.in_pixels(size_hw), classes.add(line.class_id, f"class {line.class_id}")))
+        for line in own:
+            if size_hw is None:
+                continue
+            if isinstance(line, Problem):
+                problems.append(line)
+                continue
+            box = extent_in_pixels(line, columns, size_hw, label)
+            if isinstance(box, Problem):
+                problems.append(box)
+                continue
+            if source.class_names and line.class_id not in source.class_names:
+                detail = f"line {line.number} has class {line.class_id}, which has no name"
+                problems.append(Problem(rules.UNKNOWN_CLASS, str(label), detail))
+            rows.append(Row(box, classes.add(line.class_id, f"class {line.class_id}")))
         records.append(build_record(number[path], path, size_hw, rows, path.stem))
     problems.extend(_orphans(paths))
-    return Dataset(source.root, "yolo", split or ALL, classes.names, tuple(records), tuple(problems))
+    notes = (*source.notes, *((f"{source.root}: {columns.note}",) if columns.note else ()))
+    return Dataset(source.root, "yolo", split or ALL, classes.names, tuple(records), tuple(problems), notes)
 
 
 def label_path(image: Path) -> Path:
@@ -126,60 +147,6 @@ def label_path(image: Path) -> Path:
         mirrored = Path(*parts[:last], "labels", *parts[last + 1 :], f"{image.stem}.txt")
         return mirrored if is_file(mirrored) or not is_file(beside) else beside
     return beside
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One label line: extent as fractions of the image."""
-
-    number: int
-    class_id: int
-    extent: tuple[float, float, float, float]
-
-    def in_pixels(self, size_hw: tuple[int, int]) -> tuple[float, float, float, float]:
-        height, width = size_hw
-        x1, y1, x2, y2 = self.extent
-        return x1 * width, y1 * height, x2 * width, y2 * height
-
-
-def _label_lines(path: Path, has_keypoints: bool) -> Iterable[_Line | Problem]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        yield Problem(rules.UNREADABLE_ANNOTATION, str(path), f"cannot be read ({reason})")
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield _parse_line(number, line, has_keypoints)
-        except ValueError as error:
-            shown = line.strip() if len(line.strip()) <= 60 else f"{line.strip()[:57]}..."
-            yield Problem(rules.MALFORMED, str(path), f"line {number} {error}: {shown!r}")
-
-
-def _parse_line(number: int, line: str, has_keypoints: bool) -> _Line:
-    try:
-        values = [float(word) for word in line.split()]
-    except ValueError:
-        raise ValueError("holds something that is not a number") from None
-    class_number, coordinates = values[0], values[1:]
-    if not class_number.is_integer() or class_number < 0:
-        raise ValueError("has a class that is not a whole number from 0")
-    if has_keypoints:
-        coordinates = coordinates[:4]
-    if len(coordinates) in (4, 5):
-        xc, yc, width, height = coordinates[:4]
-        extent = (xc - width / 2, yc - height / 2, xc + width / 2, yc + height / 2)
-    elif len(coordinates) >= 6 and len(coordinates) % 2 == 0:
-        xs, ys = coordinates[::2], coordinates[1::2]
-        extent = (min(xs), min(ys), max(xs), max(ys))
-    else:
-        raise ValueError(f"has {len(values)} columns where 'class xc yc w h' (5) or a polygon (7, 9, ...) is due")
-    return _Line(number, int(class_number), extent)
 
 
 def _orphans(images: Sequence[Path]) -> list[Problem]:
@@ -196,29 +163,12 @@ def _orphans(images: Sequence[Path]) -> list[Problem]:
     ]
 
 
-def _load_yaml(path: Path, must: bool) -> Any:
-    """Parse YAML safely; a file that need not be a data.yaml may be anything."""
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        if not must:
-            return None
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise InputError(f"{path} is not a YAML file that can be read{where}: correct it, or write it anew.") from None
-
-
 def _names_images(document: Mapping[Any, Any]) -> bool:
     return any(isinstance(document.get(key), str | list) for keys in _KEYS.values() for key in keys)
 
 
-def _from_yaml(path: Path, document: Mapping[Any, Any]) -> YoloFiles:
-    bases = [path.parent]
-    if isinstance(document.get("path"), str):
-        stated = path.parent / document["path"]  # an absolute path replaces the folder of the file
-        bases = [stated, path.parent] if stated.is_dir() else bases
+def _from_yaml(path: Path, document: Mapping[Any, Any], allow_outside: bool) -> YoloFiles:
+    search = _Search(path, document.get("path"), Boundary(path.parent, allow_outside))
     parts: dict[str, tuple[Path, ...]] = {}
     absent: dict[str, str] = {}
     for split in SPLITS:
@@ -226,40 +176,83 @@ def _from_yaml(path: Path, document: Mapping[Any, Any]) -> YoloFiles:
         if entry is None:
             continue
         listed = [item for item in (entry if isinstance(entry, list) else [entry]) if isinstance(item, str)]
-        places = [(item, _locate(item, bases)) for item in listed]
+        places = [(item, search.locate(item)) for item in listed]
         missing = [item for item, place in places if place is None]
-        images = [image for _, place in places if place is not None for image in _images_of(place, bases)]
+        images = [image for _, place in places if place is not None for image in search.images_of(place)]
         if missing or not listed:
-            absent[split] = ", ".join(missing) or repr(entry)
+            absent[split] = ", ".join(missing) or repr(entry)[:100]
         if images or (listed and not missing):
             parts[split] = tuple(dict.fromkeys(images))
     if not parts:
         names = "; ".join(f"{split}: {what}" for split, what in absent.items())
         raise InputError(f"{path} names images that are not there ({names}): set 'path' to the folder that holds them.")
-    return YoloFiles(path, parts, _class_names(path, document), bool(document.get("kpt_shape")), absent)
+    return YoloFiles(path, parts, _class_names(path, document), bool(document.get("kpt_shape")), absent, search.notes())
 
 
-def _locate(item: str, bases: Sequence[Path]) -> Path | None:
-    """Find what data.yaml names; Roboflow writes ``../train/images`` for a folder beside the file."""
-    inner = item
-    while inner.startswith("../"):
-        inner = inner[3:]
-    found = (base / name for name in (item, inner) for base in bases)
-    return next((Path(os.path.normpath(place)) for place in found if os.path.exists(place)), None)  # noqa: PTH110
+class _Search:
+    """Finds what data.yaml and its lists name, within its boundary."""
+
+    def __init__(self, path: Path, stated: object, boundary: Boundary) -> None:
+        self._path = path
+        self._boundary = boundary
+        self._bases = [path.parent]
+        self._adapted: list[str] = []
+        if isinstance(stated, str) and exists(path.parent / stated):  # an absolute path replaces the file's folder
+            folder = path.parent / stated
+            if not boundary.admits(_normal(folder)):
+                raise boundary.refusal(path, stated)
+            self._bases = [folder, path.parent] if folder.is_dir() else self._bases
+
+    def locate(self, item: str, near: Sequence[Path] = (), *, may_be_folder: bool = True) -> Path | None:
+        """The folder or file of that name; Roboflow writes ``../train/images`` for a folder beside the file.
+
+        Raises:
+            InputError: it lies outside of the data set's folder.
+        """
+        plain = item.replace("\\", "/")
+        inner = plain
+        while inner.startswith("../"):
+            inner = inner[3:]
+        found, outside = self._look_for((item, plain, inner), near, may_be_folder)
+        if found is None:
+            found, _ = self._look_for(tuple(other_spellings(item)), near, may_be_folder)
+            self._adapted += [item] if found is not None else []
+        if found is None and outside:
+            raise self._boundary.refusal(self._path, item)
+        return found
+
+    def _look_for(self, names: Sequence[str], near: Sequence[Path], may_be_folder: bool) -> tuple[Path | None, bool]:
+        outside = False
+        for name in dict.fromkeys(names):
+            for base in (*near, *self._bases):
+                place = _normal(base / name)
+                if exists(place) and (may_be_folder or not place.is_dir()):
+                    if self._boundary.admits(place):
+                        return place, False
+                    outside = True
+        return None, outside
+
+    def images_of(self, place: Path) -> list[Path]:
+        """The images of a folder, of a text file that lists them, or of one image's name."""
+        if place.is_dir():
+            return images_below(place)
+        if is_image(place):
+            return [place]
+        names = [line.strip() for line in read_text(place).split("\n") if line.strip()]
+        return [self.locate(name, [place.parent], may_be_folder=False) or place.parent / name for name in names]
+
+    def notes(self) -> tuple[str, ...]:
+        """One sentence about what was found elsewhere than it is said to lie."""
+        if not self._adapted:
+            return ()
+        return (
+            f"{self._path} names {len(self._adapted)} places by addresses or as on another machine, the first "
+            f"{self._adapted[0][:100]!a}: those of these names in {self._path.parent} were taken.",
+        )
 
 
-def _images_of(place: Path, bases: Sequence[Path]) -> list[Path]:
-    """The images of a folder, of a text file that lists them, or of one image's name."""
-    if place.is_dir():
-        return images_below(place)
-    if is_image(place):
-        return [place]
-    try:
-        lines = place.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"{place} cannot be read as a list of image files, one a line.") from None
-    names = [line.strip() for line in lines if line.strip()]
-    return [_locate(name, [place.parent, *bases]) or place.parent / name for name in names]
+def _normal(path: Path) -> Path:
+    return Path(os.path.normpath(path))
 
 
 def _class_names(path: Path, document: Mapping[Any, Any]) -> dict[int, str]:
@@ -269,7 +262,7 @@ def _class_names(path: Path, document: Mapping[Any, Any]) -> dict[int, str]:
     if isinstance(names, dict):
         try:
             return {int(index): str(name) for index, name in names.items()}
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: 'names' must map class numbers to names, as in 'names: {{0: cell}}'.") from None
     count = document.get("nc")
     return {index: f"class {index}" for index in range(count)} if isinstance(count, int) and 0 < count < 100_000 else {}
@@ -284,5 +277,5 @@ def _names_file(root: Path) -> dict[int, str]:
     path = root / "classes.txt"
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_bytes(path, MOST_TEXT_BYTES).decode("utf-8", "replace").splitlines()
     return {index: line.strip() for index, line in enumerate(lines) if line.strip()}
