@@ -47,7 +47,7 @@ class Named:
     @property
     def label(self) -> str:
         """What to call it in a message."""
-        return self.name if self.name is not None else str(self.image_id)
+        return self.name if self.name is not None else f"image {self.image_id}"
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,13 @@ class Match:
         places: For each image that was asked for its position in the index; None for a stranger.
         by_id: The ids decided, not the names.
         doubt: Why it cannot be decided, as a sentence; then every place is None.
+        is_double: The doubt is that two images are for one.
     """
 
     places: tuple[int | None, ...]
     by_id: bool = False
     doubt: str | None = None
+    is_double: bool = False
 
 
 class ImageIndex:
@@ -81,6 +83,15 @@ class ImageIndex:
         """Positions of the images that may be called ``name``: one where it is clear, none for a stranger."""
         return self._named(name)[0]
 
+    def each(self, names: Sequence[str | None]) -> tuple[tuple[int, ...], ...]:
+        """``named`` for many: where several are for one image, only those that spell it best keep it."""
+        found = [self._named(name) if name else ((), 0) for name in names]
+        best: dict[int, int] = {}
+        for places, level in found:
+            if len(places) == 1:
+                best[places[0]] = min(level, best.get(places[0], level))
+        return tuple(() if len(places) == 1 and level > best[places[0]] else places for places, level in found)
+
     def with_id(self, image_id: ImageId) -> tuple[int, ...]:
         """Positions of the images of this id: as it is spelled, else as the number that it spells."""
         exact = self._by_id.get((isinstance(image_id, str), image_id))
@@ -91,14 +102,14 @@ class ImageIndex:
         """Find every image that a file speaks of; each image of the data set is found once at most."""
         if not any(one.name for one in asked):
             return self._match_ids(asked)
-        found = [self._named(one.name) if one.name else ((), 0) for one in asked]
-        if not any(places for places, _ in found):
+        found = self.each([one.name for one in asked])
+        if not any(found):
             return self._match_renamed(asked)
-        sure = {position: places[0] for position, (places, _) in enumerate(found) if len(places) == 1}
+        sure = {position: places[0] for position, places in enumerate(found) if len(places) == 1}
         if doubt := self._ids_for_names(asked, sure):
             return _doubtful(asked, doubt)
         is_trusted = self._ids_agree(asked, sure)
-        for position, (one, (places, _)) in enumerate(zip(asked, found, strict=True)):
+        for position, (one, places) in enumerate(zip(asked, found, strict=True)):
             if position in sure or (one.name is not None and not places):
                 continue
             chosen = self.with_id(one.image_id) if one.image_id is not None and is_trusted else ()
@@ -107,7 +118,7 @@ class ImageIndex:
             if len(chosen) != 1:
                 return _doubtful(asked, self._unclear(one, places))
             sure[position] = chosen[0]
-        return self._each_once(asked, sure, [level for _, level in found])
+        return self._each_once(asked, sure)
 
     # By name
 
@@ -119,7 +130,7 @@ class ImageIndex:
             same = self._level(level).get(key, []) if key else []
             found = tuple(place for place in same if not _other_split(path, self._paths[place]))
             if found:
-                return self._nearest(path, found), level
+                return self._nearest(path, found), max(level, 1)
         return (), len(_FORMS)
 
     def _level(self, level: int) -> Mapping[str, list[int]]:
@@ -185,7 +196,7 @@ class ImageIndex:
             sure = [place for place in places if place is not None]
             if len(sure) == len(asked):
                 if len(set(sure)) < len(sure):
-                    return self._each_once(asked, dict(enumerate(sure)), [0] * len(asked))
+                    return self._each_once(asked, dict(enumerate(sure)))
                 if self._may_be_numbered(ids, sure, by_number=number > 0):
                     return _doubtful(
                         asked,
@@ -241,8 +252,10 @@ class ImageIndex:
         return by_id
 
     def _ids_agree(self, asked: Sequence[Named], sure: Mapping[int, int]) -> bool:
-        """Whether the ids of the images that names decided lead to the same images."""
-        return bool(sure) and all(
+        """Whether the ids of the images that names decided lead to the same images; or are no running numbers."""
+        if not sure:
+            return not is_running([one.image_id for one in asked])
+        return all(
             asked[position].image_id is not None and place in self.with_id(asked[position].image_id or 0)
             for position, place in sure.items()
         )
@@ -268,28 +281,23 @@ class ImageIndex:
 
     # Judging
 
-    def _each_once(self, asked: Sequence[Named], sure: Mapping[int, int], levels: Sequence[int]) -> Match:
-        """Two for one image: the better spelled one is it; two that are spelled as well are a doubt."""
-        places: list[int | None] = [sure.get(position) for position in range(len(asked))]
-        users: dict[int, list[int]] = defaultdict(list)
-        for position, place in sure.items():
-            users[place].append(position)
-        for place, rivals in users.items():
-            if len(rivals) == 1:
-                continue
-            best = min(levels[position] for position in rivals)
-            first = [position for position in rivals if levels[position] == best]
-            if len(first) > 1:
-                labels = f"{_said(asked[first[0]])} and {_said(asked[first[1]])}"
-                return _doubtful(asked, f"images {labels} are both for {self._paths[place]}: keep one of them")
-            for position in rivals:
-                if position != first[0]:
-                    places[position] = None
-        return Match(tuple(places))
+    def _each_once(self, asked: Sequence[Named], sure: Mapping[int, int]) -> Match:
+        """Every image is found once, or there is a doubt."""
+        users: dict[int, int] = {}
+        for position, place in sorted(sure.items()):
+            if place in users:
+                labels = f"{_said(asked[users[place]])} and {_said(asked[position])}"
+                return _doubtful(
+                    asked,
+                    f"images {labels} are both for {_final(self._paths[place])}: keep one of them",
+                    is_double=True,
+                )
+            users[place] = position
+        return Match(tuple(sure.get(position) for position in range(len(asked))))
 
     def _unclear(self, one: Named, places: Sequence[int]) -> str:
         if not places:
-            return f"image {one.label} has no file name, and ids cannot be trusted here: give it one"
+            return f"{one.label} has no file name, and ids cannot be trusted here: give it one"
         named = [self._paths[place] for place in places[:2]]
         if named[0] == named[1]:
             return f"{one.label} is listed {len(places)} times in the data set"
@@ -410,8 +418,8 @@ def _split(folder: str) -> str | None:
 
 def _said(one: Named) -> str:
     """Name and id, since one of them may be the same for both of two images."""
-    return one.label if one.name is None or one.image_id is None else f"{one.image_id} ({one.name})"
+    return f"{one.image_id} ({one.name})" if one.name and one.image_id is not None else one.name or str(one.image_id)
 
 
-def _doubtful(asked: Sequence[Named], doubt: str) -> Match:
-    return Match((None,) * len(asked), doubt=doubt)
+def _doubtful(asked: Sequence[Named], doubt: str, *, is_double: bool = False) -> Match:
+    return Match((None,) * len(asked), doubt=doubt, is_double=is_double)

@@ -116,7 +116,7 @@ def test_ids_that_coco_does_not_take(tmp_path: Path) -> None:
     assert said == ("COCO data set takes whole numbers as image ids: the 2 images are numbered from 1",)
     assert fitted(ProposalSet({"b": one}), format_named("csv"))[0] == {"b": one}
     formats.write(tmp_path / "a.json", {"b": one}, "coco-results")
-    assert list(formats.read(tmp_path / "a.json")) == [1]
+    assert list(formats.read(tmp_path / "a.json")) == ["b"]
 
 
 @pytest.mark.parametrize(

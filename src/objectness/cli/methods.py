@@ -107,10 +107,9 @@ def read_file(
         InputError: a file that cannot be read, or that is for other photographs.
     """
     from objectness import formats
-    from objectness.evaluation.pairing import pair_by_name
     from objectness.formats import coco_dataset
     from objectness.formats.catalogue import format_named, guess_to_read
-    from objectness.formats.known import KnownImage, KnownImages
+    from objectness.formats.known import of_records
     from objectness.formats.peek import peek, present
 
     output.note(f"Reading {word}.")
@@ -123,11 +122,13 @@ def read_file(
         source = format_named(source_format)
     if source is coco_dataset.FORMAT and not peek(path).mentions(b'"score"'):
         raise InputError(f"{word} is ground truth, without scores: give the results file, not the annotations.")
-    images = tuple(KnownImage(record.image_id, record.path, record.size_hw) for record in records)
-    found = formats.read(path, source.name, known=KnownImages(images, "the data set"))
+    found = formats.read(path, source.name, known=of_records(records))
     for sentence in found.notes:
         output.warn(f"{word}: {sentence}.")
-    return {image_id: selection.of(some) for image_id, some in pair_by_name(found, records).items()}
+    missing = sum(record.image_id not in found for record in records)
+    if missing:
+        output.note(f"{word}: {missing} of {len(records)} images have no proposals: their objects count as missed.")
+    return {image_id: selection.of(some) for image_id, some in found.items()}
 
 
 def _refuse_misspelt(word: str) -> None:

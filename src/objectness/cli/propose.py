@@ -38,7 +38,7 @@ class _Task:
     """One photograph and where its results go."""
 
     photo: Path
-    image_id: int
+    image_id: int | str
     picture: Path | None
 
 
@@ -46,7 +46,7 @@ class _Task:
 class _Results:
     """What has been done so far: whole at any moment, so that Ctrl-C loses nothing."""
 
-    proposals: dict[int, Proposals] = field(default_factory=dict)
+    proposals: dict[int | str, Proposals] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
     interrupted: bool = False
@@ -138,22 +138,24 @@ def command(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _number(photos: Sequence[Path], data: Path | None, results: _Results, output: Output) -> dict[Path, int]:
+def _number(photos: Sequence[Path], data: Path | None, results: _Results, output: Output) -> dict[Path, int | str]:
     """An image id for each photograph; one that the ground truth does not hold fails here."""
     if data is None:
         return {photo: number for number, photo in enumerate(photos, start=1)}
-    from objectness.datasets import load_dataset
+    from objectness.formats.known import known_images
+    from objectness.image_index import ImageIndex, Named
 
-    records = load_dataset(data).records
-    by_path = {os.path.realpath(record.path): record.image_id for record in records}
-    named = Counter(record.path.name for record in records)
-    by_name = {record.path.name: record.image_id for record in records if named[record.path.name] == 1}
-    image_ids: dict[Path, int] = {}
-    for photo in photos:
-        image_id = by_path.get(os.path.realpath(photo), by_name.get(photo.name))
+    known = known_images(data)
+    images = () if known is None else known.images
+    by_file = {os.path.realpath(image.path): place for place, image in enumerate(images)}
+    index = ImageIndex(Named(image.own_id, os.path.abspath(image.path)) for image in images)  # noqa: PTH100
+    named = index.each([os.path.abspath(photo) for photo in photos])  # noqa: PTH100
+    image_ids: dict[Path, int | str] = {}
+    for photo, places in zip(photos, named, strict=True):
+        place = by_file.get(os.path.realpath(photo), places[0] if len(places) == 1 else None)
+        image_id = None if place is None else images[place].image_id
         if image_id is None:
-            many = named[photo.name]
-            reason = f"{many} images have this name" if many else "no image has this name"
+            reason = f"{len(places)} images have this name" if places else "no image has this name"
             results.fail(photo, InputError(f"{photo}: in the ground truth {data} {reason}; left out."), output)
         else:
             image_ids[photo] = image_id
@@ -173,7 +175,7 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"--out {out}: the folder cannot be made ({error.strerror}); name another.") from None
 
 
-def _plan(photos: Sequence[Path], image_ids: dict[Path, int], out: Path | None) -> list[_Task]:
+def _plan(photos: Sequence[Path], image_ids: dict[Path, int | str], out: Path | None) -> list[_Task]:
     """Give every photograph a picture of its own: never another's, and never a photograph."""
     from objectness.images.finding import DRAWN_SUFFIX
 

@@ -29,7 +29,7 @@ from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
 _NUMBERS = frozenset({int, float})
-_COLUMNS = 7  # of a packed entry: image_id, category_id, x, y, width, height, score
+_COLUMNS = 7  # of a packed entry: number of its image, category_id, x, y, width, height, score
 
 
 def images_path(path: Path | str) -> Path:
@@ -45,13 +45,12 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool 
 
     Args:
         path: The ``.json`` file; its folder is made where it is missing.
-        proposals: image id (a whole number) -> its proposals, best first.
+        proposals: image id -> its proposals, best first.
         images: Write the table too; without it an older table at its place is removed, as it would be a wrong
             one.
 
     Raises:
-        InputError: a box or a score that is not finite, an id that is no whole number, or a place that cannot
-            be written to.
+        InputError: a box or a score that is not finite, or a place that cannot be written to.
     """
     path = Path(path)
     with replacing(path) as file:
@@ -79,8 +78,8 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
-    columns = array("d")  # seven numbers an entry: a list of dicts would take ten times the memory
-    document = load(path, lambda entry: _pack(entry, columns))
+    packed = _Packing()
+    document = load(path, packed.take)
     if not isinstance(document, list):
         what = "a JSON object" if document is _PACKED else kind(document)
         raise InputError(
@@ -90,22 +89,26 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     for number, entry in enumerate(document, start=1):
         if entry is not _PACKED:
             raise InputError(f"{path}: entry {number} {_fault(entry)}.")
+    columns = packed.columns
     if len(columns) != _COLUMNS * len(document):
         raise InputError(f"{path}: an entry holds another entry inside: COCO results are a flat list.")
     table = np.frombuffer(columns, dtype=np.float64).reshape(-1, _COLUMNS) if columns else np.empty((0, _COLUMNS))
     order = np.lexsort((table[:, 1], table[:, 0]))  # by image, then category, then place
     table = table[order]
-    ids, starts = np.unique(table[:, 0], return_index=True)
+    numbers, starts = np.unique(table[:, 0], return_index=True)
     rows = np.full((len(table), 9), np.nan)
     with np.errstate(invalid="ignore"):  # infinite corners: validate names them
         rows[:, :4] = np.concatenate([table[:, 2:4], table[:, 2:4] + table[:, 4:6]], axis=1)
     rows[:, 4], rows[:, 5], rows[:, 8] = table[:, 6], 1, order + 1
-    parts = dict(zip(ids.astype(np.int64).tolist(), np.split(rows, starts[1:]), strict=True)) if len(ids) else {}
+    ids = list(packed.images)
+    present = [ids[int(number)] for number in numbers]
+    parts = dict(zip(present, np.split(rows, starts[1:]), strict=True)) if present else {}
     beside = _read_images(images_path(path))
+    for image_id in sorted(parts, key=lambda image_id: (isinstance(image_id, str), image_id)):
+        beside.setdefault(image_id, (None, packed.names.get(image_id)))
     images = [
-        raw_image(image_id, name, size_hw, parts.get(image_id, np.empty((0, 9))))
-        for image_id in [*beside, *(image_id for image_id in parts if image_id not in beside)]
-        for size_hw, name in [beside.get(image_id, (None, None))]
+        raw_image(image_id, name or packed.names.get(image_id), size_hw, parts.get(image_id, np.empty((0, 9))))
+        for image_id, (size_hw, name) in beside.items()
     ]
     return RawFile(tuple(images), "entry")
 
@@ -120,8 +123,7 @@ def recognise(peek: Peek) -> bool:
 
 def _entries(image_id: int | str, found: Proposals) -> Iterator[str]:
     """The lines of one image."""
-    if isinstance(image_id, str):
-        raise InputError(f"Image {image_id!r}: COCO results take whole numbers as image ids; nothing was written.")
+    written = json.dumps(image_id if isinstance(image_id, str) else int(image_id))
     usable = np.isfinite(found.boxes_xyxy).all(axis=1) & np.isfinite(found.scores)
     if not usable.all():
         raise InputError(
@@ -132,12 +134,13 @@ def _entries(image_id: int | str, found: Proposals) -> Iterator[str]:
     boxes = np.round(xyxy_to_xywh(np.round(found.boxes_xyxy.astype(np.float64), 2)), 2)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], 0)
     for box, score in zip(boxes.tolist(), found.scores.tolist(), strict=True):
-        yield f'{{"image_id": {int(image_id)}, "category_id": 1, "bbox": {box}, "score": {score:.6g}}}'
+        yield f'{{"image_id": {written}, "category_id": 1, "bbox": {box}, "score": {score:.6g}}}'
 
 
-def _image(image_id: int, found: Proposals) -> dict[str, Any]:
+def _image(image_id: int | str, found: Proposals) -> dict[str, Any]:
     height, width = found.size_hw
-    return {"id": int(image_id), "file_name": found.source, "width": width, "height": height}
+    whole = image_id if isinstance(image_id, str) else int(image_id)
+    return {"id": whole, "file_name": found.source, "width": width, "height": height}
 
 
 class _Packed:
@@ -147,16 +150,36 @@ class _Packed:
 _PACKED = _Packed()
 
 
-def _pack(entry: dict[str, Any], columns: array[float]) -> _Packed | dict[str, Any]:
-    """Move a right entry into ``columns``; leave every other object (a mask, say) as it is."""
-    if _is_plain(entry):
-        columns.extend((entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"]))
+class _Packing:
+    """Takes the right entries out of a document while it is parsed: a list of dicts would take ten times the memory.
+
+    Attributes:
+        columns: Seven numbers an entry.
+        images: Image id -> its number, from 0, as the ids turn up; 1 and "1" are two.
+        names: Image id -> the file that an entry names beside it.
+    """
+
+    def __init__(self) -> None:
+        self.columns = array("d")
+        self.images: dict[int | str, int] = {}
+        self.names: dict[int | str, str] = {}
+
+    def take(self, entry: dict[str, Any]) -> _Packed | dict[str, Any]:
+        """Move a right entry into the columns; leave every other object (a mask, say) as it is."""
+        if _is_plain(entry):
+            image_id: int | str = entry["image_id"]
+            values = (entry["category_id"], *entry["bbox"], entry["score"])
+        elif _fault(entry):
+            return entry
+        else:
+            image_id = json_text.image_id(entry["image_id"]) or 0
+            values = (entry["category_id"], *entry["bbox"], entry["score"])
+            values = tuple(json_text.number(value) or 0.0 for value in values)
+        self.columns.extend((self.images.setdefault(image_id, len(self.images)), *values))
+        name = entry.get("file_name")
+        if name and isinstance(name, str):
+            self.names.setdefault(image_id, name)
         return _PACKED
-    if _fault(entry):
-        return entry
-    values = (entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"])
-    columns.extend([json_text.number(value) or 0.0 for value in values])
-    return _PACKED
 
 
 def _is_plain(entry: dict[str, Any]) -> bool:
@@ -167,7 +190,7 @@ def _is_plain(entry: dict[str, Any]) -> bool:
             type(entry["image_id"]) is int is type(entry["category_id"])
             and type(entry["bbox"]) is list
             and {type(x), type(y), type(width), type(height), type(score)} <= _NUMBERS
-            and abs(entry["image_id"]) <= 2**53
+            and abs(entry["image_id"]) < 2**63
             and abs(entry["category_id"]) <= 2**53
             and abs(x) < 1e38
             and abs(y) < 1e38
@@ -187,9 +210,10 @@ def _fault(entry: Any) -> str:
     for key in ("image_id", "category_id", "bbox", "score"):
         if key not in entry:
             return f"has no {key!r}"
-    for key in ("image_id", "category_id"):
-        if not isinstance(json_text.image_id(entry[key]), int):  # beyond 2^53 floats skip numbers
-            return f"has the {key} {shown(entry[key])}, which is not a whole number (up to 2^53)"
+    if json_text.image_id(entry["image_id"]) is None:
+        return f"has the image_id {shown(entry['image_id'])}, which is no whole number and no text"
+    if not isinstance(json_text.image_id(entry["category_id"]), int):
+        return f"has the category_id {shown(entry['category_id'])}, which is not a whole number"
     if json_text.numbers(entry["bbox"], 4) is None:
         return f"has the bbox {shown(entry['bbox'])}, which is not four finite numbers x, y, width, height"
     if json_text.number(entry["score"]) is None:
@@ -197,16 +221,16 @@ def _fault(entry: Any) -> str:
     return ""
 
 
-def _read_images(path: Path) -> dict[int, tuple[tuple[int, int] | None, str | None]]:
+def _read_images(path: Path) -> dict[int | str, tuple[tuple[int, int] | None, str | None]]:
     """The table beside the results: image id -> size and file name; empty where there is no table."""
     if not path.is_file():
         return {}
     document = load(path)
-    rows: dict[int, tuple[tuple[int, int] | None, str | None]] = {}
+    rows: dict[int | str, tuple[tuple[int, int] | None, str | None]] = {}
     for position, row in enumerate(document if isinstance(document, list) else [None], start=1):
         image_id = json_text.image_id(row.get("id")) if isinstance(row, dict) else None
         if not (
-            isinstance(image_id, int)
+            image_id is not None
             and isinstance(row.get("file_name", 0), str | None)
             and all(_is_side(row.get(side)) for side in ("width", "height"))
         ):
@@ -214,6 +238,8 @@ def _read_images(path: Path) -> dict[int, tuple[tuple[int, int] | None, str | No
                 f'{path}: image {position} is not {{"id", "file_name", "width", "height"}}: '
                 "correct it, or delete the file to go without sizes and names."
             )
+        if image_id in rows:
+            raise InputError(f"{path}: image {position} has the id {image_id}, as another has: number them anew.")
         rows[image_id] = (json_text.size_hw(row), row["file_name"])
     return rows
 
@@ -227,17 +253,17 @@ FORMAT = Format(
     name="coco-results",
     title="COCO results",
     suffixes=(".json",),
-    holds=Holds(
-        ids="whole numbers", names="path", sizes=True, empty=True, precision="boxes to 0.01 pixel, scores to six digits"
-    ),
+    holds=Holds(ids="any", names="path", sizes=True, empty=True, precision="boxes to 0.01 pixel, scores to six digits"),
     consumers="pycocotools (loadRes), detectron2 and mmdetection evaluators, FiftyOne (add_coco_labels)",
     recognise=recognise,
     parse=parse,
     write=write,
     rules={
+        Kind.OTHER_ID: Rule("pycocotools", "gives its boxes to the image of that id, or stops (loadRes)"),
         Kind.UNKNOWN_IMAGE: Rule("pycocotools", "stops: results do not correspond to the ground truth (loadRes)"),
         Kind.MISSING_IMAGE: Rule("pycocotools", "counts the image's objects as missed", breaks=False),
         Kind.UNSORTED: Rule("pycocotools", "sorts by score itself", breaks=False),
         Kind.NO_SCORE: Rule("pycocotools", "raises KeyError: 'score'"),
     },
+    strict_ids=True,
 )

@@ -21,6 +21,7 @@ from objectness.formats.description import Format, Holds
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
+from objectness.image_index import number_of
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -160,14 +161,13 @@ def _image(image_id: ImageId, found: Proposals) -> list[Any]:
 
 
 def _is_whole(text: str) -> bool:
-    """A whole number as we would write it: "007" is a name."""
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdecimal() and len(digits) < 16 and str(int(text)) == text
+    """A whole number as we or a table with gaps ("2.0") would write it: "007" is a name."""
+    return number_of(text) is not None and str(number_of(text)) == text.partition(".")[0]
 
 
 def _image_id(row: Mapping[str, str], as_number: bool) -> ImageId | None:
     text = row.get("image_id") or None
-    return int(text) if text is not None and as_number else text
+    return number_of(text) if text is not None and as_number else text
 
 
 def _number(text: str | None) -> float | None:

@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from objectness.errors import InputError
-from objectness.formats.known import KnownImages
+from objectness.formats.known import KnownImage, KnownImages
 from objectness.formats.peek import Peek
 from objectness.formats.raw import RawFile
-from objectness.proposal_set import ProposalSet
+from objectness.image_index import number_of
+from objectness.proposal_set import ImageId, ProposalSet
 
 
 class Kind(Enum):
@@ -22,6 +23,8 @@ class Kind(Enum):
     DOUBLE_IMAGE = "image that is there twice"
     MISSING_IMAGE = "image of the data set that is missing"
     UNKNOWN_IMAGE = "image that the data set does not have"
+    UNCLEAR_IMAGE = "images of which it is not clear which they are"
+    OTHER_ID = "image id that is not the data set's"
     OTHER_ORDER = "images in another order than the data set"
     NO_SIZE = "image of unknown size"
     OTHER_SIZE = "image of another size than in the data set"
@@ -95,6 +98,9 @@ class Format:
         whole_data: Its consumers need exactly the images of the data set, so those without proposals are added
             ("all") and others are left out too ("exactly").
         needs: What must be installed to use it, by import name, and the extra that brings it.
+        stems: Its consumers call the images of Pascal VOC by the stems of their files ("000012"), as text ("text")
+            or as the number that it spells ("number").
+        strict_ids: Its consumers tell 1 from "1".
     """
 
     name: str
@@ -108,6 +114,15 @@ class Format:
     rules: Mapping[Kind, Rule] = field(default_factory=dict)
     whole_data: str = ""
     needs: tuple[str, str] | None = None
+    stems: str = ""
+    strict_ids: bool = False
+
+
+def id_for(target: Format, image: KnownImage, layout: str) -> ImageId | None:
+    """The id by which the consumers of a format look for an image of a data set of this layout."""
+    if layout != "voc" or not target.stems or image.own_id is None:
+        return image.image_id
+    return (number_of(image.own_id) if target.stems == "number" else None) or image.own_id
 
 
 def need_module(module: str, extra: str, what: str) -> None:

@@ -83,9 +83,11 @@ FORMAT = Format(
     parse=parse,
     write=write,
     rules={
+        Kind.OTHER_ID: Rule("Detectron", "stops: the proposals and the data set do not have the same images"),
         Kind.MISSING_IMAGE: Rule("Detectron", "stops: the proposals and the data set do not have the same images"),
         Kind.UNKNOWN_IMAGE: Rule("Detectron", "stops: the proposals and the data set do not have the same images"),
         Kind.UNSORTED: Rule("Detectron", "takes the first ones for the best"),
     },
     whole_data="exactly",
+    stems="number",
 )

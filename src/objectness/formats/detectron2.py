@@ -127,6 +127,7 @@ FORMAT = Format(
     parse=parse,
     write=write,
     rules={
+        Kind.OTHER_ID: Rule("detectron2", "raises KeyError for an image whose id it does not find"),
         Kind.MISSING_IMAGE: Rule("detectron2", "raises KeyError for an image of the data set that the file lacks"),
         Kind.UNKNOWN_IMAGE: Rule("detectron2", "passes over images that the data set does not have", breaks=False),
         Kind.OUTSIDE: Rule("detectron2", "clips the box to nothing and drops it", breaks=False),
@@ -135,4 +136,5 @@ FORMAT = Format(
         Kind.UNSORTED: Rule("detectron2", "sorts by logit itself", breaks=False),
     },
     whole_data="all",
+    stems="text",
 )

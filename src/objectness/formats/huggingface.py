@@ -79,8 +79,8 @@ def _several(path: Path, document: list[Any], known: KnownImages | None, parts: 
         raise need_data(path, "it lists detections image by image and names no image")
     if len(document) != len(known.images):
         raise InputError(f"{path} has detections of {len(document)} images, but {known.where} has {len(known.images)}.")
-    for image, objects in zip(known.images, document, strict=True):
-        _fill(path, parts.part(image.path, image.image_id, str(image.path), image.size_hw), objects)
+    for position, (image, objects) in enumerate(zip(known.images, document, strict=True), start=1):
+        _fill(path, parts.part(position, image.own_id, str(image.path), image.size_hw), objects)
 
 
 def _whole_image(path: Path, parts: Parts, entry: Any, number: int) -> None:

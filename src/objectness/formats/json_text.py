@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from objectness.errors import InputError
 from objectness.untrusted import load_json
 
+_LARGEST_ID = 10**40
 _NAMES = {list: "a list", dict: "a JSON object", str: "text", bool: "true or false", type(None): "null"}
 
 
@@ -69,9 +70,14 @@ def numbers(value: Any, count: int) -> list[float] | None:
 
 
 def image_id(value: Any) -> int | str | None:
-    """An id: text, or a whole number up to 2^53 (some tools write 25.0 for 25); None for everything else."""
+    """An id: text, or a whole number (some tools write 25.0 for 25); None for everything else.
+
+    Floats beyond 2^53 skip numbers and are no ids.
+    """
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return value if abs(value) < _LARGEST_ID else None
     parsed = number(value)
     if parsed is None or not abs(parsed) <= 2**53 or parsed != int(parsed):
         return None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from objectness.datasets import load_dataset
+from objectness.datasets import Dataset, Record, load_dataset
 from objectness.errors import InputError
+from objectness.formats import json_text
+from objectness.formats.peek import peek
 from objectness.formats.raw import RawFile, RawImage, assemble
-from objectness.images.opening import PHOTO_SUFFIXES
+from objectness.image_index import ImageIndex, Match, Named, number_of
 from objectness.images.sizes import images_below, read_sizes
 from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import Proposals
@@ -24,56 +25,53 @@ class KnownImage:
     """One image.
 
     Attributes:
-        image_id: Its id in the data set; None where only a folder is known.
+        image_id: The id to give it: the data set's own where it is COCO, else a running number; None where only a
+            folder is known.
         path: Its file.
         size_hw: (height, width) after EXIF orientation; None where nobody says and the file cannot be read.
+        own_id: The id by which files may speak of it: COCO's own, or the stem of a VOC or YOLO image; None where
+            only a folder is known.
     """
 
-    image_id: int | None
+    image_id: ImageId | None
     path: Path
     size_hw: tuple[int, int] | None
+    own_id: ImageId | None = None
 
 
 @dataclass(frozen=True)
 class KnownImages:
-    """All of them, in the order of the data set; ``where`` is for messages."""
+    """All of them, in the order of the data set.
+
+    Attributes:
+        images: In that order.
+        where: For messages.
+        layout: "coco", "voc" or "yolo"; empty for a folder or a list of images.
+        only: Files may speak of no other images.
+    """
 
     images: tuple[KnownImage, ...]
     where: str
+    layout: str = ""
+    only: bool = False
 
     @cached_property
-    def _by_name(self) -> dict[str, list[KnownImage]]:
-        """File name, and file name without its suffix -> the images that are called so."""
-        index: dict[str, list[KnownImage]] = defaultdict(list)
-        for image in self.images:
-            index[image.path.name].append(image)
-            index[image.path.stem].append(image)
-        return index
-
-    @cached_property
-    def _by_id(self) -> dict[str, KnownImage]:
-        return {str(image.image_id): image for image in self.images if image.image_id is not None}
+    def _index(self) -> ImageIndex:
+        return ImageIndex(Named(image.own_id, str(image.path)) for image in self.images)
 
     def named(self, name: str) -> KnownImage | None:
-        """The image that a file calls ``name``: by file name, with as many folders as it takes to be one."""
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        if not parts:
-            return None
-        found = self._by_name.get(parts[-1]) or self._by_name.get(_stem(parts[-1]), [])
-        depth = 2
-        while len(found) > 1 and depth <= len(parts):
-            narrower = [image for image in found if image.path.parts[-depth:-1] == parts[-depth:-1]]
-            found, depth = narrower or found, depth + 1
-        return found[0] if len(found) == 1 else None
-
-    def with_id(self, image_id: ImageId) -> KnownImage | None:
-        """The image of this id, whether it is written as number or as text."""
-        return self._by_id.get(str(image_id))
+        """The image that a file calls ``name``, where there is one and no other may be meant."""
+        found = self._index.named(name)
+        return self.images[found[0]] if len(found) == 1 else None
 
     def size_of(self, name: str) -> tuple[int, int] | None:
         """(height, width) of the image that a file calls ``name``, or None."""
         image = self.named(name)
         return image.size_hw if image else None
+
+    def match(self, raw: RawFile) -> Match:
+        """Which of them the images of a file are."""
+        return self._index.match([Named(image.image_id, image.name) for image in raw.images])
 
 
 def known_images(
@@ -81,15 +79,19 @@ def known_images(
 ) -> KnownImages | None:
     """What the user can tell about the images: a data set (ids, files, sizes) or a folder (files, sizes).
 
+    Args:
+        data: A data set, or the table of images that lies beside proposals (``proposals.images.json``).
+        images: A folder.
+        split: The part of ``data``.
+
     Raises:
         InputError: there is no such data set or folder; both are given.
     """
     if data is not None and images is not None:
         raise InputError("Give the data set (--data) or the folder of images (--images), not both.")
     if data is not None:
-        records = load_dataset(data, split).records
-        listed = [KnownImage(record.image_id, record.path, record.size_hw) for record in records]
-        return KnownImages(tuple(_with_sizes(listed)), str(data))
+        listed = _listed(Path(data))
+        return of_dataset(load_dataset(data, split), str(data)) if listed is None else listed
     if images is not None:
         folder = Path(images)
         if not folder.is_dir():
@@ -100,6 +102,24 @@ def known_images(
     return None
 
 
+def of_dataset(dataset: Dataset, where: str) -> KnownImages:
+    """The images of a data set, under the ids that COCO gives them; those of other layouts are numbered."""
+    records = dataset.records
+    own = {str(number_of(record.own_id) or record.own_id) for record in records}
+    has_ids = dataset.layout == "coco" and len(own) == len(records)
+    listed = [
+        KnownImage(record.own_id if has_ids else record.image_id, record.path, record.size_hw, record.own_id)
+        for record in records
+    ]
+    return KnownImages(tuple(_with_sizes(listed)), where, dataset.layout)
+
+
+def of_records(records: Sequence[Record], where: str = "the data set") -> KnownImages:
+    """The images of records under the records' ``image_id``; files for other images are refused."""
+    images = (KnownImage(record.image_id, record.path, record.size_hw, record.own_id) for record in records)
+    return KnownImages(tuple(images), where, only=True)
+
+
 def need_data(path: Path, what: str) -> InputError:
     """The error for a format that lacks what only a data set can tell."""
     return InputError(f"{path}: {what}; give the data set that the proposals were made for (--data).")
@@ -108,25 +128,19 @@ def need_data(path: Path, what: str) -> InputError:
 def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:
     """Give each image the id, the file and the size that the data set has for it.
 
-    Images are found by name; where no name occurs in the data set (its files were renamed), by id. An image
-    that is not found stays as it is.
+    An image that is not found stays as it is, unless its id would make it one of the data set.
 
     Raises:
-        InputError: two images of the file are one image of the data set; some are found and others have no id.
+        InputError: it is not clear which image is meant, or two images of the file are one of the data set; the
+            file speaks of images that it may not speak of.
     """
-    by_name = [known.named(image.name) if image.name else None for image in raw.images]
-    names_count = any(by_name)
-    pairs: list[KnownImage | None] = []
-    for image, found in zip(raw.images, by_name, strict=True):
-        by_id = known.with_id(image.image_id) if image.image_id is not None else None
-        pairs.append(found or (by_id if image.name is None or not names_count else None))
-    taken: dict[Path, str] = {}
-    for image, found in zip(raw.images, pairs, strict=True):
-        if found is not None and taken.setdefault(found.path, image.label) != image.label:
-            raise InputError(
-                f"{path}: images {taken[found.path]} and {image.label} are both for {found.path.name}: "
-                "keep one of them."
-            )
+    match = known.match(raw)
+    if match.doubt:
+        raise InputError(f"{path}: it is not clear which image is meant: {match.doubt}.")
+    pairs = [None if place is None else known.images[place] for place in match.places]
+    strangers = [image for image, found in zip(raw.images, pairs, strict=True) if found is None]
+    if strangers and known.only:
+        raise InputError(f"{path}: {_unknown(strangers, len(raw.images))}")
     others = [
         image.label
         for image, found in zip(raw.images, pairs, strict=True)
@@ -138,12 +152,18 @@ def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:
             f"{len(others)} images, {others[0]} among them, have another size in the file than in {known.where}, "
             "as if the proposals were made on resized copies"
         )
-    if any(pairs) and not names_count and any(image.name for image in raw.images):
+    if match.by_id and any(image.name for image in raw.images):
         notes.append(f"no file name of the file occurs in {known.where}: images were matched by id")
-    strangers = [image.label for image, found in zip(raw.images, pairs, strict=True) if found is None]
+    ids = {str(image.image_id) for image in known.images if image.image_id is not None}
+    lost = [image for image in strangers if ids and (image.image_id is None or str(image.image_id) in ids)]
     if strangers:
-        notes.append(f"{len(strangers)} images, {strangers[0]} among them, are not in {known.where}")
-    images = tuple(_adopted(image, found) for image, found in zip(raw.images, pairs, strict=True))
+        what = f"{len(strangers)} images, {strangers[0].label} among them, are not in {known.where}"
+        notes.append(f"{what}; {len(lost)} of them were left out, as they have no id of their own" if lost else what)
+    images = tuple(
+        _adopted(image, found)
+        for image, found in zip(raw.images, pairs, strict=True)
+        if found is not None or not any(image is one for one in lost)
+    )
     return replace(raw, images=images, notes=tuple(notes))
 
 
@@ -176,6 +196,34 @@ _NO_BOXES = np.empty((0, 4), dtype=np.float32)
 _NO_SCORES = np.empty(0, dtype=np.float32)
 
 
+def _unknown(strangers: Sequence[RawImage], count: int) -> str:
+    named = strangers[0].name or f"image {strangers[0].image_id}"
+    more = f" and {len(strangers) - 1} more of its {count} images" if len(strangers) > 1 else ""
+    return (
+        f"there are proposals for {named}{more}, which the data set does not have: "
+        "measure them on the data set and the split that they were made for."
+    )
+
+
+def _listed(path: Path) -> KnownImages | None:
+    """A table of images, as it lies beside proposals; None where the path is something else."""
+    if path.suffix.lower() != ".json" or not path.is_file() or peek(path).json_shape[0] != "[{":
+        return None
+    document = json_text.load(path)
+    images = []
+    for position, entry in enumerate(document, start=1):
+        image_id = json_text.image_id(entry.get("id")) if isinstance(entry, dict) else None
+        name = json_text.text(entry.get("file_name")) if isinstance(entry, dict) else None
+        if image_id is None or name is None:
+            raise InputError(
+                f'{path} is no data set and no table of images: its entry {position} has no "id" and "file_name".'
+            )
+        images.append(KnownImage(image_id, Path(name), json_text.size_hw(entry), image_id))
+    if len({str(image.image_id) for image in images}) < len(images):
+        raise InputError(f"{path}: two images have one id; number them anew.")
+    return KnownImages(tuple(_with_sizes(images)), str(path))
+
+
 def _adopted(image: RawImage, found: KnownImage | None) -> RawImage:
     if found is None:
         return image
@@ -189,9 +237,3 @@ def _with_sizes(images: Sequence[KnownImage]) -> Iterable[KnownImage]:
     for image in images:
         size = image.size_hw or sizes[image.path]
         yield replace(image, size_hw=None if isinstance(size, str) else size)
-
-
-def _stem(name: str) -> str:
-    """Without an image's suffix only: "a.v2" is a whole name."""
-    suffix = PurePath(name).suffix
-    return name[: -len(suffix)] if suffix.lower() in PHOTO_SUFFIXES else name

@@ -49,7 +49,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     parts = Parts()
     for position, (image, rows) in enumerate(zip(known.images, document, strict=True), start=1):
         boxes = table(path, rows, 5, f"entry {position}")
-        parts.part(position, image.image_id, str(image.path), image.size_hw).extend(boxes[:, :4], boxes[:, 4])
+        parts.part(position, image.own_id, str(image.path), image.size_hw).extend(boxes[:, :4], boxes[:, 4])
     return parts.finish("proposal")
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
-from objectness.formats.description import Format, Kind, Rule
-from objectness.formats.known import KnownImages, adopt
+from objectness.formats.description import Format, Kind, Rule, id_for
+from objectness.formats.known import KnownImage, KnownImages
 from objectness.formats.peek import present
 from objectness.formats.raw import RawFile, RawImage, describe, unusable
+from objectness.proposal_set import ImageId
 
 _TOLERANCE_PX = 1.0
 
@@ -24,6 +26,8 @@ _GENERAL = {
     Kind.DOUBLE_IMAGE: Rule("every reader", "takes one of the two, or both"),
     Kind.MISSING_IMAGE: Rule("an evaluator", "must count its objects as missed", breaks=False),
     Kind.UNKNOWN_IMAGE: Rule("an evaluator", "cannot use the image", breaks=False),
+    Kind.UNCLEAR_IMAGE: Rule("every reader", "gives images the boxes of others"),
+    Kind.OTHER_ID: Rule("readers by id", "give images the boxes of others, or stop"),
     Kind.OTHER_ORDER: Rule("readers by id or name", "do not care", breaks=False),
     Kind.NO_SIZE: Rule("objectness", "cannot tell which boxes lie outside", breaks=False),
     Kind.OTHER_SIZE: Rule("every consumer", "puts the boxes at the wrong place, if they were made on resized copies"),
@@ -111,13 +115,18 @@ def validate(path: Path, source: Format, known: KnownImages | None = None) -> Va
         unreadable = Finding(Kind.UNREADABLE, None, None, str(error), rules[Kind.UNREADABLE])
         return Validation(str(path), source, "entry", 0, 0, (unreadable,))
     if known is not None:
-        try:
-            adopted = adopt(path, raw, known)
-        except InputError as error:
-            findings.append((Kind.DOUBLE_IMAGE, None, None, str(error)))
+        match = known.match(raw)
+        if match.doubt:
+            kind = Kind.DOUBLE_IMAGE if match.is_double else Kind.UNCLEAR_IMAGE
+            findings.append((kind, None, None, match.doubt))
         else:
-            findings.extend(_against(raw, adopted, known, source))
-            raw = adopted
+            findings.extend(_against(raw, match.places, known, source))
+            raw = replace(
+                raw,
+                images=tuple(
+                    _sized(image, known, place) for image, place in zip(raw.images, match.places, strict=True)
+                ),
+            )
     times = Counter(image.image_id for image in raw.images if image.image_id is not None)
     findings.extend((Kind.DOUBLE_IMAGE, str(key), None, f"is there {n} times") for key, n in times.items() if n > 1)
     for image in raw.images:
@@ -139,26 +148,47 @@ def _asks_for_more(error: InputError) -> bool:
 
 
 def _against(
-    raw: RawFile, adopted: RawFile, known: KnownImages, source: Format
+    raw: RawFile, places: Sequence[int | None], known: KnownImages, source: Format
 ) -> Iterator[tuple[Kind, str | None, int | None, str]]:
     """What the data set has to say about the images."""
-    place = {str(image.path): position for position, image in enumerate(known.images)}
-    positions = [place.get(image.name or "") for image in adopted.images]
-    for image, position in zip(adopted.images, positions, strict=True):
-        if position is None:
+    for image, place in zip(raw.images, places, strict=True):
+        if place is None:
             yield Kind.UNKNOWN_IMAGE, image.label, None, f"is not in {known.where}"
-    present = {position for position in positions if position is not None}
+    present = set(places)
     for position, wanted in enumerate(known.images):
         if position not in present:
             yield Kind.MISSING_IMAGE, wanted.path.name, None, "has no entry in the file"
-    found = [position for position in positions if position is not None]
+    found = [place for place in places if place is not None]
     if found != sorted(found):
         first = next(index for index, (a, b) in enumerate(zip(found, sorted(found), strict=True)) if a != b)
         yield Kind.OTHER_ORDER, known.images[found[first]].path.name, None, f"comes where {known.where} has another"
-    for before, after in zip(raw.images, adopted.images, strict=True):
-        if before.size_hw and after.size_hw and before.size_hw != after.size_hw:
-            (h, w), (height, width) = before.size_hw, after.size_hw
-            yield Kind.OTHER_SIZE, after.label, None, f"is {w} x {h} in the file and {width} x {height} in the data"
+    for image, place in zip(raw.images, places, strict=True):
+        if place is None:
+            continue
+        wanted = known.images[place]
+        if Kind.OTHER_ID in source.rules and not _is_id(image.image_id, wanted, known.layout, source):
+            due = _shown_id(id_for(source, wanted, known.layout))
+            yield Kind.OTHER_ID, image.label, None, f"has the id {_shown_id(image.image_id)} where {due} is due"
+        if image.size_hw and wanted.size_hw and image.size_hw != wanted.size_hw:
+            (h, w), (height, width) = image.size_hw, wanted.size_hw
+            yield Kind.OTHER_SIZE, image.label, None, f"is {w} x {h} in the file and {width} x {height} in the data"
+
+
+def _is_id(image_id: ImageId | None, wanted: KnownImage, layout: str, source: Format) -> bool:
+    """Whether an image has the id by which the format's consumers look for it; only some layouts have one."""
+    due = id_for(source, wanted, layout)
+    if due is None or (layout == "yolo") or (layout == "voc" and not source.stems):
+        return True
+    return image_id == due if source.strict_ids else str(image_id) == str(due)
+
+
+def _shown_id(image_id: ImageId | None) -> str:
+    return "none" if image_id is None else json.dumps(image_id, ensure_ascii=False)
+
+
+def _sized(image: RawImage, known: KnownImages, place: int | None) -> RawImage:
+    found = None if place is None else known.images[place]
+    return image if found is None else replace(image, name=str(found.path), size_hw=found.size_hw or image.size_hw)
 
 
 def _of_image(image: RawImage) -> Iterator[tuple[Kind, str | None, int | None, str]]:
