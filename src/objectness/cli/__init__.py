@@ -5,11 +5,17 @@ Every command lives in a file of its own that is imported when it is called, so 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
+
+from objectness import stopping
+from objectness.cli import streams
+from objectness.cli.ending import finish
 
 
 class _Command(NamedTuple):
@@ -35,7 +41,24 @@ _COMMANDS = {
 
 
 class _LazyGroup(TyperGroup):
-    """A group whose commands are imported on first use."""
+    """A group whose commands are imported on first use, and that has one way to end."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if args is None:
+            args = sys.argv[1:]
+
+        def run() -> Any:
+            return super(_LazyGroup, self).main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+
+        return sys.exit(finish(run, "--json" in args)) if standalone_mode else run()
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
@@ -84,4 +107,6 @@ def _root(
 
 def main() -> None:
     """Run the command line (the ``objectness`` script)."""
+    streams.prepare()
+    stopping.heed()
     app()

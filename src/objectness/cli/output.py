@@ -1,34 +1,43 @@
 """What every command shares: where its words go and how it ends.
 
 Results go to standard output (as a table, or as one JSON document with ``--json``), everything else to standard
-error. Exit codes: 0 done, 1 some inputs failed, 2 wrong use, 130 stopped by Ctrl-C.
+error. Exit codes: 0 done, 1 some inputs failed, 2 wrong use, 130 stopped by Ctrl-C (143 by a kill, 129 by a closed
+terminal), 141 when nobody reads what is printed. With ``--json`` an error is a document too: ``{"error": sentence}``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TextIO, TypeVar, cast
 
 import typer
 
+from objectness.cli.streams import Unfailing, printable
 from objectness.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 EXIT_SOME_FAILED = 1
 EXIT_WRONG_USE = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130  # becomes 143 or 129 where it was another signal (see ending.finish)
+
+_WIDEST = 400
 
 JsonFlag = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document on standard output; progress goes to standard error."),
 ]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
+QuietFlag = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No progress, no notes, no word on files written: only figures and errors."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn by chance.")]
 
 P = ParamSpec("P")
@@ -37,11 +46,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Output:
-    """Where one command writes.
+    """Where one command writes; what it prints is made printable here and nowhere else.
 
     Attributes:
         as_json: Print one JSON document instead of tables.
-        quiet: No progress and no notes; warnings and errors stay.
+        quiet: No progress, no notes and no summary of files that were written; warnings and errors stay.
     """
 
     as_json: bool = False
@@ -50,44 +59,92 @@ class Output:
     @property
     def progress(self) -> Console:
         """A rich console on standard error for progress and notes; silent with ``--quiet``."""
-        from rich.console import Console
-
-        return Console(stderr=True, quiet=self.quiet, highlight=False)
+        return _console(to_errors=True, quiet=self.quiet)
 
     @property
     def tables(self) -> Console:
         """A rich console on standard output for tables; silent with ``--json``."""
-        from rich.console import Console
+        return _console(quiet=self.as_json)
 
-        return Console(quiet=self.as_json, highlight=False)
+    def table(self, table: Table) -> None:
+        """Print a table; a narrow terminal may break its lines, but no column is cut or left out."""
+        from rich.measure import Measurement
+
+        console = self.tables
+        wide = console.options.update(width=_WIDEST)
+        console.width = max(console.width, Measurement.get(console, wide, table).minimum)
+        console.print(table)
 
     def note(self, sentence: str) -> None:
         """Say something that is good to know (standard error, silent with ``--quiet``)."""
         if not self.quiet:
-            print(sentence, file=sys.stderr)
+            self.warn(sentence)
 
     def warn(self, sentence: str) -> None:
         """Say something that the user must see (standard error, always)."""
-        print(sentence, file=sys.stderr)
+        _say(sentence)
+
+    def summary(self, line: str) -> None:
+        """Say on standard output which files were written; silent with ``--json`` and ``--quiet``."""
+        if not (self.as_json or self.quiet):
+            print(printable(line))
 
     def result(self, document: Any) -> None:
-        """Print the JSON document where ``--json`` asked for it."""
+        """Print the JSON document where ``--json`` asked for it; the last that a command does."""
         if self.as_json:
             print(json.dumps(document, indent=2, allow_nan=False))
 
+    def result_lines(self, pieces: Iterable[str]) -> None:
+        """The same for a document that is too long to be held at once: pieces of its text."""
+        if self.as_json:
+            for piece in pieces:
+                sys.stdout.write(piece)
+
 
 def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn a user's mistake into one sentence and exit code 2, and Ctrl-C into exit code 130."""
+    """Turn a user's mistake into one sentence and exit code 2, and Ctrl-C or a kill into exit code 130 or 143."""
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        as_json = bool(kwargs.get("as_json"))
         try:
             return function(*args, **kwargs)
         except InputError as error:
-            print(f"objectness: {error}", file=sys.stderr)
+            tell_error(str(error), as_json)
+            raise typer.Exit(EXIT_WRONG_USE) from None
+        except MemoryError:
+            tell_error("this does not fit into memory: give fewer or smaller inputs.", as_json)
             raise typer.Exit(EXIT_WRONG_USE) from None
         except KeyboardInterrupt:
-            print("objectness: stopped.", file=sys.stderr)
+            tell_error("stopped.", as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return wrapped
+
+
+def tell_error(sentence: str, as_json: bool) -> None:
+    """Say what went wrong: a sentence on standard error, and with ``--json`` a document on standard output."""
+    _say(f"objectness: {sentence}")
+    if as_json:
+        print(json.dumps({"error": sentence}, indent=2))
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody listens, and that ends no work
+        print(printable(line), file=sys.stderr)
+
+
+def _console(*, to_errors: bool = False, quiet: bool = False) -> Console:
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Printable(Console):
+        """A console to which no file or class name can send escape codes."""
+
+        def render(self, *args: Any, **kwargs: Any) -> Iterable[Segment]:
+            for segment in super().render(*args, **kwargs):
+                yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    # Names hold [brackets] and :colons:, which mean nothing here.
+    file = cast("TextIO", Unfailing(sys.stderr)) if to_errors else None
+    return Printable(file=file, quiet=quiet, highlight=False, markup=False, emoji=False)

@@ -1,0 +1,40 @@
+"""Ctrl-C, a polite kill (SIGTERM) and a closed terminal (SIGHUP) are one thing: a wish that the program ends.
+
+The command line turns all of them into KeyboardInterrupt, so that what keeps its results at Ctrl-C keeps them always,
+and ends with 128 and the signal's number, as shells expect it: 130, 143, 129.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from types import FrameType
+
+SIGNALS = tuple(number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+_PATIENCE_SECONDS = 10.0  # a closing terminal sends two signals at once: the second must not end the saving
+
+_received: list[tuple[int, float]] = []
+
+
+def heed() -> None:
+    """From now on these signals raise KeyboardInterrupt in the main thread; one that is ignored (nohup) stays so."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
+
+
+def note(number: int) -> None:
+    """Remember which signal ended the program, for code that handles signals by itself."""
+    _received.append((number, time.monotonic()))
+
+
+def exit_code() -> int:
+    """The exit code of a program that was stopped."""
+    return 128 + (_received[0][0] if _received else signal.SIGINT)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    is_first = not _received or time.monotonic() - _received[-1][1] > _PATIENCE_SECONDS
+    if is_first:
+        note(number)
+        raise KeyboardInterrupt

@@ -1,0 +1,133 @@
+"""The command line as a process: its streams, its signals, its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from objectness.cli import app
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def start(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "objectness", *arguments]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.run(command, cwd=tmp_path, env={**os.environ, **(env or {})}, check=False, **options)
+
+    return start
+
+
+@pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_a_full_standard_output_is_one_sentence(run: Run, buffered: dict[str, str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = run("--help", stdout=full, env=buffered)
+    assert ended.returncode == 2
+    assert ended.stderr == b"objectness: standard output cannot be written (No space left on device).\n"
+
+
+def test_a_pipe_that_nobody_reads_ends_quietly(run: Run) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = run("check", "--help", stdout=writing)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+def test_a_full_standard_error_ends_no_work(run: Run, tmp_path: Path, making: Any) -> None:
+    making.image(tmp_path / "a.jpg")
+    making.write(tmp_path / "p.json", [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 1}])
+    with Path("/dev/full").open("wb") as full:
+        ended = run("convert", "p.json", "p.csv", stderr=full)
+    assert ended.returncode == 0
+    assert b"Wrote p.csv" in ended.stdout
+    assert (tmp_path / "p.csv").exists()
+
+
+def test_closed_streams_are_no_obstacle(run: Run, tmp_path: Path, making: Any) -> None:
+    making.write(tmp_path / "p.json", [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 1}])
+    close = {"stdout": None, "stderr": None, "preexec_fn": lambda: [os.close(number) for number in (0, 1, 2)]}
+    assert run("convert", "p.json", "p.csv", **close).returncode == 0
+    assert (tmp_path / "p.csv").read_text().startswith("image")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_letters_that_the_terminal_lacks_are_no_traceback(run: Run, encoding: str) -> None:
+    name = "写真\N{MINUS SIGN}1.jpg"
+    ended = run("propose", name, env={"PYTHONIOENCODING": encoding})
+    assert ended.returncode == 2
+    assert ended.stderr == b"objectness: There is no such file: ??-1.jpg; check the path.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["propose", "missing.jpg"], "There is no such file: missing.jpg; check the path."),
+        (["propose"], "Missing argument"),
+        (["propose", "a.jpg", "--nms", "7"], "--nms"),
+        (["nonsense"], "No such command"),
+        (["check", "nowhere"], "nowhere"),
+        (["evaluate", "p.json", "nowhere"], "nowhere"),
+        (["compare", "nowhere"], "nowhere"),
+        (["convert", "p.json", "q.csv"], "p.json"),
+        (["validate", "p.json"], "p.json"),
+        (["data", "convert", "nowhere", "out", "--to", "coco"], "nowhere"),
+        (["anchors", "nowhere"], ""),
+        (["benchmark", "nowhere"], "nowhere"),
+        (["export", "nowhere"], "nowhere"),
+        (["train", "--resume", "nowhere"], ""),
+    ],
+)
+def test_with_json_an_error_is_a_document_too(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, [*arguments, "--json"])
+    assert ended.exit_code == 2
+    document = json.loads(ended.stdout)
+    assert list(document) == ["error"]
+    assert words in document["error"]
+    assert document["error"] in ended.stderr
+
+
+def test_names_send_no_escape_codes_to_the_terminal(
+    tmp_path: Path, making: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "\x1b]0;owned\x07\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}"
+    making.write(
+        tmp_path / "data.json",
+        {
+            "images": [{"id": 1, "file_name": f"{code}a.jpg", "width": 40, "height": 30}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 99, 9], "area": 9, "iscrowd": 0}],
+            "categories": [{"id": 1, "name": f"{code}cell"}],
+        },
+    )
+    making.write(tmp_path / "p.csv", f"image,x1,y1,x2,y2,score\n{code}a.jpg,9,9,1,1,2\n")
+    making.image(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "photos" / "a.jpg").rename(tmp_path / "photos" / f"{code}b.jpg")
+    making.write(tmp_path / f"{code}broken.json", "{")
+    for arguments in (
+        ["check", "data.json"],
+        ["check", f"{code}broken.json"],
+        ["validate", "p.csv", "--from", "csv"],
+        ["convert", "p.csv", f"{code}q.json", "--from", "csv", "--repair"],
+        ["propose", f"photos/{code}b.jpg", "--max-pixels", "9"],
+        ["propose", "a.jpg", f"--{code}"],
+        ["anchors", "data.json"],
+        ["evaluate", f"{code}p.csv", "data.json"],
+    ):
+        ended = CliRunner().invoke(app, arguments)
+        printed = ended.stdout + ended.stderr
+        assert printed
+        assert not {"\x1b", "\x07", "\N{RIGHT-TO-LEFT OVERRIDE}"} & set(printed), arguments
