@@ -125,7 +125,7 @@ def read_file(
     found = formats.read(path, source.name, known=of_records(records))
     for sentence in found.notes:
         output.warn(f"{word}: {sentence}.")
-    missing = sum(record.image_id not in found for record in records)
+    missing = sum(record.image_id not in found or not len(found[record.image_id]) for record in records)
     if missing:
         output.note(f"{word}: {missing} of {len(records)} images have no proposals: their objects count as missed.")
     return {image_id: selection.of(some) for image_id, some in found.items()}

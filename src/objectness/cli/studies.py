@@ -213,7 +213,12 @@ def document(
     from objectness.evaluation.tables import tables
 
     told = [
-        {"name": result.name, "proposals": sources[result.name], **recall_report(result.measured).to_json()}
+        {
+            "name": result.name,
+            "proposals": sources[result.name],
+            "images_without_proposals": int((result.measured.counts == 0).sum()),
+            **recall_report(result.measured).to_json(),
+        }
         for result in study.results
     ]
     return {

@@ -172,14 +172,17 @@ def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
 
 def _image_of(xml: Path, file_name: str | None, folders: Sequence[Path]) -> Path:
     """The image that ``<filename>`` names where there is one, else one called as the XML."""
-    names = [PureWindowsPath(PurePosixPath(file_name).name).name] if file_name else []
-    suffixes = [".jpg", *sorted(PHOTO_SUFFIXES - {".jpg"})]
-    for name in (*names, *(xml.stem + variant for end in suffixes for variant in (end, end.upper()))):
+    said = PureWindowsPath(PurePosixPath(file_name).name).name if file_name else ""
+    suffixes = [variant for end in (".jpg", *sorted(PHOTO_SUFFIXES - {".jpg"})) for variant in (end, end.upper())]
+    names = [said, *(stem + suffix for stem in (_stem(said), xml.stem) if stem for suffix in suffixes)]
+    for name in names:
         for folder in folders:
             path = folder / name
             if is_image(path) and is_file(path):
                 return path
-    return folders[0] / (names[0] if names else f"{xml.stem}.jpg")
+    if said:
+        return folders[0] / (said if is_image(Path(said)) else f"{said}.jpg")
+    return folders[0] / f"{xml.stem}.jpg"
 
 
 def _xml_files(folder: Path) -> tuple[Path, ...]:
