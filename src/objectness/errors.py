@@ -20,6 +20,10 @@ def to_keep(error: InputError) -> InputError:
     return error
 
 
+class MissingContextError(InputError):
+    """The file is sound as far as it goes, but something besides it must be known: a data set, say."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Name the nearest known word, or list them all: the tail of a sentence about an unknown ``name``."""
     names = sorted(known)

@@ -3,7 +3,8 @@
 Written: ``image_id,path,width,height,x_min,y_min,x_max,y_max,score,rank``, then ``logit`` and ``level`` where
 they are known, and beside it a table of the images (``proposals.images.csv``), so that those without proposals
 are not lost. Read as well: supervision's CSVSink, DeepForest, keras-retinanet with a header, OpenImages
-(fractions of the image).
+(fractions of the image), with any separator and with decimal commas. A row whose corners are empty says that its image
+has no boxes.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.coco_results import images_path
+from objectness.formats.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
 from objectness.formats.description import Format, Holds
 from objectness.formats.known import KnownImages, finished
+from objectness.formats.naming import unknown_size
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.image_index import number_of
@@ -28,6 +31,7 @@ from objectness.proposals import Proposals
 _HEADER = ("image_id", "path", "width", "height", "x_min", "y_min", "x_max", "y_max", "score", "rank")
 _IMAGE_HEADER = ("image_id", "path", "width", "height")
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
+_NUMBERS = (*_CORNERS, "width", "height", "score", "logit", "level")
 # What others call our columns, in lower case.
 _ALIASES = {
     "imageid": "path",  # OpenImages: the file's name without its suffix
@@ -60,14 +64,14 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
     beside, parts = images_path(path), Parts()
-    rows = _rows(path)
-    header = next(rows, (0, []))[1]
-    names, is_relative = _columns(header)
+    sheet = read_sheet(path, _known_words)
+    names, is_relative = _columns(path, sheet.header)
     missing = [corner for corner in _CORNERS if corner not in names]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}: its first line must name {', '.join(_CORNERS)}.")
-    table = [dict(zip(names, values, strict=False)) for _, values in rows]
+    columns, notes = _by_column(path, sheet, names)
     listed = _images(beside) if beside.is_file() else []
+    table = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     as_numbers = all(_is_whole(row.get("image_id", "")) for row in (*table, *listed) if row.get("image_id"))
     for row in listed:
         image_id = _image_id(row, as_numbers)
@@ -77,20 +81,22 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         key: Any = image_id if image_id is not None else ("name", name)
         size = _size(row) or (known.size_of(name or str(image_id)) if known and (name or image_id) else None)
         part = parts.part(key, image_id, name, size)
+        if not any(row[corner] for corner in _CORNERS):
+            continue  # so others say that an image has no boxes
         corners = [_number(row.get(corner)) for corner in _CORNERS]
         if any(corner is None for corner in corners):
             raise InputError(f"{path}: row {number} has no four numbers {', '.join(_CORNERS)}.")
         box = [corner for corner in corners if corner is not None]
         if is_relative:
             if part.size_hw is None:
-                raise InputError(
-                    f"{path}: its boxes are fractions of images, and the size of {name or image_id} is unknown: "
-                    "give the data set (--data) or the folder of images (--images)."
-                )
+                raise unknown_size(path, name or image_id, known)
             height, width = part.size_hw
             box = [value * side for value, side in zip(box, (width, height, width, height), strict=True)]
-        part.add(box, _number(row.get("score")), number, _number(row.get("logit")), _number(row.get("level")))
-    return parts.finish("row")
+        score = _number(row.get("score"))
+        if score is None and row.get("score"):
+            raise InputError(f"{path}: row {number} has the score {json_text.shown(row['score'])}, which is no number.")
+        part.add(box, score, number, _number(row.get("logit")), _number(row.get("level")))
+    return parts.finish("row", notes=notes)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -101,48 +107,68 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     """
     path, proposals = Path(path), as_set(proposals)
     more = [name for name, column in (("logit", proposals.logits), ("level", proposals.levels)) if column]
-    with replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
+    # Without quotes the writer leaves a carriage return bare, which the reader takes for the end of a row.
+    has_returns = any("\r" in f"{image_id}{found.source}" for image_id, found in proposals.items())
+    quoting = csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
+    with replacing(path, newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", quoting=quoting)
         writer.writerow([*_HEADER, *more])
         for image_id, found in proposals.items():
             writer.writerows(_lines(proposals, image_id, found, more))
-    with replacing(images_path(path)) as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with replacing(images_path(path), newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", quoting=quoting)
         writer.writerow(_IMAGE_HEADER)
         writer.writerows(_image(image_id, found) for image_id, found in proposals.items())
 
 
 def recognise(peek: Peek) -> bool:
     """A first line that names four corners."""
-    return set(_CORNERS) <= set(_columns(peek.first_line.split(","))[0])
+    return not peek.is_folder and set(_CORNERS) <= set(_names(first_row(peek.head, _known_words)))
 
 
-def _columns(header: Sequence[str]) -> tuple[list[str], bool]:
+def _names(header: Sequence[str]) -> list[str]:
+    """Our names of the columns."""
+    words = [word.strip().strip('"').lower() for word in header]
+    return [_ALIASES.get(word, word) for word in words]
+
+
+def _known_words(header: Sequence[str]) -> int:
+    return len({*_CORNERS, *_IMAGE_HEADER} & {*_names(header)})
+
+
+def _columns(path: Path, header: Sequence[str]) -> tuple[list[str], bool]:
     """Our names of the columns, and whether the boxes are fractions (OpenImages)."""
-    words = [word.strip().strip('"') for word in header]
-    names = [_ALIASES.get(word.lower(), word.lower()) for word in words]
-    return names, {"ImageID", "XMin", "YMax"} <= set(words)
+    names = _names(header)
+    for name in _NUMBERS:
+        if names.count(name) > 1:
+            raise InputError(f"{path} has {names.count(name)} columns for {name}: keep one of them.")
+    return names, {"ImageID", "XMin", "YMax"} <= {word.strip().strip('"') for word in header}
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from enumerate((row for row in csv.reader(file) if row), start=1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no CSV file: it is not UTF-8 text.") from error
-    except csv.Error as error:
-        raise InputError(f"{path} is no CSV file that can be read: {error}.") from error
+def _by_column(path: Path, sheet: Sheet, names: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Name -> cells, of the columns that count, with decimal points; and what was odd."""
+    needed = 1 + max((names.index(corner) for corner in _CORNERS if corner in names), default=0)
+    for number, row in enumerate(sheet.rows, start=1):
+        if any(row[len(names) :]) or len(row) < needed:
+            raise InputError(f"{path}: row {number} has {len(row)} values, but the first line names {len(names)}.")
+    wanted = {name: names.index(name) for name in dict.fromkeys(names) if name in (*_NUMBERS, "image_id", "path")}
+    columns = {name: [row[index] if index < len(row) else "" for row in sheet.rows] for name, index in wanted.items()}
+    had_commas = with_points(
+        path, {name: cells for name, cells in columns.items() if name in (*_NUMBERS, "image_id")}, sheet.separator
+    )
+    if sheet.separator == ",":
+        return columns, []
+    commas = " and decimal commas" if had_commas else ""
+    return columns, [f"{path.name} is read with {in_words(sheet.separator)} between its values{commas}"]
 
 
 def _images(path: Path) -> list[dict[str, str]]:
-    rows = _rows(path)
-    header = next(rows, (0, []))[1]
-    names, _ = _columns(header)
+    sheet = read_sheet(path, _known_words)
+    names, _ = _columns(path, sheet.header)
     if "image_id" not in names:
         raise InputError(f"{path} has no column image_id: correct it, or delete the file to go without it.")
-    return [dict(zip(names, values, strict=False)) for _, values in rows]
+    columns, _ = _by_column(path, sheet, names)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _lines(proposals: ProposalSet, image_id: ImageId, found: Proposals, more: Sequence[str]) -> Iterator[list[Any]]:

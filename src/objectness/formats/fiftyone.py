@@ -17,7 +17,7 @@ from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, known_images
-from objectness.formats.naming import need_sizes, short_names, stem
+from objectness.formats.naming import need_sizes, short_names, stem, unknown_size
 from objectness.formats.peek import Peek, peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.proposal_set import ProposalSet, as_set
@@ -59,10 +59,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
                     f"{file}: detection {number} of {json_text.shown(name)} has no 'bounding_box' of four numbers."
                 )
             if part.size_hw is None:
-                raise InputError(
-                    f"{file} gives boxes as fractions, and the size of {json_text.shown(name)} is unknown: "
-                    "give the data set (--data) or the folder of images (--images)."
-                )
+                raise unknown_size(file, json_text.shown(name), known)
             height, width = part.size_hw
             x, y = box[0] * width, box[1] * height
             corners = (x, y, x + box[2] * width, y + box[3] * height)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from objectness.datasets import Dataset, Record, load_dataset
-from objectness.errors import InputError
+from objectness.errors import InputError, MissingContextError
 from objectness.formats import json_text
 from objectness.formats.peek import peek
 from objectness.formats.raw import RawFile, RawImage, assemble
@@ -120,9 +120,9 @@ def of_records(records: Sequence[Record], where: str = "the data set") -> KnownI
     return KnownImages(tuple(images), where, only=True)
 
 
-def need_data(path: Path, what: str) -> InputError:
+def need_data(path: Path, what: str) -> MissingContextError:
     """The error for a format that lacks what only a data set can tell."""
-    return InputError(f"{path}: {what}; give the data set that the proposals were made for (--data).")
+    return MissingContextError(f"{path}: {what}; give the data set that the proposals were made for (--data).")
 
 
 def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-from objectness.errors import InputError
+from objectness.errors import InputError, MissingContextError
 from objectness.images.opening import PHOTO_SUFFIXES
 from objectness.proposal_set import ImageId, ProposalSet
+
+if TYPE_CHECKING:
+    from objectness.formats.known import KnownImages
 
 _DRIVE = re.compile("[A-Za-z]:")
 
@@ -66,6 +70,14 @@ def need_sizes(proposals: ProposalSet, title: str) -> None:
             f"{title} gives boxes as fractions of the image, and the size of {len(unknown)} images, {first} among "
             "them, is unknown: a data set (--data) or a folder of images (--images) that has them tells it."
         )
+
+
+def unknown_size(path: Path, image: object, known: KnownImages | None) -> MissingContextError:
+    """The error for boxes that are fractions of an image whose size nobody tells."""
+    what = f"{path} gives boxes as fractions of images, and the size of {image} is unknown"
+    if known is None:
+        return MissingContextError(f"{what}: give the data set (--data) or the folder of images (--images).")
+    return MissingContextError(f"{what}: {known.where} does not have this image, or its file cannot be read.")
 
 
 def _parts(source: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.errors import InputError
+from objectness.errors import InputError, MissingContextError
 from objectness.formats.description import Format, Kind, Rule, id_for
 from objectness.formats.known import KnownImage, KnownImages
 from objectness.formats.peek import present
@@ -144,7 +144,9 @@ def validate(path: Path, source: Format, known: KnownImages | None = None) -> Va
 
 
 def _asks_for_more(error: InputError) -> bool:
-    return any(word in str(error) for word in ("--data", "--images", "pip install"))
+    return isinstance(error, MissingContextError) or any(
+        word in str(error) for word in ("--data", "--images", "pip install")
+    )
 
 
 def _against(
