@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from objectness.atomic_write import replacing
 from objectness.errors import InputError
@@ -109,7 +109,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     more = [name for name, column in (("logit", proposals.logits), ("level", proposals.levels)) if column]
     # Without quotes the writer leaves a carriage return bare, which the reader takes for the end of a row.
     has_returns = any("\r" in f"{image_id}{found.source}" for image_id, found in proposals.items())
-    quoting = csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
     with replacing(path, newline="") as file:
         writer = csv.writer(file, lineterminator="\n", quoting=quoting)
         writer.writerow([*_HEADER, *more])

@@ -7,6 +7,7 @@ Every reader first makes a ``RawFile``: images and boxes in the order of the fil
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -295,11 +296,13 @@ def _ids(path: Path | str, images: Sequence[RawImage]) -> tuple[list[ImageId], b
         return list(range(1, len(images) + 1)), bool(images)
     if any(image_id is None for image_id in given):
         label = next(image.label for image in images if image.image_id is None)
-        raise InputError(f"{path}: image {label} has no id, but others have: give the data set too (--data).")
+        raise InputError(
+            f"{path}: image {label} has no id, but others have: a data set that has all images gives the ids (--data)."
+        )
     ids = [image_id for image_id in given if image_id is not None]
     if len({type(image_id) for image_id in ids}) > 1:
         ids = [str(image_id) for image_id in ids]
     if len(set(ids)) < len(ids):
-        double = next(image_id for image_id in ids if ids.count(image_id) > 1)
+        double = Counter(ids).most_common(1)[0][0]
         raise InputError(f"{path}: image {double} is there twice: keep one of them.")
     return ids, False
