@@ -15,6 +15,7 @@ from objectness import loading
 from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription
 from objectness.formats import coco_results
+from objectness.proposals import Proposals
 
 Run = Callable[..., Result]
 
@@ -104,6 +105,8 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
                 "proposals": 2,
                 "best_score": 0.5,
                 "picture": str(Path("here/a.proposals.png")),
+                "boxes": [[0, 0, 45, 60], [0, 0, 90, 60]],
+                "scores": [0.5, 0.25],
             }
         ],
         "failed": [
@@ -113,6 +116,8 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
             }
         ],
         "out": "here",
+        "results": str(Path("here/proposals.json")),
+        "older_pictures": 0,
     }
     assert "b.jpg: is not an image" in result.stderr
 
@@ -124,7 +129,7 @@ def test_bad_files_are_reported_and_skipped_and_ids_do_not_shift(run: Run) -> No
     Path("photos/3 empty.jpg").write_bytes(b"")
     Path("photos/4 text.jpg").write_text("hello")
     _photo("photos/5 ünï 写真 [b].jpg", (1, 1))
-    result = run("photos", "missing.jpg", "--quiet")
+    result = run("photos", "missing.jpg")
     assert result.exit_code == 1
     failed = [line for line in result.stderr.splitlines() if line]
     assert [line.split(": ")[1] for line in failed] == [
@@ -201,6 +206,100 @@ def test_no_pictures(run: Run) -> None:
     assert names == ["proposals.images.json", "proposals.json"]
 
 
+def test_json_without_pictures_needs_no_folder(run: Run, tmp_path: Path) -> None:
+    _photo("photos/a.jpg")
+    _photo("photos/b.jpg", (30, 20))
+    (tmp_path / "photos").chmod(0o555)
+    result = run("photos", "--json", "--no-pictures")
+    document = json.loads(result.stdout)
+    assert [image["boxes"][0] for image in document["images"]] == [[0, 0, 45, 60], [0, 0, 15, 20]]
+    assert (document["out"], document["results"]) == (None, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    assert json.loads(run("photos", "--json", "--no-pictures", "--out", "o").stdout)["results"] == "o/proposals.json"
+    assert list(coco_results.read("o/proposals.json")) == [1, 2]
+
+
+def test_the_document_and_the_file_hold_the_same_boxes(run: Run) -> None:
+    _photo("a.jpg", (77, 51))
+    (image,) = json.loads(run("a.jpg", "--json").stdout)["images"]
+    (found,) = coco_results.read("proposals/proposals.json").values()
+    assert np.abs(np.array(image["boxes"]) - found.boxes_xyxy).max() < 0.011
+    assert np.float32(image["scores"]).tolist() == found.scores.tolist()
+
+
+def test_quiet_prints_nothing_where_files_are_the_result(run: Run) -> None:
+    _photo("a.jpg")
+    result = run("a.jpg", "--quiet")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert json.loads(run("a.jpg", "--quiet", "--json").stdout)["images"][0]["proposals"] == 2
+
+
+def test_a_narrow_terminal_keeps_every_column(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    _photo("a rather long name of a photograph.jpg", (4000, 3000))
+    printed = run("a rather long name of a photograph.jpg").stdout
+    row = next(line for line in printed.splitlines() if "4000 x 3000" in line)
+    assert row.split()[:2] == ["a", "rather"]
+    assert row.split()[-2] == "0.500"
+
+
+def test_a_run_in_which_nothing_could_be_read_replaces_nothing(run: Run) -> None:
+    _photo("good.jpg")
+    Path("bad.jpg").write_text("no photograph")
+    run("good.jpg")
+    before = Path("proposals/proposals.json").read_bytes()
+    result = run("bad.jpg")
+    assert result.exit_code == 1
+    assert "No photo could be used: nothing was written. 1 failed." in result.stdout
+    assert "proposals.json is still that of an earlier run, for 1 photo." in result.stdout
+    assert Path("proposals/proposals.json").read_bytes() == before
+    assert len(list(Path("proposals").iterdir())) == 3
+
+
+def test_results_for_more_photographs_are_replaced_with_a_word(run: Run) -> None:
+    for name in "abc":
+        _photo(f"photos/{name}.jpg")
+    assert "earlier" not in run("photos").stdout
+    assert "earlier" not in run("photos").stdout
+    result = run("photos/a.jpg")
+    assert "It replaced that of an earlier run, which was for 3 photos." in result.stdout
+    assert "2 pictures of an earlier run lie there too." in result.stdout
+    assert list(coco_results.read("proposals/proposals.json")) == [1]
+    assert json.loads(run("photos/a.jpg", "--json").stdout)["older_pictures"] == 2
+
+
+def test_a_score_that_is_no_number_loses_nothing_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from objectness import proposer
+
+    usual = proposer.select
+
+    def broken(candidates: Candidates, **options: Any) -> Proposals:
+        found = usual(candidates, **options)
+        if found.size_hw[0] > found.size_hw[1]:
+            found = Proposals(found.boxes_xyxy, np.float32([np.inf, 0.5]), found.size_hw, found.source)
+        return found
+
+    monkeypatch.setattr(proposer, "select", broken)
+    _photo("photos/a.jpg")
+    _photo("photos/b.jpg", (60, 90))
+    result = run("photos")
+    assert result.exit_code == 1
+    assert "b.jpg: the model gave 1 of 2 proposals a box or score that is no finite number" in result.stderr
+    found = coco_results.read("proposals/proposals.json")
+    assert {i: len(proposals) for i, proposals in found.items()} == {1: 2, 2: 1}
+
+
+def test_no_picture_and_no_result_lands_on_a_photograph_or_the_model(run: Run) -> None:
+    _photo("a.jpg")
+    Path("proposals").mkdir()
+    photo = _photo("proposals/proposals.json", format="PNG")  # a photograph, whatever its name
+    before = photo.read_bytes()
+    result = run("a.jpg", str(photo))
+    assert result.exit_code == 2
+    assert "proposals.json is an input and would be overwritten" in result.stderr
+    assert photo.read_bytes() == before
+
+
 def test_fewer_boxes_drawn(run: Run) -> None:
     _photo("a.png")
     run("a.png", "--draw", "1")
@@ -257,6 +356,27 @@ def test_ctrl_c_keeps_what_was_done(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert result.exit_code == 130
     assert "Stopped: what was done so far was kept. Wrote proposals/proposals.json and 2 pictures" in result.stdout
     assert list(coco_results.read("proposals/proposals.json")) == [1, 2]
+
+
+def test_a_stopped_run_does_not_replace_results_for_more_photographs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(Halves):
+        def candidates(self, pixels: np.ndarray) -> Candidates:
+            if pixels.shape[0] > pixels.shape[1]:
+                raise KeyboardInterrupt
+            return super().candidates(pixels)
+
+    _photo("photos/a.jpg")
+    _photo("photos/b.jpg", (60, 90))
+    run("photos")
+    before = Path("proposals/proposals.json").read_bytes()
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: Interrupted())
+    for number in ("", "-2"):
+        result = run("photos")
+        assert result.exit_code == 130
+        assert f"Wrote proposals/proposals.partial{number}.json and 1 picture" in result.stdout
+        assert "proposals/proposals.json is still that of an earlier run, for 2 photos." in result.stdout
+        assert list(coco_results.read(f"proposals/proposals.partial{number}.json")) == [1]
+    assert Path("proposals/proposals.json").read_bytes() == before
 
 
 def test_a_defect_of_ours_loses_nothing_either(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

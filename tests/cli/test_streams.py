@@ -85,7 +85,7 @@ def test_letters_that_the_terminal_lacks_are_no_traceback(run: Run, encoding: st
         (["anchors", "nowhere"], ""),
         (["benchmark", "nowhere"], "nowhere"),
         (["export", "nowhere"], "nowhere"),
-        (["train", "--resume", "nowhere"], ""),
+        (["train", "--seed", "x"], "--seed"),
     ],
 )
 def test_with_json_an_error_is_a_document_too(

@@ -28,7 +28,7 @@ EXIT_SOME_FAILED = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130  # becomes 143 or 129 where it was another signal (see ending.finish)
 
-_WIDEST = 400
+_WIDEST, _FOLDED = 400, 12
 
 JsonFlag = Annotated[
     bool,
@@ -71,8 +71,13 @@ class Output:
         from rich.measure import Measurement
 
         console = self.tables
-        wide = console.options.update(width=_WIDEST)
-        console.width = max(console.width, Measurement.get(console, wide, table).minimum)
+        folding = [column for column in table.columns if column.overflow == "fold"]
+        for column in folding:  # may become as narrow as this
+            column.max_width = _FOLDED
+        needed = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+        for column in folding:
+            column.max_width = None
+        console.width = max(console.width, needed)
         console.print(table)
 
     def note(self, sentence: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from objectness.cli import propose_report as report
 from objectness.cli.bars import bar
 from objectness.cli.output import (
     EXIT_INTERRUPTED,
@@ -21,16 +22,16 @@ from objectness.cli.output import (
     QuietFlag,
     one_sentence_errors,
 )
+from objectness.cli.propose_report import Written
 from objectness.errors import InputError
 
 if TYPE_CHECKING:
-    from objectness.engines import ModelDescription
     from objectness.engines.settings import EngineName
+    from objectness.formats.coco_journal import Journal
     from objectness.proposals import Proposals
     from objectness.proposer import Outcome, Proposer
 
-RESULTS_NAME = "proposals.json"
-_MAX_ROWS = 100  # of the table: more scroll away, and all of them are in proposals.json
+OUT, RESULTS_NAME = "proposals", "proposals.json"
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,17 @@ class _Task:
 
 @dataclass
 class _Results:
-    """What has been done so far: whole at any moment, so that Ctrl-C loses nothing."""
+    """What has been done so far.
 
+    Attributes:
+        journal: Where the boxes go as they are found; None where no file was asked for.
+        proposals: Image id -> boxes, held where a JSON document is to be printed at the end.
+        rows: What is said of each photograph.
+        failed: What went wrong.
+        interrupted: Whether somebody stopped the run.
+    """
+
+    journal: Journal | None = None
     proposals: dict[int | str, Proposals] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
@@ -53,7 +63,7 @@ class _Results:
 
     def fail(self, photo: Path, error: InputError, output: Output) -> None:
         self.failed.append({"file": str(photo), "error": str(error)})
-        output.warn(f"objectness: {_printable(str(error))}")
+        output.warn(f"objectness: {error}")
 
 
 @one_sentence_errors
@@ -69,7 +79,7 @@ def command(
         ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(min=1, help="Proposals a photo, at most.", show_default="the model's, 300")
+        int | None, typer.Option(min=1, help="Proposals a photo, at most.", show_default="the model's own")
     ] = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Leave out proposals below this score.")] = 0.0,
     nms: Annotated[
@@ -78,10 +88,16 @@ def command(
             min=0,
             max=1,
             help="Drop the worse of two boxes that overlap by more than this IoU.",
-            show_default="the model's, 0.7",
+            show_default="the model's own",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and proposals.json.")] = Path("proposals"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the pictures and proposals.json.",
+            show_default="proposals; none with --json --no-pictures, which then writes no file",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -104,7 +120,8 @@ def command(
     quiet: QuietFlag = False,
 ) -> None:
     """Find the boxes of photographs that may hold an object."""
-    from objectness.formats import coco_results
+    from objectness.atomic_write import protecting
+    from objectness.formats.coco_journal import Journal, count_images
     from objectness.images.finding import find_photos
     from objectness.loading import load
 
@@ -123,19 +140,46 @@ def command(
         min_side=min_side,
         max_pixels=max_pixels,
     )
-    _make_folder(out)
-    tasks = _plan([photo for photo in photos if photo in image_ids], image_ids, out if pictures else None)
-    with warnings.catch_warnings():
+    if out is None and (pictures or not as_json):
+        out = Path(OUT)
+    if out is not None:
+        _make_folder(out)
+    inputs = [*photos, *(source_path for source_path in (model, data) if source_path is not None)]
+    with warnings.catch_warnings(), protecting(inputs):
         warnings.filterwarnings("ignore", module="PIL")  # about odd metadata, and no photograph is named in them
+        tasks = _plan([photo for photo in photos if photo in image_ids], image_ids, out if pictures else None)
+        if out is not None:
+            results.journal = Journal(out / RESULTS_NAME)
+        before = 0 if out is None else count_images(out / RESULTS_NAME)
+        is_whole = False
+        place = None
         try:
             _run(proposer, tasks, draw, results, output)
+            is_whole = not results.interrupted
+        except InputError as error:  # the disk is full, say
+            raise InputError(f"{error} {_kept(results)}") from None
         finally:  # whatever ends the run, what was done so far is kept
-            coco_results.write(out / RESULTS_NAME, results.proposals)
-    _report(results, proposer.description, out, output, pictures=pictures)
+            if results.journal is not None:
+                place = results.journal.place(stopped=not is_whole)
+    written = Written(out, place, before, tuple(row["picture"] for row in results.rows if row["picture"]))
+    output.result_lines(report.document(proposer.description, results.rows, results.proposals, results.failed, written))
+    report.show(proposer.description, results.rows, results.failed, written, output, stopped=results.interrupted)
     if results.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if results.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: the folder cannot be made ({error.strerror}); name another.") from None
+
+
+def _kept(results: _Results) -> str:
+    done = len(results.rows)
+    return f"What was done before is kept: photographs: {done}." if done else "Nothing was done before."
 
 
 def _number(photos: Sequence[Path], data: Path | None, results: _Results, output: Output) -> dict[Path, int | str]:
@@ -166,13 +210,6 @@ def _number(photos: Sequence[Path], data: Path | None, results: _Results, output
         same = [str(photo) for photo, image_id in image_ids.items() if image_id == twice]
         raise InputError(f"{same[0]} and {same[1]} both have the image id {twice} in {data}; name one split.")
     return image_ids
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: the folder cannot be made ({error.strerror}); name another.") from None
 
 
 def _plan(photos: Sequence[Path], image_ids: dict[Path, int | str], out: Path | None) -> list[_Task]:
@@ -214,9 +251,12 @@ def _keep(task: _Task, outcome: Outcome, draw: int, results: _Results, output: O
     if outcome.error is not None:
         results.fail(task.photo, outcome.error, output)
         return
-    proposals = outcome.proposals
-    assert proposals is not None
-    results.proposals[task.image_id] = proposals
+    assert outcome.proposals is not None
+    proposals = _finite(task, outcome.proposals, results, output)
+    if results.journal is not None:
+        results.journal.add(task.image_id, proposals)
+    if output.as_json:
+        results.proposals[task.image_id] = proposals
     height, width = proposals.size_hw
     row = {
         "file": str(task.photo),
@@ -232,61 +272,27 @@ def _keep(task: _Task, outcome: Outcome, draw: int, results: _Results, output: O
     if task.picture is None or outcome.image is None:
         return
     from objectness.drawing import draw_boxes
+    from objectness.drawing.saving import save_picture
 
     picture = draw_boxes(outcome.image, proposals.boxes_xyxy, proposals.scores, limit=draw)
     try:
-        picture.save(task.picture, quality=90)
-    except OSError as error:
-        reason = error.strerror or error
-        results.fail(task.photo, InputError(f"{task.picture}: cannot be written ({reason})."), output)
+        save_picture(picture, task.picture)
+    except InputError as error:
+        results.fail(task.photo, error, output)
     else:
         row["picture"] = str(task.picture)
 
 
-def _report(results: _Results, description: ModelDescription, out: Path, output: Output, *, pictures: bool) -> None:
-    model = description.name
-    known = {"model": model, "calibrated": description.calibrated}
-    output.result({**known, "images": results.rows, "failed": results.failed, "out": str(out)})
-    if results.rows and not output.as_json:
-        output.tables.print(_table(results.rows[:_MAX_ROWS]))
-    if output.quiet or output.as_json:
-        return
-    if len(results.rows) > _MAX_ROWS:
-        print(f"... and {len(results.rows) - _MAX_ROWS} more photos.")
-    drawn = sum(row["picture"] is not None for row in results.rows)
-    also = f" and {drawn} picture{'s' if drawn != 1 else ''}" if pictures else ""
-    stopped = "Stopped: what was done so far was kept. " if results.interrupted else ""
-    unsure = "" if description.calibrated else ", scores not calibrated"
-    failed = f" {len(results.failed)} failed." if results.failed else ""
-    print(f"{stopped}Wrote {_printable(str(out / RESULTS_NAME))}{also} (model {model}{unsure}).{failed}")
+def _finite(task: _Task, found: Proposals, results: _Results, output: Output) -> Proposals:
+    """The proposals that are numbers; a model's others are named and left out."""
+    import numpy as np
 
+    from objectness.proposals import Proposals
 
-def _table(rows: Sequence[dict[str, Any]]) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    for name in ("size", "proposals", "best score", "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row, shown in zip(rows, _without_common_folder([row["file"] for row in rows]), strict=True):
-        best = "-" if row["best_score"] is None else f"{row['best_score']:.3f}"
-        size = f"{row['width']} x {row['height']}"
-        file = Text(_printable(shown))  # as Text, so that [brackets] in a name are no markup
-        table.add_row(file, size, str(row["proposals"]), best, f"{row['seconds'] * 1000:.0f}")
-    return table
-
-
-def _without_common_folder(files: Sequence[str]) -> list[str]:
-    try:
-        whole = [Path(file).absolute() for file in files]
-        folder = os.path.commonpath([file.parent for file in whole])
-        return [str(file.relative_to(folder)) for file in whole]
-    except ValueError:  # on two drives
-        return list(files)
-
-
-def _printable(text: str) -> str:
-    """A file name may hold anything but a slash: control codes, or bytes that are no UTF-8."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    usable = np.isfinite(found.boxes_xyxy).all(axis=1) & np.isfinite(found.scores)
+    if usable.all():
+        return found
+    bad = int((~usable).sum())
+    reason = f"{task.photo}: the model gave {bad} of {len(found)} proposals a box or score that is no finite number"
+    results.fail(task.photo, InputError(f"{reason}; these were left out."), output)
+    return Proposals(found.boxes_xyxy[usable], found.scores[usable], found.size_hw, found.source)

@@ -54,10 +54,10 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool 
     """
     path = Path(path)
     with replacing(path) as file:
-        write_list(file, (line for image_id, found in proposals.items() for line in _entries(image_id, found)))
+        write_list(file, (line for image_id, found in proposals.items() for line in entry_lines(image_id, found)))
     if images:
         with replacing(images_path(path)) as file:
-            write_list(file, (json.dumps(_image(image_id, found)) for image_id, found in proposals.items()))
+            write_list(file, (json.dumps(image_row(image_id, found)) for image_id, found in proposals.items()))
     else:
         images_path(path).unlink(missing_ok=True)
 
@@ -121,8 +121,12 @@ def recognise(peek: Peek) -> bool:
     return opening == "[{" and {"image_id", "bbox", "score"} <= keys
 
 
-def _entries(image_id: int | str, found: Proposals) -> Iterator[str]:
-    """The lines of one image."""
+def entry_lines(image_id: int | str, found: Proposals) -> Iterator[str]:
+    """The entries of one image, a line each.
+
+    Raises:
+        InputError: a box or a score that is not finite.
+    """
     written = json.dumps(image_id if isinstance(image_id, str) else int(image_id))
     usable = np.isfinite(found.boxes_xyxy).all(axis=1) & np.isfinite(found.scores)
     if not usable.all():
@@ -137,7 +141,8 @@ def _entries(image_id: int | str, found: Proposals) -> Iterator[str]:
         yield f'{{"image_id": {written}, "category_id": 1, "bbox": {box}, "score": {score:.6g}}}'
 
 
-def _image(image_id: int | str, found: Proposals) -> dict[str, Any]:
+def image_row(image_id: int | str, found: Proposals) -> dict[str, Any]:
+    """One image in the table."""
     height, width = found.size_hw
     whole = image_id if isinstance(image_id, str) else int(image_id)
     return {"id": whole, "file_name": found.source, "width": width, "height": height}

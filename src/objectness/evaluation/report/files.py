@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing, replacing_bytes
+from objectness.atomic_write import replacing
+from objectness.drawing.saving import save_picture
 from objectness.evaluation.curves import Chart, charts
 from objectness.evaluation.report.page import to_html
 from objectness.evaluation.report.png import to_png
@@ -55,8 +56,7 @@ def write_report(
         file.write("\n")
     for chart in found_charts:
         place = path.with_suffix(f".{chart.key}.png")
-        with replacing_bytes(place) as opened:
-            to_png(chart).save(opened, "PNG", optimize=True)
+        save_picture(to_png(chart), place, optimize=True)
         files.append(place)
     return files
 

@@ -1,0 +1,156 @@
+"""What ``objectness propose`` says at its end: the table, the closing line, the JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from objectness.cli.output import Output
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from objectness.engines import ModelDescription
+    from objectness.proposals import Proposals
+
+_MAX_ROWS = 100  # of the table: more scroll away, and all of them are in proposals.json
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the results of a run are.
+
+    Attributes:
+        folder: Of the results; None where no file was asked for.
+        results: The file of boxes; None where there is none.
+        replaced: For how many images the file was that stood there before.
+        pictures: What was drawn.
+    """
+
+    folder: Path | None
+    results: Path | None
+    replaced: int
+    pictures: tuple[str, ...]
+
+    @property
+    def older_pictures(self) -> int:
+        """How many pictures lie in the folder that an earlier run drew."""
+        from objectness.images.finding import DRAWN_SUFFIX
+
+        if self.folder is None:
+            return 0
+        drawn = {Path(picture).name for picture in self.pictures}
+        try:
+            names = os.listdir(self.folder)  # noqa: PTH208
+        except OSError:
+            return 0
+        suffixes = tuple(f"{DRAWN_SUFFIX}{suffix}" for suffix in (".jpg", ".png"))
+        return sum(name.endswith(suffixes) and name not in drawn for name in names)
+
+
+def document(
+    description: ModelDescription,
+    rows: Sequence[Mapping[str, Any]],
+    proposals: Mapping[int | str, Proposals],
+    failed: Sequence[Mapping[str, str]],
+    written: Written,
+) -> Iterator[str]:
+    """The JSON document as pieces of text, one line an image; boxes are x1, y1, x2, y2 in the photograph's pixels."""
+    known = {"model": description.name, "calibrated": description.calibrated}
+    yield "{\n" + "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in known.items())
+    yield '  "images": ['
+    for position, row in enumerate(rows):
+        whole = {**row, **_boxes(proposals[row["image_id"]])}
+        yield f"{',' if position else ''}\n    {json.dumps(whole, allow_nan=False)}"
+    yield "\n  ],\n"
+    last = {
+        "failed": list(failed),
+        "out": None if written.folder is None else str(written.folder),
+        "results": None if written.results is None else str(written.results),
+        "older_pictures": written.older_pictures,
+    }
+    yield ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in last.items()) + "\n}\n"
+
+
+def _boxes(found: Proposals) -> dict[str, Any]:
+    import numpy as np
+
+    return {
+        "boxes": np.round(found.boxes_xyxy.astype(np.float64), 2).tolist(),
+        "scores": [float(f"{score:.6g}") for score in found.scores.tolist()],
+    }
+
+
+def show(
+    description: ModelDescription,
+    rows: Sequence[Mapping[str, Any]],
+    failed: Sequence[Mapping[str, str]],
+    written: Written,
+    output: Output,
+    *,
+    stopped: bool,
+) -> None:
+    """Print the table and the closing line."""
+    if output.as_json or output.quiet:
+        return
+    if rows:
+        output.table(_table(rows[:_MAX_ROWS]))
+    if len(rows) > _MAX_ROWS:
+        output.summary(f"... and {len(rows) - _MAX_ROWS} more photos.")
+    unsure = "" if description.calibrated else ", scores not calibrated"
+    said = ["Stopped: what was done so far was kept." if rows else "Stopped."] if stopped else []
+    if written.results is None:
+        said.append("No photo could be used: nothing was written.")
+    else:
+        drawn = len(written.pictures)
+        also = f" and {drawn} picture{'s' if drawn != 1 else ''}" if drawn else ""
+        said.append(f"Wrote {written.results}{also} (model {description.name}{unsure}).")
+    said += [f"{len(failed)} failed."] if failed else []
+    output.summary(" ".join([*said, *_older(len(rows), written)]))
+
+
+def _older(images: int, written: Written) -> list[str]:
+    """What an earlier run left, and what became of it."""
+    assert written.folder is not None
+    said = []
+    if written.replaced:
+        whole = written.folder / "proposals.json"
+        if written.results != whole:
+            said.append(f"{whole} is still that of an earlier run, for {_counted(written.replaced, 'photo')}.")
+        elif written.replaced > images:
+            said.append(f"It replaced that of an earlier run, which was for {_counted(written.replaced, 'photo')}.")
+    if older := written.older_pictures:
+        said.append(f"{_counted(older, 'picture')} of an earlier run {'lies' if older == 1 else 'lie'} there too.")
+    return said
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    for name in ("size", "proposals", "best score", "ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, shown in zip(rows, _without_common_folder([row["file"] for row in rows]), strict=True):
+        best = "-" if row["best_score"] is None else f"{row['best_score']:.3f}"
+        size = f"{row['width']} x {row['height']}"
+        table.add_row(shown, size, str(row["proposals"]), best, f"{row['seconds'] * 1000:.0f}")
+    return table
+
+
+def _without_common_folder(files: Sequence[str]) -> list[str]:
+    try:
+        whole = [Path(file).absolute() for file in files]
+        folder = os.path.commonpath([file.parent for file in whole])
+        return [str(file.relative_to(folder)) for file in whole]
+    except ValueError:  # on two drives
+        return list(files)
