@@ -26,7 +26,8 @@ from objectness.evaluation.recall import recall_report
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, override, to_dict
-from objectness.training.loop import STATE_FILE, Step, train
+from objectness.training.checkpoints import STATE_FILE
+from objectness.training.loop import Step, train
 from objectness.training.recipes import recipe
 from objectness.training.report import Tables
 from objectness.training.settings import RunSettings
@@ -256,6 +257,9 @@ class _Pace:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
+
+    def on_start(self, *_: object) -> None:
+        """Nothing to do."""
 
     def on_batch(self, *_: object) -> None:
         """Nothing to do."""

@@ -89,6 +89,7 @@ def command(
     from objectness.cli import studies
     from objectness.cli.bars import bar
     from objectness.cli.methods import Selection, is_proposals_file, open_method, read_file
+    from objectness.evaluation.baselines import is_baseline
     from objectness.evaluation.budget import RECALLS
     from objectness.evaluation.measuring import DEFAULT_KS
     from objectness.evaluation.running import Progress, run
@@ -117,8 +118,9 @@ def command(
     failed: dict[str, str] = {}
     if proposing:
         done = {name: Progress() for name in proposing}
+        models = {name for name in proposing if not is_baseline(sources[name])}
         with bar(output, "Proposing", len(dataset)) as advance:
-            run(proposing, dataset.records, done, failed, read_ahead=True, on_image=advance)
+            run(proposing, dataset.records, done, failed, read_ahead=True, on_image=advance, by_file=models)
         studies.warn_of(failed, output)
         if len(failed) == len(dataset) > 0:
             folder = dataset.records[0].path.parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +10,13 @@ import typer
 
 from objectness.cli.output import EXIT_INTERRUPTED, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
+from objectness.untrusted import load_json
 
 if TYPE_CHECKING:
     from objectness.rpn.network import RegionProposalNetwork
     from objectness.rpn.truth import LossReport
     from objectness.training.data import Batch
-    from objectness.training.loop import Step
+    from objectness.training.loop import Outcome, Step
 
 RUNS = Path("runs/train")
 
@@ -88,6 +89,7 @@ def command(
         if data is not None or assignments or show or any(v is not None for v in (settings_file, recipe, weights)):
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
         folder = run.run_folder(resume)
+        data = Path(run.read_config(folder)["data"])
         with _Live(output) as live:
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
@@ -101,6 +103,7 @@ def command(
             return
         if data is None:
             raise InputError("Say what to train on: objectness train DATA (a COCO, Pascal VOC or YOLO folder).")
+        output.note(f"Reading {data} ...")
         prepared = run.prepare(data, settings, strict)
         folder = run.new_folder(project, name or settings.recipe)
         with _Live(output) as live:
@@ -108,9 +111,9 @@ def command(
     if outcome.interrupted:
         output.warn(f"Stopped and saved. Go on with: objectness train --resume {folder}")
     else:
-        best = outcome.best_ar100
-        reached = "Not validated" if best is None else f"Best AR@100 {best:.4f} (validation)"
-        output.tables.print(f"{reached} · {folder / 'best.safetensors'}")
+        output.tables.print(f"{_reached(outcome)} · {folder / 'best.safetensors'}", markup=False, soft_wrap=True)
+        for line in _next_steps(folder, data):
+            output.note(line)
     output.result(
         {
             "run": str(folder),
@@ -124,14 +127,37 @@ def command(
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
+def _reached(outcome: Outcome) -> str:
+    """How good it became, when, and how good it was before."""
+    if outcome.best_ar100 is None:
+        return "Not validated"
+    reached = {row["epoch"]: row["AR@100"] for row in outcome.rows if row.get("AR@100") is not None}
+    best = max(reached, key=lambda epoch: (reached[epoch], -epoch))
+    if best == 0:
+        return f"No epoch was better than what the run started from: AR@100 {reached[0]:.4f} (validation)"
+    before = f", before training {reached[0]:.4f}" if 0 in reached else ""
+    return f"Best AR@100 {outcome.best_ar100:.4f} (validation, epoch {best}{before})"
+
+
+def _next_steps(folder: Path, data: Path) -> list[str]:
+    """What one does with a trained network, as commands that can be copied."""
+    from objectness.datasets import available_splits
+
+    known = available_splits(data)
+    split = next((f" --split {name}" for name in ("test", "val") if name in known), "")
+    among = "" if split else "  # the photographs that were trained on among them"
+    run, where = shlex.quote(str(folder)), shlex.quote(str(data))
+    return [
+        "Next:",
+        f"  objectness evaluate {run} {where}{split}{among}",
+        f"  objectness export {run}",
+        f"  objectness propose PHOTOS --model {run}",
+    ]
+
+
 def _read_settings(path: Path) -> object:
     """The settings in a JSON file: the document itself, or its "settings" as in a run's config.json."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: the settings cannot be read ({error.strerror or error}).") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a JSON file of settings ({error}).") from None
+    document = load_json(path)
     return document.get("settings", document) if isinstance(document, dict) else document
 
 
@@ -179,6 +205,10 @@ class _Live:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
+        """Show the bar: the first update may take a while."""
+        self._task = self._bar.add_task("first update ...", total=steps, completed=step, loss="...", pace=0.0)
+
     def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
         """Nothing to do."""
 
@@ -189,16 +219,17 @@ class _Live:
             "loss": f"{step.objectness + step.box:.3f} = {step.objectness:.3f} + {step.box:.3f}",
             "pace": step.images_per_second,
         }
-        if self._task is None:
-            self._task = self._bar.add_task(total=step.steps, **fields)  # type: ignore[arg-type]
         self._bar.update(self._task, completed=step.step, **fields)  # type: ignore[arg-type]
 
     def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         """Leave a line."""
+        trained = "before training"
+        if row["loss"] is not None:
+            trained = (
+                f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.4f} (objectness "
+                f"{row['loss objectness']:.4f}, box {row['loss box']:.4f}) {row['images/s']:.1f} images/s"
+            )
         recall = " ".join(
             f"{k} {v:.4f}" for k, v in row.items() if k in ("AR@10", "AR@100", "AR@1000") and v is not None
         )
-        self._console.print(
-            f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.4f} (objectness {row['loss objectness']:.4f}, "
-            f"box {row['loss box']:.4f}) {row['images/s']:.1f} images/s {recall}"
-        )
+        self._console.print(f"{trained} {recall}", markup=False, soft_wrap=True)

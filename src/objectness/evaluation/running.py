@@ -5,10 +5,11 @@ A method is a function from pixels to proposals; what is behind it (a network, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from objectness.errors import InputError, to_keep
 from objectness.images import open_upright
 from objectness.proposals import Proposals
 
-Propose = Callable[[NDArray[np.uint8]], Proposals]
+Propose = Callable[[Any], Proposals]  # of pixels ``uint8 (H, W, 3)``; of a file too where it is named in ``by_file``
 
 
 @dataclass
@@ -42,6 +43,7 @@ def run(
     *,
     read_ahead: bool,
     on_image: Callable[[], None] = lambda: None,
+    by_file: Container[str] = (),
 ) -> None:
     """Propose for every photograph with every method that has not yet done so.
 
@@ -55,18 +57,21 @@ def run(
         failed: File -> why it could not be used; it grows.
         read_ahead: Read the next photograph meanwhile; quicker, but it disturbs the clock.
         on_image: Called after each photograph (for progress).
+        by_file: Methods that take the file and read it themselves, as they do where proposals are made: a large JPEG
+            is then decoded small. Their clock counts the reading.
     """
     waiting = [record for record in records if any(record.image_id not in done[name].proposals for name in methods)]
     for _ in range(len(records) - len(waiting)):
         on_image()
-    for record, image in _photographs(waiting, read_ahead):
+    unread: Iterator[tuple[Record, NDArray[np.uint8] | InputError | None]] = ((record, None) for record in waiting)
+    for record, image in unread if all(name in by_file for name in methods) else _photographs(waiting, read_ahead):
         try:
             if isinstance(image, InputError):
                 raise image
             for name, propose in methods.items():
                 if record.image_id not in done[name].proposals:
                     start = perf_counter()
-                    found = propose(image)
+                    found = propose(record.path if name in by_file else image)
                     done[name].seconds[record.image_id] = perf_counter() - start
                     done[name].proposals[record.image_id] = found
         except InputError as error:

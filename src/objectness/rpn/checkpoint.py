@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
+from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
@@ -33,12 +34,15 @@ def save_network(
         network: Its settings describe the file.
         details: What else the file says of itself: name, recipe, data, AR, ... (plain data).
         weights: Written in place of the network's own (a moving average, say).
+
+    Raises:
+        InputError: the place cannot be written to, or is full; what was there before stays.
     """
     described = {"format": _FORMAT, "settings": to_dict(network.settings), "details": dict(details)}
     tensors = {k: v.detach().cpu().contiguous() for k, v in (weights or network.state_dict()).items()}
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={_KEY: json.dumps(described)})
-    temporary.replace(path)
+    content = save(tensors, metadata={_KEY: json.dumps(described)})
+    with replacing_bytes(path) as file:
+        file.write(content)
 
 
 def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[RegionProposalNetwork, dict[str, Any]]:

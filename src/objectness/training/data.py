@@ -91,6 +91,12 @@ def batches_an_epoch(count: int, settings: LoopSettings) -> int:
     return -(-min(count, settings.epoch_images or count) // settings.batch_size)
 
 
+def images_of(count: int, settings: LoopSettings, first: int, batches: int) -> int:
+    """How many photographs that many batches of an epoch of ``count`` photographs hold, from batch ``first`` on."""
+    drawn = min(count, settings.epoch_images or count)
+    return min(drawn, (first + batches) * settings.batch_size) - first * settings.batch_size
+
+
 def planned_steps(count: int, settings: LoopSettings) -> int:
     """How many updates a run on ``count`` photographs has."""
     return settings.steps or max(settings.epochs * _updates_an_epoch(count, settings), settings.least_steps)

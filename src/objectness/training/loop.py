@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import copy
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import torch
 
 from objectness.datasets.records import Record
 from objectness.errors import InputError
-from objectness.rpn.checkpoint import save_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.truth import LossReport
-from objectness.training.data import Batch, batch_chance, batches_an_epoch, epoch_batches, planned_epochs, planned_steps
-from objectness.training.finite import require_finite
+from objectness.training.checkpoints import Checkpoints
+from objectness.training.data import (
+    Batch,
+    batch_chance,
+    batches_an_epoch,
+    epoch_batches,
+    images_of,
+    planned_epochs,
+    planned_steps,
+)
+from objectness.training.finite import require_finite, require_sound
+from objectness.training.interrupts import Interrupt
 from objectness.training.optimise import build_optimiser, rate_factor, update_average
 from objectness.training.settings import RunSettings
-from objectness.training.state import Progress, load_state, save_state
+from objectness.training.state import Progress
 from objectness.training.validate import validate
 
-STATE_FILE = "last.state.safetensors"
+_TRIED = 20  # updates after which a loss that was 0 all the time will not become another
+_START_ROW: dict[str, Any] = {"epoch": 0, "step": 0} | dict.fromkeys(
+    ("lr", "loss", "loss objectness", "loss box", "images/s", "seconds")
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,9 @@ class Step:
 class Watcher(Protocol):
     """Who is told how it goes."""
 
+    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
+        """Before anything is done: ``step`` of ``steps`` updates and these rows are there from before."""
+
     def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
         """After the loss of a batch; ``step`` updates have been done."""
 
@@ -52,7 +65,7 @@ class Watcher(Protocol):
         """After an update."""
 
     def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        """After an epoch, with its row of results.csv and all rows so far."""
+        """After an epoch, with its row of results.csv and all rows so far; epoch 0 is what the run starts from."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,8 @@ def train(
 
     The run is a function of settings and data: order, augmentation and samples come from (seed, epoch, step,
     photograph), so one that was stopped and resumed ends with the same weights as one that was not. Ctrl-C
-    finishes the running update, saves, and returns.
+    finishes the running update, saves, and returns. Where the settings name a network to start from, that is measured
+    first. Weights that no longer make sense are never saved.
 
     Args:
         settings: The whole run.
@@ -93,7 +107,7 @@ def train(
 
     Raises:
         NonFiniteLossError: naming step, photographs and level.
-        InputError: nothing to resume from.
+        InputError: nothing to resume from, nothing to learn from, or no room for a checkpoint.
     """
     loop = settings.loop
     device = pick_device(loop.device)
@@ -101,28 +115,41 @@ def train(
     network = network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
     average = {key: value.detach().clone() for key, value in network.state_dict().items()} if loop.ema else {}
     optimiser = build_optimiser(network, settings.optimiser)
-    progress = load_state(folder / STATE_FILE, network, average, optimiser) if resume else Progress()
+    checkpoints = Checkpoints(folder, network, average, optimiser, details)
+    progress = checkpoints.load() if resume else Progress()
 
     batches = batches_an_epoch(len(training), loop)
     steps, epochs = planned_steps(len(training), loop), planned_epochs(len(training), loop)
-    averaged = copy.deepcopy(network)
+    # In the layout in which a checkpoint is read: a sum in another order may turn two equal scores round.
+    averaged = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
 
-    def save_last() -> None:
-        # The state comes last: where it stands, the rest of what a resumed run reads stands too. Before anything
-        # was measured the last weights are the best.
-        for name in ("last",) if progress.best >= 0 else ("best", "last"):
-            save_network(folder / f"{name}.safetensors", network, details | {"epoch": progress.epoch}, average or None)
-        save_state(folder / STATE_FILE, network, average, optimiser, progress)
+    def measured() -> dict[str, Any]:
+        """Validate, keep the weights where they are the best so far, and give the columns of results.csv."""
+        averaged.load_state_dict(average or network.state_dict())
+        recall = validate(averaged, validation)
+        reached = recall.ar[100]  # None where no photograph has a box to find
+        progress.stale += reached is not None
+        if reached is not None and reached > progress.best:
+            progress.best, progress.stale = reached, 0
+            checkpoints.save_best(averaged, progress.epoch, recall.to_json())
+        columns = {f"AR@{k}": value for k, value in recall.ar.items()}
+        return columns | {f"AR@100 {size}": by_k[100] for size, by_k in recall.ar_by_size.items() if size != "all"}
 
     def goes_on() -> bool:
         return progress.step < steps and not (loop.patience and progress.stale >= loop.patience)
 
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
+        for watcher in watchers:
+            watcher.on_start(progress.step, steps, progress.rows)
+        if settings.start and validation and loop.validate_every and not progress.step and not progress.rows:
+            progress.rows.append(_START_ROW | measured())
+            for watcher in watchers:
+                watcher.on_epoch(progress.rows[0], progress.rows)
         saved_at = time.monotonic()
         while goes_on() and not interrupt.asked():
             batch_source = epoch_batches(training, settings, progress.epoch, progress.batch)
             started = time.monotonic()
-            summed: list[LossReport] = []
+            summed: list[tuple[LossReport, float]] = []
             for batch in batch_source:
                 batch = batch.to(device)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=loop.amp):
@@ -130,13 +157,18 @@ def train(
                 chance = batch_chance(loop.seed, progress.epoch, progress.batch)
                 report = network.loss(outputs, batch.targets, chance)
                 factor = rate_factor(settings.schedule, progress.step, steps)
-                require_finite(report.loss, outputs, batch.names, progress.step, settings.optimiser.lr * factor)
+                lr = settings.optimiser.lr * factor
+                require_finite(report.loss, outputs, batch.names, progress.step, lr, checkpoints.kept)
                 for watcher in watchers:
                     watcher.on_batch(progress.step, network, batch, report)
-                if not summed:  # an epoch's last update may have fewer batches to sum up
+                if (
+                    not summed
+                ):  # an epoch's last update may have fewer batches to sum up, and its last batch fewer photographs
                     share = min(loop.accumulate, batches - progress.batch)
-                (report.loss.total / share).backward()
-                summed.append(report)
+                    among = images_of(len(training), loop, progress.batch, share)
+                weight = len(batch.names) / among
+                (report.loss.total * weight).backward()
+                summed.append((report, weight))
                 progress.batch += 1
                 _add(progress.tally, images=len(batch.names))
                 if len(summed) < share:
@@ -148,26 +180,28 @@ def train(
                     torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimiser.clip_norm)
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
+                require_sound(network, progress.step, lr, checkpoints.kept)
                 if loop.ema:
                     update_average(average, network, loop.ema, progress.step)
                 progress.step += 1
 
-                objectness = sum(float(r.loss.objectness.detach()) for r in summed) / len(summed)
-                box = sum(float(r.loss.box.detach()) for r in summed) / len(summed)
+                objectness = sum(float(r.loss.objectness.detach()) * weight for r, weight in summed)
+                box = sum(float(r.loss.box.detach()) * weight for r, weight in summed)
                 summed = []
                 now = time.monotonic()
                 _add(progress.tally, objectness=objectness, box=box, updates=1, seconds=now - started)
                 progress.seconds += now - started
                 started = now
+                if progress.step == min(steps, _TRIED):
+                    _require_something_to_learn(progress)
                 pace = progress.tally["images"] / max(1e-9, progress.tally["seconds"])
-                lr = settings.optimiser.lr * factor
                 told = Step(progress.step, steps, progress.epoch + 1, epochs, lr, objectness, box, pace)
                 for watcher in watchers:
                     watcher.on_step(told)
                 if interrupt.asked() or progress.step >= steps:
                     break
                 if now - saved_at > 60 * loop.save_minutes:
-                    save_last()
+                    checkpoints.save_last(progress)
                     saved_at = now
             if interrupt.asked() and progress.batch < batches and progress.step < steps:
                 break
@@ -178,22 +212,13 @@ def train(
             progress.tally = {}
             last = progress.step >= steps
             if validation and (last or (loop.validate_every and progress.epoch % loop.validate_every == 0)):
-                averaged.load_state_dict(average or network.state_dict())
-                recall = validate(averaged, validation, device, loop.amp)
-                row |= {f"AR@{k}": value for k, value in recall.ar.items()}
-                row |= {f"AR@100 {size}": by_k[100] for size, by_k in recall.ar_by_size.items() if size != "all"}
-                reached = recall.ar[100]  # None where no photograph has a box to find
-                progress.stale += reached is not None
-                if reached is not None and reached > progress.best:
-                    progress.best, progress.stale = reached, 0
-                    measured = details | {"epoch": progress.epoch, "validation": recall.to_json()}
-                    save_network(folder / "best.safetensors", averaged, measured)
+                row |= measured()
             progress.rows.append(row)
-            save_last()
+            checkpoints.save_last(progress)
             saved_at = time.monotonic()
             for watcher in watchers:
                 watcher.on_epoch(row, progress.rows)
-        save_last()
+        checkpoints.save_last(progress)
     best = progress.best if progress.best >= 0 else None
     return Outcome(best, progress.rows, interrupt.asked() and goes_on(), progress.seconds)
 
@@ -230,35 +255,17 @@ def _epoch_row(progress: Progress, lr: float) -> dict[str, Any]:
     }
 
 
+def _require_something_to_learn(progress: Progress) -> None:
+    """Raises InputError where the loss of each update so far was exactly 0."""
+    now = progress.tally["objectness"] + progress.tally["box"]
+    if now == 0 and not any(row["loss"] for row in progress.rows):
+        raise InputError(
+            f"The loss was exactly 0 in each of the first {progress.step} updates, so nothing can be learned: no "
+            "anchor takes part. Anchors must lie inside the photograph as the network sees it where "
+            "rpn.match.drop_cross_boundary is true; look at rpn.images.short_side and rpn.anchors.sizes."
+        )
+
+
 def _add(tally: dict[str, float], **values: float) -> None:
     for name, value in values.items():
         tally[name] = tally.get(name, 0.0) + value
-
-
-class _Interrupt:
-    """Ctrl-C (or a polite kill) asks the loop to stop after the running update; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self._wanted = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._before[number] = signal.signal(number, self._ask)
-            except ValueError:  # not the main thread: whoever runs us handles signals
-                break
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def asked(self) -> bool:
-        """Whether somebody wants the run to stop."""
-        return self._wanted
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._wanted:
-            raise KeyboardInterrupt
-        self._wanted = True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from objectness.atomic_write import replacing, replacing_bytes
 from objectness.drawing import contact_sheet, draw_samples
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.truth import LossReport
@@ -19,10 +21,15 @@ _PICTURED_PHOTOGRAPHS = 4
 
 
 class Tables:
-    """Rewrites results.csv and results.png after each epoch."""
+    """Rewrites results.csv and results.png after each epoch, and before a resumed run goes on."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
+        """Write both files of a resumed run: one that was killed may have saved an epoch that is not in them."""
+        if rows:
+            self._write(rows)
 
     def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
         """Nothing to do."""
@@ -32,6 +39,9 @@ class Tables:
 
     def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         """Write both files anew from all rows, so that a resumed run's are whole."""
+        self._write(rows)
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
         write_csv(self._folder / "results.csv", rows)
         draw_curves(self._folder / "results.png", rows)
 
@@ -43,6 +53,9 @@ class Board:
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
+        """Nothing to do."""
 
     def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
         """Nothing to do."""
@@ -72,6 +85,9 @@ class Pictures:
         self._folder = folder
         self._drawn = len(list(folder.glob("train_batch*.jpg")))  # a resumed run keeps its first pictures
 
+    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
+        """Nothing to do."""
+
     def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
         """One contact sheet for each of the first batches."""
         if self._drawn >= _PICTURED_BATCHES:
@@ -91,7 +107,10 @@ class Pictures:
                     target.boxes_xyxy.cpu().numpy(),
                 )
             )
-        contact_sheet(pictures, columns=2).save(self._folder / f"train_batch{self._drawn}.jpg", quality=88)
+        encoded = io.BytesIO()
+        contact_sheet(pictures, columns=2).save(encoded, "JPEG", quality=88)
+        with replacing_bytes(self._folder / f"train_batch{self._drawn}.jpg") as file:
+            file.write(encoded.getvalue())
         self._drawn += 1
 
     def on_step(self, step: Step) -> None:
@@ -104,13 +123,11 @@ class Pictures:
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """All rows under the union of their columns; the file appears whole or not at all."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as opened:
-        writer = csv.DictWriter(opened, columns)
+    with replacing(path) as opened:
+        writer = csv.DictWriter(opened, columns, lineterminator="\n")
         writer.writeheader()
         for row in rows:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
-    temporary.replace(path)
 
 
 def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -122,9 +139,9 @@ def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    epochs = [row["epoch"] for row in rows]
+    trained = [row for row in rows if row["loss"] is not None]  # epoch 0 is what the run starts from
     for name in ("loss", "loss objectness", "loss box"):
-        left.plot(epochs, [row[name] for row in rows], marker=".", label=name)
+        left.plot([row["epoch"] for row in trained], [row[name] for row in trained], marker=".", label=name)
     left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     measured = [row for row in rows if row.get("AR@100") is not None]
     for name in ("AR@10", "AR@100", "AR@300", "AR@1000"):
@@ -134,4 +151,7 @@ def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=100)
+    encoded = io.BytesIO()
+    figure.savefig(encoded, format="png", dpi=100)
+    with replacing_bytes(path) as file:
+        file.write(encoded.getvalue())

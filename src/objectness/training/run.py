@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,18 +12,22 @@ from typing import Any
 import torch
 
 import objectness
+from objectness.atomic_write import replacing
 from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
 from objectness.datasets.classes import label_only
 from objectness.errors import InputError
-from objectness.rpn.checkpoint import load_network
+from objectness.rpn.checkpoint import load_network, read_description
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.rpn.start import fill, read_start
 from objectness.settings import describe, from_dict, to_dict
+from objectness.training.checkpoints import BEST_FILE, LAST_FILE, STATE_FILE
+from objectness.training.data import planned_epochs, planned_steps
 from objectness.training.loop import Outcome, Watcher, pick_device, train
 from objectness.training.report import Board, Pictures, Tables
 from objectness.training.settings import RunSettings
 from objectness.training.validate import validation_records
+from objectness.untrusted import load_json
 
 CONFIG_FILE = "config.json"
 _HELD_OUT = 0.1
@@ -89,8 +94,10 @@ def new_folder(parent: Path, name: str) -> Path:
     """``parent/name``, or ``parent/name2``, ``name3`` ... where that exists: nothing is overwritten.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: it cannot be made, or the name is a path.
     """
+    if Path(name).name != name or name in ("", "..") or "\\" in name:
+        raise InputError(f"The run cannot be called {name!r}: give a name without slashes; a folder holds all runs.")
     folder, number = parent / name, 2
     while folder.exists():
         folder, number = parent / f"{name}{number}", number + 1
@@ -110,11 +117,12 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared
     """Read the data and build the network: whatever is wrong with either is said before a folder is made.
 
     Raises:
-        InputError: as ``read_splits``; settings that do not fit together; a device that is not there; a network to
-            start from that cannot be read or has another backbone.
+        InputError: as ``read_splits``; no box to learn from; settings that do not fit together; a device that is not
+            there; a network to start from that cannot be read or has another backbone.
     """
     pick_device(settings.loop.device)
     splits = read_splits(data, settings, strict)
+    _require_boxes(data, splits.training, settings)
     torch.manual_seed(settings.loop.seed)
     origin: Mapping[str, Any] = {}
     network = RegionProposalNetwork(settings.rpn, load_weights=not settings.start)
@@ -132,14 +140,28 @@ def start(
     watchers: Sequence[Watcher] = (),
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Outcome:
-    """Train what ``prepare`` made ready, into the fresh ``folder``; raises as ``train``."""
+    """Train what ``prepare`` made ready, into the fresh ``folder``; raises as ``train``.
+
+    A run that fails before it has saved anything leaves no folder behind.
+    """
+    fresh = not any(folder.iterdir())
+    try:
+        return _begin(prepared, folder, watchers, tell)
+    except BaseException:
+        if fresh and not (folder / LAST_FILE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _begin(prepared: Prepared, folder: Path, watchers: Sequence[Watcher], tell: Callable[[str], None]) -> Outcome:
     config = {
         "objectness": objectness.__version__,
         "data": str(prepared.data),
         "strict": prepared.strict,
         "settings": to_dict(prepared.settings),
     }
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+    with replacing(folder / CONFIG_FILE) as file:
+        file.write(json.dumps(config, indent=2) + "\n")
     tell(prepared.network.start)
     return _train(prepared, folder, watchers, tell, resume=False)
 
@@ -147,15 +169,21 @@ def start(
 def resume(
     folder: Path, *, watchers: Sequence[Watcher] = (), tell: Callable[[str], None] = lambda sentence: None
 ) -> Outcome:
-    """Go on with the run in ``folder`` exactly where it stopped.
+    """Go on with the run in ``folder`` exactly where it stopped, from the beginning where nothing had been saved.
 
     Raises:
-        InputError: not a run folder, nothing saved in it, its data are gone, or its network's settings were changed.
+        InputError: not a run folder, its state or its data are gone, or its network's settings were changed.
     """
     config = read_config(folder)
     settings = from_dict(RunSettings, config["settings"])
     data, strict = Path(config["data"]), bool(config["strict"])
-    network, details = load_network(folder / "last.safetensors")
+    if not (folder / STATE_FILE).exists():
+        _require_nothing_trained(folder)
+        tell(f"{folder} was stopped before anything was saved: it begins again, with its settings.")
+        prepared = prepare(data, settings, strict)
+        tell(prepared.network.start)
+        return _train(prepared, folder, watchers, tell, resume=False)
+    network, details = load_network(folder / LAST_FILE)
     if changed := _changed(settings.rpn, network.settings):
         raise InputError(
             f"{folder / CONFIG_FILE}: {changed} is not what the network was trained with so far: put it back, or begin "
@@ -164,6 +192,30 @@ def resume(
     splits = read_splits(data, settings, strict)
     prepared = Prepared(data, strict, settings, splits, network, details.get("start", {}))
     return _train(prepared, folder, watchers, tell, resume=True)
+
+
+def _require_nothing_trained(folder: Path) -> None:
+    """Raises InputError where there are trained weights, which a run from the beginning would overwrite."""
+    best = folder / BEST_FILE
+    if (folder / LAST_FILE).exists() or (best.exists() and read_description(best)["details"].get("epoch") != 0):
+        raise InputError(
+            f"{folder} has no {STATE_FILE}, without which it cannot go on where it stopped: begin a run of its own "
+            "that starts from its weights."
+        )
+
+
+def _require_boxes(data: Path, training: Dataset, settings: RunSettings) -> None:
+    """Raises InputError where there is no box to learn from."""
+    if any((~record.ignore).any() for record in training.records):
+        return
+    chosen = settings.data.only_classes or settings.data.held_out_classes
+    ignored = sum(len(record.ignore) for record in training.records)
+    why = ""
+    if ignored:
+        why = f": all {ignored} are ignored (crowds, difficult ones" + (", classes left out)" if chosen else ")")
+    elif chosen:
+        why = ": no box is of a class that data.only_classes and data.held_out_classes leave"
+    raise InputError(f"{data} has no box to learn from in its {len(training)} training photographs{why}.")
 
 
 def _changed(wanted: RPNSettings, trained: RPNSettings) -> str | None:
@@ -180,11 +232,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         InputError: there is none, or it is broken.
     """
     try:
-        config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        if not (folder / CONFIG_FILE).exists():
+            raise InputError(f"{folder} is not a run folder: it has no {CONFIG_FILE}.")
+        config: dict[str, Any] = load_json(folder / CONFIG_FILE)
         known = {key: config[key] for key in ("data", "strict", "settings")}
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder} is not a run folder: it has no {CONFIG_FILE}.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CONFIG_FILE} is broken ({error}).") from None
     if not isinstance(known["data"], str):
         raise InputError(f"{folder / CONFIG_FILE} is broken (data is {known['data']!r}, which is no path).")
@@ -202,6 +254,13 @@ def _train(
         tell(f"Validation uses {len(validation)} of {len(splits.validation)} photographs (loop.validate_images).")
     objects = sum(len(record.boxes_xyxy) for record in splits.training.records)
     tell(f"Training on {len(splits.training)} photographs with {objects} boxes, validating on {len(validation)}.")
+    steps = planned_steps(len(splits.training), settings.loop)
+    tell(f"{steps:,} updates in {planned_epochs(len(splits.training), settings.loop):,} epochs, into {folder}.")
+    if settings.schedule.warmup_steps > steps:
+        tell(
+            f"The run ends before its warm-up does: the learning rate rises over schedule.warmup_steps="
+            f"{settings.schedule.warmup_steps} updates, and there are {steps}."
+        )
     details = {
         "name": f"{settings.recipe} on {prepared.data.name}",
         "recipe": settings.recipe,

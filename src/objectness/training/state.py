@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
+from objectness.untrusted import parse_json
 
 _KEY = "state"
 
@@ -49,7 +51,11 @@ def save_state(
     optimiser: torch.optim.Optimizer,
     progress: Progress,
 ) -> None:
-    """Write everything as one safetensors file, which appears whole or not at all."""
+    """Write everything as one safetensors file, which appears whole or not at all.
+
+    Raises:
+        InputError: the place cannot be written to, or is full; what was there before stays.
+    """
     tensors = {f"network/{key}": value for key, value in network.state_dict().items()}
     tensors |= {f"average/{key}": value for key, value in average.items()}
     saved = optimiser.state_dict()
@@ -58,9 +64,9 @@ def save_state(
             if value is not None:
                 tensors[f"optimiser/{index}/{slot}"] = torch.as_tensor(value)
     metadata = {_KEY: json.dumps({"progress": asdict(progress), "groups": saved["param_groups"]})}
-    temporary = path.with_suffix(".tmp")
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, metadata=metadata)
-    temporary.replace(path)
+    content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=metadata)
+    with replacing_bytes(path) as file:
+        file.write(content)
 
 
 def load_state(
@@ -77,7 +83,8 @@ def load_state(
     try:
         tensors = load_file(path)
         with safe_open(path, framework="pt") as opened:
-            state = json.loads(opened.metadata()[_KEY])
+            state = parse_json(opened.metadata()[_KEY], str(path))
+        progress, saved_groups = Progress(**state["progress"]), state["groups"]
     except FileNotFoundError:
         raise InputError(f"No {path}: that run saved nothing to resume from.") from None
     except (SafetensorError, OSError, KeyError, TypeError) as error:
@@ -96,11 +103,11 @@ def load_state(
         slots.setdefault(int(index), {})[slot] = value
     numbers = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
     try:
-        optimiser.load_state_dict({"state": slots, "param_groups": state["groups"]})
+        optimiser.load_state_dict({"state": slots, "param_groups": saved_groups})
     except ValueError as error:
         raise InputError(
             f"{path} cannot be resumed from ({error}): optimiser.kind and optimiser.layer_decay must stay as they were."
         ) from None
     for group, own in zip(optimiser.param_groups, numbers, strict=True):
         group.update(own)
-    return Progress(**state["progress"])
+    return progress
