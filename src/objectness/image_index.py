@@ -226,14 +226,18 @@ class ImageIndex:
 
     def _may_be_numbered(self, ids: Sequence[ImageId | None], places: Sequence[int], *, by_number: bool) -> bool:
         """Whether numbers that were found in names may be somebody's running numbers of the same files."""
-        owned = all(isinstance(self._images[place].image_id, int) for place in places)
-        if (owned and not by_number) or not is_running(ids):
+        if not is_running(ids) or not (by_number or all(map(self._is_called_by_id, places))):
             return False
         pairs = sorted(
             (image_id, place) for image_id, place in zip(ids, places, strict=True) if isinstance(image_id, int)
         )
         listed = [self._paths[place] for _, place in pairs]
         return listed != sorted(listed)
+
+    def _is_called_by_id(self, place: int) -> bool:
+        """Whether an image's own id is text, and the number that it spells is its file's name: one may be the other."""
+        own = self._images[place].image_id
+        return isinstance(own, str) and number_of(own) == number_of(_stem(self._paths[place]))
 
     def _match_renamed(self, asked: Sequence[Named]) -> Match:
         """No name is known. Ids that are more than running numbers may still be."""

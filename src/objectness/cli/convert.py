@@ -56,6 +56,7 @@ def command(
     from objectness.formats import yolo
     from objectness.formats.catalogue import format_named, guess_to_read, guess_to_write
     from objectness.formats.known import known_images
+    from objectness.image_index import is_running
 
     output = Output(as_json, quiet)
     reading = format_named(source_format) if source_format else guess_to_read(source)
@@ -70,6 +71,11 @@ def command(
         said.extend(sentences)
     if found.numbered and writing.holds.ids:
         said.append(f"{reading.title} has no image ids: images are numbered from 1 (--data gives the data set's)")
+    elif known is None and not writing.holds.names:
+        if not writing.holds.ids:
+            said.append(f"{writing.title} knows images by their order alone, which must be the data set's (--data)")
+        elif is_running(list(found)):
+            said.append(f"{writing.title} knows images by id alone, and these are numbered from 1 (--data gives ids)")
     if writing is yolo.FORMAT and not scores:
         yolo.write(target, found, with_scores=False)
         lost: tuple[str, ...] = (f"{found.count} scores were left out, as --no-scores asks.",)

@@ -118,7 +118,9 @@ def _label_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(
-        file for file in folder.rglob("*.txt") if file.name.lower() not in _NOT_LABELS and not file.name.startswith(".")
+        file
+        for file in folder.rglob("*.txt")
+        if file.name.lower() not in _NOT_LABELS and not file.name.startswith("._")
     )
 
 
