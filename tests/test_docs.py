@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,3 +37,30 @@ def test_relative_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page}: {target}"
     for target in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / "README.md").read_text()):
         assert (ROOT / target).exists(), f"README.md: {target}"
+
+
+def test_the_notice_names_every_photograph_and_the_model() -> None:
+    notice = (ROOT / "NOTICE").read_text()
+    files = [*(ROOT / "examples").rglob("*.jpg"), *(ROOT / "docs").rglob("*.jpg"), *(ROOT / "src").rglob("*.onnx")]
+    assert len(files) >= 4
+    for file in files:
+        assert str(file.relative_to(ROOT)) in notice
+
+
+def test_notice_and_card_count_the_training_photographs_alike() -> None:
+    notice = (ROOT / "NOTICE").read_text()
+    counts = {int(number): int(n) for number, n in re.findall(r"^ +(\d)  .*? (\d+)$", notice, flags=re.MULTILINE)}
+    assert counts == {1: 702, 2: 289, 3: 641, 4: 392, 5: 200, 6: 109, 7: 6}
+    assert (sum(counts.values()), sum(counts[n] for n in (1, 2, 3)), counts[3] + counts[6]) == (2339, 1632, 750)
+    card = (ROOT / "src/objectness/models/README.md").read_text()
+    table = {
+        int(number): int(n) for number, n in re.findall(r"^\| (\d) \| [^|]+ \| (\d+) \|", card, flags=re.MULTILINE)
+    }
+    assert table == counts
+    for text in (notice, card):
+        assert all(said in text for said in ("1,632", "750", "641", "598 are neither", "COCO", "ImageNet"))
+
+
+def test_the_training_photographs_have_the_licences_that_the_notice_says(shared_data: Path) -> None:
+    images = json.loads((shared_data / "coco" / "instances_train.json").read_text())["images"]
+    assert Counter(image["license"] for image in images) == {1: 702, 2: 289, 3: 641, 4: 392, 5: 200, 6: 109, 7: 6}

@@ -6,11 +6,14 @@
     >>> proposals.boxes_xyxy, proposals.scores
 
 Nothing heavy is imported here: names are resolved on first use, and proposing never needs PyTorch.
+Libraries that would send reports of their use are kept from it (see :mod:`objectness.telemetry`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from objectness import telemetry
 
 if TYPE_CHECKING:
     from objectness.errors import InputError
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "Proposals", "Proposer", "__version__", "load"]
+
+telemetry.switch_off()  # here, as nothing of ours can import a library before it
 
 _HOME = {
     "InputError": "objectness.errors",

@@ -11,6 +11,7 @@ from objectness.engines.opening import GRAPH_SUFFIXES
 from objectness.engines.settings import EngineName, Precision
 from objectness.errors import InputError
 from objectness.images import DEFAULT_MAX_PIXELS
+from objectness.installation import how_to_install
 from objectness.proposer import Proposer
 from objectness.ranking import MIN_SIDE
 
@@ -70,7 +71,7 @@ def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings)
             raise
         raise InputError(
             f"{path}: a checkpoint needs PyTorch ({error.name} is not installed); "
-            'pip install "objectness[train]", or use the .onnx file that `objectness export` makes of it.'
+            f"{how_to_install('train')}, or use the .onnx file that `objectness export` makes of it."
         ) from None
     loaded: Engine = load_engine(path, device=settings.device, threads=settings.threads)
     return loaded

@@ -154,7 +154,7 @@ def test_the_settings_of_an_older_run_start_as_it_did(yolo: Path) -> None:
 def test_without_pytorch_training_says_what_to_install() -> None:
     result = CliRunner().invoke(app, ["train", "data"])
     assert result.exit_code == 2
-    assert 'pip install "objectness[train]"' in result.stderr
+    assert 'pip install ".[train]"' in result.stderr
 
 
 @needs_torch

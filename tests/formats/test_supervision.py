@@ -57,7 +57,7 @@ class TestWithoutSupervision:
 
     def test_it_must_be_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("objectness.formats.description.find_spec", lambda name: None)
-        with pytest.raises(InputError, match=r"needs supervision: pip install 'objectness\[supervision\]'"):
+        with pytest.raises(InputError, match=r'needs supervision: pip install "\.\[supervision\]"'):
             to_detections(Proposals([], [], (1, 1)))
 
 

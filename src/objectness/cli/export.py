@@ -12,6 +12,7 @@ import typer
 from objectness.cli.bars import tracker
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
+from objectness.installation import how_to_install
 
 if TYPE_CHECKING:
     from objectness.datasets import Dataset
@@ -99,7 +100,7 @@ def command(
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "objectness":
             raise
-        raise InputError(f'Exporting needs {error.name}: pip install "objectness[train]"') from None
+        raise InputError(f"Exporting needs {error.name}: {how_to_install('train')}.") from None
     settings = ExportSettings(format_.value, precision.value, nms, licence, tuple(set_ or ()), most_lost)
     target = out or checkpoint.with_suffix(settings.suffix)
     if target.suffix != settings.suffix:

@@ -10,6 +10,7 @@ import typer
 
 from objectness.cli.output import EXIT_INTERRUPTED, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
+from objectness.installation import how_to_install
 from objectness.untrusted import load_json
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _require_torch() -> None:
 
     missing = [name for name in ("torch", "torchvision", "timm", "safetensors") if find_spec(name) is None]
     if missing:
-        raise InputError(f'Training needs {", ".join(missing)}: pip install "objectness[train]"')
+        raise InputError(f"Training needs {', '.join(missing)}: {how_to_install('train')}.")
 
 
 class _Live:

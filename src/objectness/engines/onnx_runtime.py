@@ -14,6 +14,7 @@ from objectness.engines.graph import INPUT
 from objectness.engines.opening import Surface
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
+from objectness.telemetry import import_onnxruntime
 
 _TOO_NEW = re.compile(
     r"Unsupported model IR version|Opset \d+ is under development|opset.*not supported", re.IGNORECASE
@@ -33,8 +34,7 @@ class OnnxRuntime:
     """
 
     def __init__(self, model: Path | bytes, where: str, settings: EngineSettings) -> None:
-        import onnxruntime as ort
-
+        ort = import_onnxruntime()
         options = ort.SessionOptions()
         # Named, as ONNX Runtime would otherwise pin one thread to each core of the machine, allowed or not.
         options.intra_op_num_threads = settings.cores
@@ -95,8 +95,7 @@ def _shape(sides: Sequence[Any]) -> str:
 
 
 def _providers(device: str) -> list[Any]:
-    import onnxruntime as ort
-
+    ort = import_onnxruntime()
     if device == "cpu":
         return ["CPUExecutionProvider"]
     kind, _, index = device.partition(":")

@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from objectness.telemetry import import_openvino
+
 _CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
@@ -28,8 +30,7 @@ def with_last_layers_in_float32(core: Any, model: Any) -> Any:
         core: ``openvino.Core``.
         model: ``openvino.Model``, as read.
     """
-    import openvino as ov
-
+    ov = import_openvino()
     marked = _last_convolutions(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "model.xml")

@@ -14,6 +14,8 @@ from objectness.engines.opening import Surface
 from objectness.engines.openvino_precision import with_last_layers_in_float32
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
+from objectness.installation import how_to_install
+from objectness.telemetry import import_openvino
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -32,9 +34,9 @@ class OpenVinoRuntime:
 
     def __init__(self, model: Path | bytes, where: str, settings: EngineSettings) -> None:
         try:
-            import openvino as ov
+            ov = import_openvino()
         except ModuleNotFoundError:
-            raise InputError(f'{where}: needs OpenVINO here: pip install "objectness[openvino]".') from None
+            raise InputError(f"{where}: needs OpenVINO here: {how_to_install('openvino')}.") from None
         if isinstance(model, Path) and model.suffix.lower() == ".xml" and not model.with_suffix(".bin").is_file():
             raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
         core = ov.Core()

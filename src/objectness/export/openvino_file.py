@@ -9,6 +9,8 @@ import onnx
 
 from objectness.engines import METADATA_KEY, NMS_INPUT, TOP_INPUT
 from objectness.errors import InputError
+from objectness.installation import how_to_install
+from objectness.telemetry import import_openvino
 
 
 def require_openvino() -> None:
@@ -18,9 +20,9 @@ def require_openvino() -> None:
         InputError: OpenVINO is not installed.
     """
     try:
-        import openvino  # noqa: F401
+        import_openvino()
     except ModuleNotFoundError:
-        raise InputError('--format openvino needs OpenVINO: pip install "objectness[openvino]".') from None
+        raise InputError(f"The format openvino needs OpenVINO: {how_to_install('openvino')}.") from None
 
 
 def write_openvino(model: onnx.ModelProto, description: str, target: Path, *, half: bool) -> None:
@@ -32,8 +34,7 @@ def write_openvino(model: onnx.ModelProto, description: str, target: Path, *, ha
         target: Ends in .xml.
         half: Store weights in half precision.
     """
-    import openvino as ov
-
+    ov = import_openvino()
     free = onnx.ModelProto()
     free.CopyFrom(model)
     # OpenVINO would make constants of inputs that have a value in the file; here they must be given.

@@ -13,6 +13,7 @@ from objectness.formats.known import KnownImage, KnownImages
 from objectness.formats.peek import Peek
 from objectness.formats.raw import RawFile
 from objectness.image_index import number_of
+from objectness.installation import Extra, how_to_install
 from objectness.proposal_set import ImageId, ProposalSet
 
 
@@ -125,11 +126,11 @@ def id_for(target: Format, image: KnownImage, layout: str) -> ImageId | None:
     return (number_of(image.own_id) if target.stems == "number" else None) or image.own_id
 
 
-def need_module(module: str, extra: str, what: str) -> None:
+def need_module(module: str, extra: Extra, what: str) -> None:
     """Refuse in a sentence when an optional library is not there.
 
     Raises:
         InputError: with the command that installs it.
     """
     if find_spec(module) is None:
-        raise InputError(f"{what} needs {module}: pip install 'objectness[{extra}]'.")
+        raise InputError(f"{what} needs {module}: {how_to_install(extra)}.")

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.engines.graph import INPUT
+from objectness.telemetry import import_onnxruntime
 
 _CONVOLUTIONS = ("Conv", "FusedConv", "NhwcFusedConv", "ConvInteger", "QLinearConv")
 _PRODUCTS = ("MatMul", "FusedMatMul", "MatMulInteger", "QLinearMatMul", "Gemm", "FusedGemm", "QGemm")
@@ -59,8 +60,7 @@ def watch(model: Path | bytes, pixels: NDArray[np.uint8], threads: int) -> Work:
     Arithmetic is counted from the shapes of the graph as it was written; time is taken of the graph as ONNX Runtime
     optimises it, where fused operations have other names, and channels are padded to what the processor likes.
     """
-    import onnxruntime as ort
-
+    ort = import_onnxruntime()
     as_written = _profile(model, pixels, threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL, runs=1)
     as_run = _profile(
         model, pixels, threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, runs=2
@@ -74,8 +74,7 @@ def _profile(
     model: Path | bytes, pixels: NDArray[np.uint8], threads: int, level: Any, *, runs: int
 ) -> list[dict[str, Any]]:
     """What the profiler tells of each operation of the last run."""
-    import onnxruntime as ort
-
+    ort = import_onnxruntime()
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

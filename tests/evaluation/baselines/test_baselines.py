@@ -185,7 +185,7 @@ def test_opencv_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(InputError, match=r'pip install "objectness\[baselines\]"'):
+    with pytest.raises(InputError, match=r'pip install "\.\[baselines\]"'):
         baseline("selective-search", 10)
 
 

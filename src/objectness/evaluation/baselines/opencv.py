@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from objectness.errors import InputError
+from objectness.installation import how_to_install
 
 
 def contrib(what: str, threads: int | None) -> Any:
@@ -16,7 +17,7 @@ def contrib(what: str, threads: int | None) -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise InputError(f'{what} needs OpenCV ({error}): pip install "objectness[baselines]".') from None
+        raise InputError(f"{what} needs OpenCV ({error}): {how_to_install('baselines')}.") from None
     if not hasattr(cv2, "ximgproc"):
         raise InputError(
             f"{what} needs OpenCV's contributed modules, which the installed OpenCV {cv2.__version__} lacks: "
