@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,7 @@ def command(
         Path | None,
         typer.Option(metavar="JSON", help="Write the suggested anchors as settings for `train --settings`."),
     ] = None,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -52,8 +53,8 @@ def command(
 
     output = Output(as_json, quiet)
     settings = override(recipe_of(recipe), set_ or ())
-    chosen = split or ("train" if "train" in available_splits(data) else None)
-    dataset, notes = repair(load_dataset(data, chosen), decode=False)
+    chosen = split or ("train" if "train" in available_splits(data, allow_outside=allow_outside) else None)
+    dataset, notes = repair(load_dataset(data, chosen, allow_outside=allow_outside), decode=False)
     for note in notes:
         output.note(note)
     seen = boxes_as_seen(dataset.records, settings.rpn.images)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from objectness.cli.output import EXIT_SOME_FAILED, JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.output import EXIT_SOME_FAILED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,7 @@ def command(
         bool,
         typer.Option("--strict", help="Name also boxes that stick out of their image by one pixel or less."),
     ] = False,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -43,13 +44,20 @@ def command(
     from objectness.datasets.rules import STRICT_TOLERANCE_PX, TOLERANCE_PX
 
     output = Output(as_json, quiet)
-    dataset = load_dataset(data, split)
+    dataset = load_dataset(data, split, allow_outside=allow_outside)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=output.progress, transient=True, disable=quiet) as progress:
         task = progress.add_task("reading images", total=len({record.path for record in dataset.records}))
-        report = inspect(dataset, STRICT_TOLERANCE_PX if strict else TOLERANCE_PX, lambda: progress.advance(task))
+        report = inspect(
+            dataset,
+            STRICT_TOLERANCE_PX if strict else TOLERANCE_PX,
+            lambda: progress.advance(task),
+            allow_outside=allow_outside,
+        )
     output.result(report.to_json())
     _print_counts(report, output.tables)
+    for note in report.notes:
+        _say(output.tables, note)
     _print_problems(report, output.tables)
     if report.problems:
         raise typer.Exit(EXIT_SOME_FAILED)

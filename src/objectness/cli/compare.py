@@ -24,6 +24,7 @@ from objectness.cli.evaluate import (
 from objectness.cli.output import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
+    AllowOutsideFlag,
     JsonFlag,
     Output,
     QuietFlag,
@@ -72,6 +73,7 @@ def command(
     ] = None,
     draws: DrawsOption = 1000,
     seed: SeedOption = 0,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -91,7 +93,7 @@ def command(
     words = [word.strip() for text in methods or [",".join(USUAL)] for word in text.split(",") if word.strip()]
     if not words:
         raise InputError("--with names no method: name some, as in --with default,selective-search,uniform.")
-    whole = studies.open_data(data, split, output)
+    whole = studies.open_data(data, split, output, allow_outside=allow_outside)
     dataset = _limited(whole, limit, seed)
     options.check(ks, dataset.class_names)
     sources = dict(zip(unique_names(words), words, strict=True))

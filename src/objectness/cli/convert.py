@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 
 if TYPE_CHECKING:
     from objectness.formats.description import Format
@@ -44,6 +44,7 @@ def command(
     scores: Annotated[
         bool, typer.Option("--scores/--no-scores", help="YOLO only: write the score as the sixth column.")
     ] = True,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -61,7 +62,7 @@ def command(
     output = Output(as_json, quiet)
     reading = format_named(source_format) if source_format else guess_to_read(source)
     writing = format_named(target_format) if target_format else guess_to_write(target)
-    known = known_images(data, images, split)
+    known = known_images(data, images, split, allow_outside=allow_outside)
     found = formats.read(source, reading.name, known=known, repair=repair)
     said = list(found.notes)
     if top is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from objectness.cli.output import JsonFlag, Output, QuietFlag, SeedOption, one_sentence_errors
+from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, SeedOption, one_sentence_errors
 
 if TYPE_CHECKING:
     from objectness.datasets.conversion import Written
@@ -34,6 +34,7 @@ def convert(
     out: OutArgument,
     to: Annotated[str, typer.Option("--to", help="Layout of OUT: coco, voc or yolo.")],
     images: ImagesOption = "copy",
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -41,7 +42,7 @@ def convert(
     from objectness.datasets.conversion import convert as convert_data
 
     output = Output(as_json, quiet)
-    written = convert_data(data, out, to, images=images)
+    written = convert_data(data, out, to, images=images, allow_outside=allow_outside)
     _report(data, out, to, written, output, {})
 
 
@@ -60,6 +61,7 @@ def split(
         str | None, typer.Option("--to", help="Layout of OUT: coco, voc or yolo; default: that of DATA.")
     ] = None,
     images: ImagesOption = "copy",
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -69,7 +71,7 @@ def split(
     from objectness.datasets.splitting import split as split_data
 
     output = Output(as_json, quiet)
-    dataset = load_dataset(data)
+    dataset = load_dataset(data, allow_outside=allow_outside)
     rest = round(1 - train - val, 9) if test is None else test
     shares = {name: share for name, share in (("train", train), ("val", val), ("test", rest)) if share}
     found = split_data(dataset, shares, seed)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from objectness.cli.output import EXIT_SOME_FAILED, JsonFlag, Output, QuietFlag, SeedOption, one_sentence_errors
+from objectness.cli.output import (
+    EXIT_SOME_FAILED,
+    AllowOutsideFlag,
+    JsonFlag,
+    Output,
+    QuietFlag,
+    SeedOption,
+    one_sentence_errors,
+)
 from objectness.errors import InputError
 
 KOption = Annotated[
@@ -79,6 +87,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write the JSON document into this file too.")] = None,
     draws: DrawsOption = 1000,
     seed: SeedOption = 0,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -101,7 +110,7 @@ def command(
         format_named(source_format)
     ks = studies.numbers(k, "--k", DEFAULT_KS)
     options = Options(at, studies.shares(recall, "--recall", RECALLS), studies.words(seen), draws, seed)
-    dataset = studies.open_data(data, split, output)
+    dataset = studies.open_data(data, split, output, allow_outside=allow_outside)
     options.check(ks, dataset.class_names)
     sources = dict(zip(unique_names(methods), methods, strict=True))
     selection = Selection(top, nms, score)

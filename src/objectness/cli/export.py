@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from objectness.cli.bars import tracker
-from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 from objectness.installation import how_to_install
 
@@ -82,6 +82,7 @@ def command(
     licence: Annotated[
         str | None, typer.Option(help="Licence of the weights, kept in the file.", show_default="not stated")
     ] = None,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -109,12 +110,14 @@ def command(
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {target}: its folder cannot be made ({error.strerror}); name another.") from None
-    sources = _sources(checkpoint, calibrate, photos, output)
+    sources = _sources(checkpoint, calibrate, photos, output, allow_outside)
     report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), tell=output.note)
     _report(report, output)
 
 
-def _sources(checkpoint: Path, calibrate: str | None, photos: Path | None, output: Output) -> Sources:
+def _sources(
+    checkpoint: Path, calibrate: str | None, photos: Path | None, output: Output, allow_outside: bool
+) -> Sources:
     from objectness.datasets import available_splits, load_dataset
     from objectness.export import Sources
     from objectness.export.measuring import load_measured
@@ -124,14 +127,16 @@ def _sources(checkpoint: Path, calibrate: str | None, photos: Path | None, outpu
     if calibrate is None:
         calibration = _own_validation(checkpoint, output)
     elif calibrate != "none":
-        calibration = load_measured(Path(calibrate))
+        calibration = load_measured(Path(calibrate), allow_outside=allow_outside)
     if photos is None:
         return Sources(calibration, calibrate is not None)
     try:
-        measured = load_measured(photos)
+        measured = load_measured(photos, allow_outside=allow_outside)
     except InputError:  # photographs without boxes are enough for int8
         return Sources(calibration, calibrate is not None, None, find_photos([str(photos)]))
-    seen = load_dataset(photos, "train") if "train" in available_splits(photos) else measured
+    seen = measured
+    if "train" in available_splits(photos, allow_outside=allow_outside):
+        seen = load_dataset(photos, "train", allow_outside=allow_outside)
     return Sources(calibration, calibrate is not None, measured, [record.path for record in seen.records])
 
 
@@ -145,7 +150,9 @@ def _own_validation(checkpoint: Path, output: Output) -> Dataset | None:
     try:
         config = read_config(checkpoint.parent)
         settings = from_dict(RunSettings, config["settings"])
-        dataset = read_splits(Path(config["data"]), settings, bool(config["strict"])).validation
+        dataset = read_splits(
+            Path(config["data"]), settings, bool(config["strict"]), allow_outside=bool(config["allow_outside"])
+        ).validation
         if any(len(record.boxes_xyxy) for record in dataset.records):
             return dataset
         why = f"no boxes in {config['data']}"

@@ -38,6 +38,10 @@ QuietFlag = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress, no notes, no word on files written: only figures and errors."),
 ]
+AllowOutsideFlag = Annotated[
+    bool,
+    typer.Option("--allow-outside", help="Let the names in the data set's files lead out of its folder."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn by chance.")]
 
 P = ParamSpec("P")

@@ -17,6 +17,7 @@ from objectness.cli.bars import bar
 from objectness.cli.output import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
+    AllowOutsideFlag,
     JsonFlag,
     Output,
     QuietFlag,
@@ -116,6 +117,7 @@ def command(
     engine: Annotated[
         str, typer.Option(help="auto (what the file is made for), onnxruntime, openvino or torch.")
     ] = "auto",
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -128,7 +130,7 @@ def command(
     output = Output(as_json, quiet)
     results = _Results()
     photos = find_photos(source)
-    image_ids = _number(photos, data, results, output)
+    image_ids = _number(photos, data, results, output, allow_outside)
     proposer = load(
         model,
         top=top,
@@ -182,14 +184,16 @@ def _kept(results: _Results) -> str:
     return f"What was done before is kept: photographs: {done}." if done else "Nothing was done before."
 
 
-def _number(photos: Sequence[Path], data: Path | None, results: _Results, output: Output) -> dict[Path, int | str]:
+def _number(
+    photos: Sequence[Path], data: Path | None, results: _Results, output: Output, allow_outside: bool
+) -> dict[Path, int | str]:
     """An image id for each photograph; one that the ground truth does not hold fails here."""
     if data is None:
         return {photo: number for number, photo in enumerate(photos, start=1)}
     from objectness.formats.known import known_images
     from objectness.image_index import ImageIndex, Named
 
-    known = known_images(data)
+    known = known_images(data, allow_outside=allow_outside)
     images = () if known is None else known.images
     by_file = {os.path.realpath(image.path): place for place, image in enumerate(images)}
     index = ImageIndex(Named(image.own_id, os.path.abspath(image.path)) for image in images)  # noqa: PTH100

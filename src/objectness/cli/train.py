@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from objectness.cli.output import EXIT_INTERRUPTED, JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.output import EXIT_INTERRUPTED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 from objectness.installation import how_to_install
 from objectness.untrusted import load_json
@@ -70,6 +70,7 @@ def command(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse data that would need repair.")] = False,
     show: Annotated[bool, typer.Option("--show-settings", help="Print every setting of the recipe and stop.")] = False,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -105,7 +106,7 @@ def command(
         if data is None:
             raise InputError("Say what to train on: objectness train DATA (a COCO, Pascal VOC or YOLO folder).")
         output.note(f"Reading {data} ...")
-        prepared = run.prepare(data, settings, strict)
+        prepared = run.prepare(data, settings, strict, allow_outside=allow_outside)
         folder = run.new_folder(project, name or settings.recipe)
         with _Live(output) as live:
             outcome = run.start(prepared, folder, watchers=[live], tell=output.note)

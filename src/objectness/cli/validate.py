@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from objectness.cli.convert import DataOption, ImagesOption, SplitOption
-from objectness.cli.output import EXIT_SOME_FAILED, JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.output import EXIT_SOME_FAILED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,7 @@ def command(
     data: DataOption = None,
     split: SplitOption = None,
     images: ImagesOption = None,
+    allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -37,7 +38,7 @@ def command(
 
     output = Output(as_json, quiet)
     source = format_named(source_format) if source_format else guess_to_read(path)
-    found = validate(path, source, known_images(data, images, split))
+    found = validate(path, source, known_images(data, images, split, allow_outside=allow_outside))
     output.result(_document(found))
     _print(found, output.tables, is_bare=data is None and images is None)
     if found.breaks:

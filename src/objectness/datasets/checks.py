@@ -50,6 +50,7 @@ class CheckReport:
         aspect_ratio: Percentile -> height / width.
         boxes_per_image: Percentile -> boxes.
         problems: Everything wrong, in the order of ``rules.KINDS``.
+        notes: What was taken otherwise than it is written (``Dataset.notes``).
 
     Sizes and ratios are of boxes that are finite, not degenerate and not ignored; without any, None.
     """
@@ -67,6 +68,7 @@ class CheckReport:
     aspect_ratio: Mapping[int, float | None]
     boxes_per_image: Mapping[int, float | None]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def problems_by_kind(self) -> dict[str, tuple[Problem, ...]]:
@@ -100,6 +102,8 @@ def inspect(
     dataset: Dataset,
     tolerance_px: float = rules.TOLERANCE_PX,
     on_image: Callable[[], None] = lambda: None,
+    *,
+    allow_outside: bool = False,
 ) -> CheckReport:
     """Count a data set and find everything that is wrong with it; every image is read and decoded.
 
@@ -108,6 +112,7 @@ def inspect(
             not annotated, and images that are in two splits are found (by their bytes).
         tolerance_px: How far a box may stick out of its image without being named.
         on_image: Called after each image (for progress).
+        allow_outside: As for ``load_dataset``.
     """
     paths = list(dict.fromkeys(record.path for record in dataset.records))
     examined: dict[Path, _Examined] = {}
@@ -124,7 +129,7 @@ def inspect(
         problems.extend([mismatch] if mismatch else [])
         problems.extend(rules.box_problems(record, real or record.size_hw, tolerance_px))
         problems.extend(_duplicate_boxes(record))
-    problems.extend(_shared_images(examined, _membership(dataset)))
+    problems.extend(_shared_images(examined, _membership(dataset, allow_outside)))
     problems.extend(_not_annotated(dataset, paths))
     problems.sort(key=lambda problem: rules.KINDS.index(problem.kind))
     return _report(dataset, problems)
@@ -153,12 +158,13 @@ def _duplicate_boxes(record: Record) -> Iterable[Problem]:
             yield Problem(rules.DUPLICATE_BOX, str(record.path), f"same class and corners as box {same}", index)
 
 
-def _membership(dataset: Dataset) -> dict[Path, tuple[str, ...]]:
+def _membership(dataset: Dataset, allow_outside: bool) -> dict[Path, tuple[str, ...]]:
     """Image -> its splits, where the whole of a data set with several splits was read."""
-    splits = available_splits(dataset.root) if dataset.split == ALL else ()
+    splits = available_splits(dataset.root, allow_outside=allow_outside) if dataset.split == ALL else ()
     members: dict[Path, tuple[str, ...]] = {}
     for split in splits if len(splits) > 1 else ():
-        for path in dict.fromkeys(record.path for record in load_dataset(dataset.root, split).records):
+        part = load_dataset(dataset.root, split, allow_outside=allow_outside)
+        for path in dict.fromkeys(record.path for record in part.records):
             members[path] = (*members.get(path, ()), split)
     return members
 
@@ -215,6 +221,7 @@ def _report(dataset: Dataset, problems: Iterable[Problem]) -> CheckReport:
         aspect_ratio=_percentiles(wh[:, 1] / wh[:, 0]),
         boxes_per_image=_percentiles(counts),
         problems=tuple(problems),
+        notes=dataset.notes,
     )
 
 

@@ -37,7 +37,9 @@ class Written:
     said: tuple[str, ...]
 
 
-def convert(source: str | Path, target: str | Path, layout: str, *, images: str = "copy") -> Written:
+def convert(
+    source: str | Path, target: str | Path, layout: str, *, images: str = "copy", allow_outside: bool = False
+) -> Written:
     """Write a data set in another layout, with the same parts.
 
     Args:
@@ -46,11 +48,12 @@ def convert(source: str | Path, target: str | Path, layout: str, *, images: str 
         layout: "coco", "voc" or "yolo".
         images: "copy", "link" (symbolic links) or "leave" (COCO then names them by their whole path; VOC and
             YOLO need them put into the folder that they look in).
+        allow_outside: As for ``load_dataset``.
 
     Raises:
         InputError: the source cannot be read, an unknown layout, a target that is not empty or cannot be written.
     """
-    whole = load_dataset(source)
+    whole = load_dataset(source, allow_outside=allow_outside)
     position = {name: index for index, name in enumerate(whole.class_names)}
     parts: dict[str, Sequence[Record]] = {}
     said = (
@@ -58,8 +61,8 @@ def convert(source: str | Path, target: str | Path, layout: str, *, images: str 
         if whole.problems
         else []
     )
-    for split in available_splits(source):
-        part = load_dataset(source, split)
+    for split in available_splits(source, allow_outside=allow_outside):
+        part = load_dataset(source, split, allow_outside=allow_outside)
         moved = [position[name] for name in part.class_names]
         parts[split] = [_with_classes(record, moved) for record in part.records]
     if parts:

@@ -47,8 +47,8 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
 
     Returns:
         The data set, whose every record has its size and only finite boxes within it, and one sentence for
-        each kind of repair with the number of cases and the first few names. Boxes that stick out by 1 px or
-        less (rounding) are clipped without a word.
+        each kind of repair with the number of cases and the first few names, after the data set's own notes.
+        Boxes that stick out by 1 px or less (rounding) are clipped without a word.
 
     Raises:
         InputError: with ``strict`` anything at all was wrong; otherwise, no image is left.
@@ -72,7 +72,7 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
         )
     if dataset.records and not records:
         raise InputError(f"{dataset.root} has no image that can be used: {problems[0]}.")
-    return replace(dataset, records=tuple(records), problems=()), _sentences(problems)
+    return replace(dataset, records=tuple(records), problems=(), notes=()), (*dataset.notes, *_sentences(problems))
 
 
 def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:

@@ -65,14 +65,15 @@ def measured_records(dataset: Dataset, seed: int = 0) -> Sequence[Record]:
     return [dataset.records[index] for index in sorted(chosen)]
 
 
-def load_measured(path: Any) -> Dataset:
+def load_measured(path: Any, *, allow_outside: bool = False) -> Dataset:
     """The validation split of a data set, else its test split, else all of it.
 
     Raises:
         InputError: It cannot be read, or holds no box.
     """
-    splits = available_splits(path)
-    dataset = load_dataset(path, next((split for split in ("val", "test") if split in splits), None))
+    splits = available_splits(path, allow_outside=allow_outside)
+    split = next((name for name in ("val", "test") if name in splits), None)
+    dataset = load_dataset(path, split, allow_outside=allow_outside)
     if not any(len(record.boxes_xyxy) for record in dataset.records):
         raise InputError(f"{path}: has no boxes to measure on; give a data set with boxes.")
     return dataset

@@ -23,6 +23,7 @@ def read(
     split: str | None = None,
     known: KnownImages | None = None,
     repair: bool = False,
+    allow_outside: bool = False,
 ) -> ProposalSet:
     """Read proposals from any supported file or folder.
 
@@ -34,6 +35,7 @@ def read(
         split: The part of ``data``.
         known: In the place of all three, what ``objectness.formats.known.known_images`` gave for them.
         repair: Leave proposals out that cannot be used (not finite, swapped corners) instead of refusing the file.
+        allow_outside: The names in ``data``'s files may lead out of its folder.
 
     Returns:
         The set; ``notes`` says what was left out or made up.
@@ -48,7 +50,7 @@ def read(
 
     path = present(path)
     source = format_named(format) if format else guess_to_read(path)
-    told = known if known is not None else known_images(data, images, split)
+    told = known if known is not None else known_images(data, images, split, allow_outside=allow_outside)
     return finished(path, source.parse(path, told), told, repair=repair)
 
 

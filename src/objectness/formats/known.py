@@ -75,7 +75,11 @@ class KnownImages:
 
 
 def known_images(
-    data: str | Path | None = None, images: str | Path | None = None, split: str | None = None
+    data: str | Path | None = None,
+    images: str | Path | None = None,
+    split: str | None = None,
+    *,
+    allow_outside: bool = False,
 ) -> KnownImages | None:
     """What the user can tell about the images: a data set (ids, files, sizes) or a folder (files, sizes).
 
@@ -91,7 +95,7 @@ def known_images(
         raise InputError("Give the data set (--data) or the folder of images (--images), not both.")
     if data is not None:
         listed = _listed(Path(data))
-        return of_dataset(load_dataset(data, split), str(data)) if listed is None else listed
+        return of_dataset(load_dataset(data, split, allow_outside=allow_outside), str(data)) if listed is None else listed
     if images is not None:
         folder = Path(images)
         if not folder.is_dir():

@@ -54,13 +54,14 @@ class Prepared:
 
     data: Path
     strict: bool
+    allow_outside: bool
     settings: RunSettings
     splits: Splits
     network: RegionProposalNetwork
     origin: Mapping[str, Any]
 
 
-def read_splits(data: Path, settings: RunSettings, strict: bool = False) -> Splits:
+def read_splits(data: Path, settings: RunSettings, strict: bool = False, *, allow_outside: bool = False) -> Splits:
     """Training and validation records of a data set; a tenth is held out where it has no split for validation.
 
     Boxes of classes that the settings leave out are forgotten in both.
@@ -68,12 +69,12 @@ def read_splits(data: Path, settings: RunSettings, strict: bool = False) -> Spli
     Raises:
         InputError: no data set, no photograph to train on, or with ``strict`` anything to repair.
     """
-    names = available_splits(data)
+    names = available_splits(data, allow_outside=allow_outside)
     notes: list[str] = []
     if "train" in names and ("val" in names or "test" not in names) and len(names) > 1:
-        training, validation = load_dataset(data, "train"), load_dataset(data, "val")
+        training, validation = (load_dataset(data, name, allow_outside=allow_outside) for name in ("train", "val"))
     else:
-        whole = load_dataset(data, "train" if "train" in names else None)
+        whole = load_dataset(data, "train" if "train" in names else None, allow_outside=allow_outside)
         if len(whole) < _FEWEST_TO_SPLIT:
             training, validation = whole, replace(whole, records=())
             notes.append(f"{data} has {len(whole)} photographs: too few to validate on, all are trained on.")
@@ -113,7 +114,7 @@ def run_folder(path: Path) -> Path:
     return path.parent if path.suffix == ".safetensors" and (path.parent / CONFIG_FILE).is_file() else path
 
 
-def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared:
+def prepare(data: Path, settings: RunSettings, strict: bool = False, *, allow_outside: bool = False) -> Prepared:
     """Read the data and build the network: whatever is wrong with either is said before a folder is made.
 
     Raises:
@@ -121,7 +122,7 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared
             there; a network to start from that cannot be read or has another backbone.
     """
     pick_device(settings.loop.device)
-    splits = read_splits(data, settings, strict)
+    splits = read_splits(data, settings, strict, allow_outside=allow_outside)
     _require_boxes(data, splits.training, settings)
     torch.manual_seed(settings.loop.seed)
     origin: Mapping[str, Any] = {}
@@ -130,7 +131,7 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False) -> Prepared
         trained = read_start(settings.start)
         network.start = fill(network, trained)
         origin = {key: trained.details[key] for key in _ORIGIN if key in trained.details}
-    return Prepared(data.resolve(), strict, settings, splits, network, origin)
+    return Prepared(data.resolve(), strict, allow_outside, settings, splits, network, origin)
 
 
 def start(
@@ -158,6 +159,7 @@ def _begin(prepared: Prepared, folder: Path, watchers: Sequence[Watcher], tell: 
         "objectness": objectness.__version__,
         "data": str(prepared.data),
         "strict": prepared.strict,
+        "allow_outside": prepared.allow_outside,
         "settings": to_dict(prepared.settings),
     }
     with replacing(folder / CONFIG_FILE) as file:
@@ -176,11 +178,11 @@ def resume(
     """
     config = read_config(folder)
     settings = from_dict(RunSettings, config["settings"])
-    data, strict = Path(config["data"]), bool(config["strict"])
+    data, strict, allow_outside = Path(config["data"]), bool(config["strict"]), bool(config["allow_outside"])
     if not (folder / STATE_FILE).exists():
         _require_nothing_trained(folder)
         tell(f"{folder} was stopped before anything was saved: it begins again, with its settings.")
-        prepared = prepare(data, settings, strict)
+        prepared = prepare(data, settings, strict, allow_outside=allow_outside)
         tell(prepared.network.start)
         return _train(prepared, folder, watchers, tell, resume=False)
     network, details = load_network(folder / LAST_FILE)
@@ -189,8 +191,8 @@ def resume(
             f"{folder / CONFIG_FILE}: {changed} is not what the network was trained with so far: put it back, or begin "
             "a run of its own with --weights."
         )
-    splits = read_splits(data, settings, strict)
-    prepared = Prepared(data, strict, settings, splits, network, details.get("start", {}))
+    splits = read_splits(data, settings, strict, allow_outside=allow_outside)
+    prepared = Prepared(data, strict, allow_outside, settings, splits, network, details.get("start", {}))
     return _train(prepared, folder, watchers, tell, resume=True)
 
 
@@ -236,6 +238,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise InputError(f"{folder} is not a run folder: it has no {CONFIG_FILE}.")
         config: dict[str, Any] = load_json(folder / CONFIG_FILE)
         known = {key: config[key] for key in ("data", "strict", "settings")}
+        known["allow_outside"] = config.get("allow_outside", False)
     except (OSError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CONFIG_FILE} is broken ({error}).") from None
     if not isinstance(known["data"], str):
