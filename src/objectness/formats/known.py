@@ -87,6 +87,7 @@ def known_images(
         data: A data set, or the table of images that lies beside proposals (``proposals.images.json``).
         images: A folder.
         split: The part of ``data``.
+        allow_outside: The names in ``data``'s files may lead out of its folder.
 
     Raises:
         InputError: there is no such data set or folder; both are given.
@@ -95,7 +96,9 @@ def known_images(
         raise InputError("Give the data set (--data) or the folder of images (--images), not both.")
     if data is not None:
         listed = _listed(Path(data))
-        return of_dataset(load_dataset(data, split, allow_outside=allow_outside), str(data)) if listed is None else listed
+        return (
+            of_dataset(load_dataset(data, split, allow_outside=allow_outside), str(data)) if listed is None else listed
+        )
     if images is not None:
         folder = Path(images)
         if not folder.is_dir():
