@@ -9,7 +9,22 @@ class XmlError(Exception):
     """XML that is not read: the reason reads on after the file's name."""
 
 
+_DEEPEST = 200
+
+
 class _NoDoctype(ElementTree.TreeBuilder):
+    depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ElementTree.Element:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise XmlError(f"is nested more than {_DEEPEST} elements deep")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ElementTree.Element:
+        self.depth -= 1
+        return super().end(tag)
+
     def doctype(self, name: str, pubid: str, system: str) -> None:
         raise XmlError("has a DOCTYPE, which is refused because it may unfold without bound: delete that line")
 
@@ -18,9 +33,11 @@ def parse_xml(content: bytes) -> ElementTree.Element:
     """The outer element of an XML document.
 
     Raises:
-        XmlError: it is not well-formed, or has a document type.
+        XmlError: it is not well-formed, has a document type, or is nested deeper than anything that is read here.
     """
     try:
         return ElementTree.fromstring(content, ElementTree.XMLParser(target=_NoDoctype()))
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encodings
         raise XmlError(f"is not well-formed XML ({error})") from None
+    except MemoryError:
+        raise XmlError("does not fit into memory") from None

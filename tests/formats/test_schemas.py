@@ -115,12 +115,38 @@ class TestYolo:
 
     @pytest.mark.parametrize(
         ("line", "says"),
-        [("0 1 2 3", "line 1 has 4 columns"), ("0 a 2 3 4", "not a number"), ("0 nan .5 .5 .5 .5", "finite")],
+        [
+            ("0 1 2 3", "line 1 has 4 columns"),
+            ("0 a 2 3 4", "not a number"),
+            ("0 nan .5 .5 .5 .5", "finite"),
+            ("\n0 12 12 20 20", r"line 2 is in pixels: the numbers of a label file are fractions"),
+            ("0 12 12 20 12 20 20", "is in pixels"),
+            (".5 .5 .1 .1 .9", r"has the class \.5, which is no whole number"),
+            ("0 .5 .5 .1 .1 17", "has 17 in the place of the score, as if it were the number of a track"),
+            ("0 .5 .5 .1 .1" + " .5 .5 2" * 17, "has 56 columns, an outline or a box with key points"),
+            ("0 .5 .5 .1 .1 .5 .5 2", "has 8 columns, an outline or a box with key points"),
+        ],
     )
     def test_bad_lines(self, sample: Any, tmp_path: Path, line: str, says: str) -> None:
         put(tmp_path / "a.txt", line)
         with pytest.raises(InputError, match=says):
             yolo.read(tmp_path, known_images(images=sample.photos))
+
+    def test_outlines_and_key_points(self, sample: Any, tmp_path: Path) -> None:
+        put(tmp_path / "c.txt", "0 .5 .5 1 .5 1 1\n0 0 0 .5 0 .5 .5 0 .5 .75")
+        with pytest.raises(InputError, match="has no score, but others have"):
+            yolo.read(tmp_path, known_images(images=sample.photos))
+        put(tmp_path / "c.txt", "0 .5 .5 1 .5 1 1\n1 0 0 .5 0 .5 .5 0 .5")
+        got = yolo.read(tmp_path, known_images(images=sample.photos))
+        found = {Path(image.source or "").name: image for image in got.values()}
+        assert found["c.png"].boxes_xyxy.tolist() == [[15, 10, 30, 20], [0, 0, 15, 10]]
+        assert "took the boxes around 2 outlines" in got.notes
+        put(tmp_path / "pose" / "data.yaml", "train: images\nkpt_shape: [2, 3]\n")
+        put(tmp_path / "pose" / "labels" / "c.txt", "0 .5 .5 1 1 .5 .5 2 0 0 0\n")
+        got = yolo.read(tmp_path / "pose", known_images(images=sample.photos))
+        found = {Path(image.source or "").name: image for image in got.values()}
+        assert found["c.png"].boxes_xyxy.tolist() == [[0, 0, 30, 20]]
+        assert "left out the key points" in got.notes
 
     def test_labels_without_image(self, sample: Any, tmp_path: Path) -> None:
         put(tmp_path / "z.txt", "0 .5 .5 .5 .5")
@@ -312,6 +338,17 @@ class TestMmdetection:
         with pytest.raises(InputError, match=r"boxes of 2 images, but .* has 3"):
             mmdet2.read(tmp_path / "b.pkl", known_images(data=sample.data))
 
+    def test_two_without_scores(self, sample: Any, tmp_path: Path) -> None:
+        bare = [np.array([[0, 0, 9, 9], [1, 1, 4, 4]]), np.empty((0, 4)), [[1.0, 2, 3, 4]]]
+        put(tmp_path / "a.pkl", pickle.dumps(bare))
+        got = mmdet2.read(tmp_path / "a.pkl", known_images(data=sample.data))
+        assert got[7].boxes_xyxy.tolist() == [[0, 0, 9, 9], [1, 1, 4, 4]]
+        assert [len(image) for image in got.values()] == [2, 0, 1]
+        assert got.notes == ("the file has no scores: its order stands for them",)
+        put(tmp_path / "a.pkl", pickle.dumps([*bare[:2], [[1.0, 2, 3, 4, 0.5]]]))
+        with pytest.raises(InputError, match="has no score, but others have"):
+            mmdet2.read(tmp_path / "a.pkl", known_images(data=sample.data))
+
 
 class TestMat:
     def test_selective_search(self, sample: Any, tmp_path: Path) -> None:
@@ -417,12 +454,15 @@ class TestLabelStudio:
     def test_annotations_of_people(self, tmp_path: Path) -> None:
         value = {"x": 50, "y": 0, "width": 50, "height": 100, "rectanglelabels": ["cat"]}
         region = {"type": "rectanglelabels", "original_width": 20, "original_height": 10, "value": value}
-        others = [{"type": "choices", "value": {}}, {**region, "value": {**value, "rotation": 30}}]
+        others = [{"type": "choices", "value": {}}]
         task = {"id": 1, "data": {"image": "https://a.b/c.jpg"}, "annotations": [{"result": [region, *others]}, {}]}
         got = label_studio.read(put(tmp_path / "a.json", [task]))
         assert got[1].boxes_xyxy.tolist() == [[10, 0, 20, 10]]
         assert (got[1].source, got[1].size_hw) == ("https://a.b/c.jpg", (10, 20))
-        assert len(got.notes) == 4
+        assert got.notes[:2] == (
+            "left out 1 further predictions or annotations of a task",
+            "left out 1 regions that are no rectangles",
+        )
 
 
 class TestCvat:
@@ -460,14 +500,6 @@ class TestCvat:
         outside = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>'
         with pytest.raises(InputError, match="DOCTYPE"):
             cvat.read(put(tmp_path / "a.xml", outside))
-
-    def test_what_is_no_box(self, tmp_path: Path) -> None:
-        corners = 'xtl="1" ytl="2" xbr="3" ybr="4"'
-        shapes = f'<box {corners}/><box {corners} rotation="30"/><polygon points="1,2"/>'
-        text = f'<annotations><image id="0" name="a.jpg">{shapes}</image><track/></annotations>'
-        got = cvat.read(put(tmp_path / "a.xml", text))
-        assert got[1].boxes_xyxy.tolist() == [[1, 2, 3, 4]]
-        assert got.notes[:3] == ("left out 1 rotated boxes", "left out 1 shapes <polygon>", "left out 1 tracks")
 
 
 class TestFiftyOne:

@@ -1,19 +1,25 @@
-"""CVAT for images 1.1: one XML file, one ``<box>`` a proposal, the score as an attribute of the box.
+"""CVAT 1.1, for images and for video: one XML file, one ``<box>`` a proposal, the score as an attribute of the box.
 
-The label "object" of the CVAT task must have an attribute ``score`` (text or number), or CVAT refuses the file.
+Written is the form for images. The label "object" of the CVAT task must have an attribute ``score`` (text or number),
+or CVAT refuses the file. Read are both: the shapes of every ``<image>``, and those of every ``<track>``, one image a
+frame, called as CVAT calls the frames that it exports (``frame_000012``).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
 from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
+from objectness.formats.cvat_shapes import attribute_number, box_of, score_of
+from objectness.formats.cvat_tracks import add_tracks
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.naming import short_names
@@ -21,6 +27,7 @@ from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
+from objectness.untrusted import read_bytes
 from objectness.xml_text import XmlError, parse_xml
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
@@ -29,10 +36,10 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
-    """Read the boxes of every image; labels are dropped, rotated boxes and other shapes are left out.
+    """Read the boxes of every image and frame; labels are dropped, and ``notes`` says what was made of other shapes.
 
     Raises:
-        InputError: the file is no such XML, or has a document type; a box in it is malformed.
+        InputError: the file is no such XML, or has a document type; a shape in it is malformed.
     """
     return finished(path, parse(present(path), known), known)
 
@@ -40,32 +47,30 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
     try:
-        root = parse_xml(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        root = parse_xml(read_bytes(path, None))
     except XmlError as error:
         raise InputError(f"{path} {error}.") from None
     if root.tag != "annotations":
         raise InputError(f"{path} is no CVAT file: its outer element is <{root.tag[:40]}>, not <annotations>.")
     parts = Parts()
-    left_out: dict[str, int] = {}
+    said: Counter[str] = Counter()
+    labels: set[str | None] = set()
     for position, image in enumerate(root.findall("image"), start=1):
         name = image.get("name") or None
-        size = json_text.size_hw({side: _number(image.get(side)) for side in ("width", "height")})
-        part = parts.part(position, None, name, size)
+        part = parts.part(position, None, name, _size(image))
         for number, element in enumerate(image, start=1):
-            if element.tag != "box" or _number(element.get("rotation")):
-                what = "rotated boxes" if element.tag == "box" else f"shapes <{element.tag[:20]}>"
-                left_out[what] = left_out.get(what, 0) + 1
-                continue
-            corners = json_text.numbers([_number(element.get(corner)) for corner in _CORNERS], 4)
-            if corners is None:
-                raise InputError(f"{path}: shape {number} of image {name} has no {', '.join(_CORNERS)} as numbers.")
-            said = {attribute.get("name"): attribute.text for attribute in element.findall("attribute")}
-            part.add(corners, _number(said.get("score", said.get("confidence"))), number)
-    if root.find("track") is not None:
-        left_out["tracks"] = len(root.findall("track"))
-    return parts.finish("shape", notes=[f"left out {count} {what}" for what, count in left_out.items()])
+            box = box_of(path, element, f"shape {number} of image {json_text.shown(name)}", said)
+            if box is not None:
+                labels.add(element.get("label"))
+                part.add(box, score_of(path, element, f"shape {number} of image {json_text.shown(name)}"), number)
+    original = root.find("./meta//original_size")
+    size = None if original is None else _size({side: original.findtext(side) for side in ("width", "height")})
+    tracks = root.findall("track")
+    labels |= {track.get("label") for track in tracks}
+    add_tracks(path, tracks, parts, size, attribute_number(root.findtext("./meta//size")), said)
+    if len(labels) > 1:
+        said[f"left out the {len(labels)} labels: proposals have none"] = 0
+    return parts.finish("shape", notes=[note.format(count) for note, count in said.items()])
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -81,6 +86,10 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
 def recognise(peek: Peek) -> bool:
     """XML whose outer element is ``<annotations>``."""
     return b"<annotations" in peek.head[:4096]
+
+
+def _size(entry: Element | Mapping[str, str | None]) -> tuple[int, int] | None:
+    return json_text.size_hw({side: attribute_number(entry.get(side)) for side in ("width", "height")})
 
 
 def _lines(proposals: ProposalSet) -> Iterator[str]:
@@ -103,13 +112,6 @@ def _lines(proposals: ProposalSet) -> Iterator[str]:
             )
         yield "  </image>\n"
     yield "</annotations>\n"
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
 
 
 FORMAT = Format(

@@ -8,6 +8,7 @@ local storage serves; the path itself, the image's id and its size stand beside 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
-from objectness.formats.naming import need_sizes
+from objectness.formats.naming import need_sizes, unknown_size
+from objectness.formats.outlines import Box, around_rotated
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Part, Parts, RawFile
 from objectness.proposal_set import ProposalSet, as_set
@@ -34,7 +36,9 @@ _MODEL = "model_version"
 
 
 def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
-    """Read the upright rectangles of each task's first prediction (or annotation); labels are dropped.
+    """Read the rectangles of each task's first prediction (or annotation that was not cancelled); labels are dropped.
+
+    Of a rotated rectangle the upright one around it is taken; other regions are left out; ``notes`` says both.
 
     Raises:
         InputError: the file is no list of tasks; a region is malformed or relative to an unknown size.
@@ -49,7 +53,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         raise InputError(f"{path} holds {json_text.kind(document)}, but Label Studio tasks are a list.")
     parts = Parts()
     metadata: dict[str, str] = {}
-    skipped: dict[str, int] = {}
+    said: Counter[str] = Counter()
     for number, task in enumerate(document, start=1):
         data = task.get("data") if isinstance(task, dict) else None
         address = data.get("image") if isinstance(data, dict) else None
@@ -59,14 +63,12 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         image_id = json_text.image_id(data.get("image_id"))
         size = json_text.size_hw(data) or (known.size_of(name) if known and name else None)
         part = parts.part(number, image_id, name or None, size)
-        results, version, others = _regions(task)
+        results, version = _regions(task, said)
         if version:
             metadata.setdefault(_MODEL, version)
-        if others:
-            skipped["further predictions"] = skipped.get("further predictions", 0) + others
         for position, region in enumerate(results, start=1):
-            _add(path, part, region, number, position, skipped)
-    notes = [f"left out {count} {what}" for what, count in skipped.items()]
+            _add(path, part, region, number, position, known, said)
+    notes = [what.format(count) for what, count in said.items()]
     return parts.finish("region", metadata, notes)
 
 
@@ -88,41 +90,55 @@ def recognise(peek: Peek) -> bool:
     return opening == "[{" and "data" in keys and bool(keys & {"predictions", "annotations", "id"})
 
 
-def _regions(task: dict[str, Any]) -> tuple[list[Any], str | None, int]:
-    for key in ("predictions", "annotations"):
-        given = task.get(key)
-        if isinstance(given, list) and given and isinstance(given[0], dict):
-            results = given[0].get("result")
-            version = json_text.text(given[0].get(_MODEL))
-            return results if isinstance(results, list) else [], version, len(given) - 1
-    return [], None, 0
+def _regions(task: dict[str, Any], said: Counter[str]) -> tuple[list[Any], str | None]:
+    """The regions of the first prediction, else of the first annotation that was not cancelled, and its model."""
+    predictions, annotations = (
+        [entry for entry in given if isinstance(entry, dict)] if isinstance(given, list) else []
+        for given in (task.get("predictions"), task.get("annotations"))
+    )
+    done = [entry for entry in annotations if entry.get("was_cancelled") is not True]
+    if not predictions and len(done) < len(annotations):
+        said["left out {} cancelled annotations"] += len(annotations) - len(done)
+    chosen = predictions or done
+    if len(chosen) > 1:
+        said["left out {} further predictions or annotations of a task"] += len(chosen) - 1
+    if predictions and done:
+        said["left out {} annotations of tasks that have predictions"] += len(done)
+    if not chosen:
+        return [], None
+    results = chosen[0].get("result")
+    return results if isinstance(results, list) else [], json_text.text(chosen[0].get(_MODEL))
 
 
-def _add(path: Path, part: Part, region: Any, task: int, position: int, skipped: dict[str, int]) -> None:
+def _add(
+    path: Path, part: Part, region: Any, task: int, position: int, known: KnownImages | None, said: Counter[str]
+) -> None:
+    where = f"region {position} of task {task}"
     value = region.get("value") if isinstance(region, dict) else None
     if not isinstance(value, dict):
-        raise InputError(f"{path}: region {position} of task {task} has no 'value'.")
+        raise InputError(f"{path}: {where} has no 'value'.")
     if not str(region.get("type")).startswith("rectangle"):
-        skipped["regions that are no rectangles"] = skipped.get("regions that are no rectangles", 0) + 1
+        said["left out {} regions that are no rectangles"] += 1
         return
-    if json_text.number(value.get("rotation", 0)):
-        skipped["rotated rectangles"] = skipped.get("rotated rectangles", 0) + 1
+    if json_text.score(region, "image_rotation", path, where):
+        said["left out {} regions that were drawn on a turned image (image_rotation)"] += 1
         return
     percent = json_text.numbers([value.get(key) for key in ("x", "y", "width", "height")], 4)
     if percent is None:
-        raise InputError(f"{path}: region {position} of task {task} has no x, y, width and height as numbers.")
+        raise InputError(f"{path}: {where} has no x, y, width and height as numbers.")
     own = {"height": region.get("original_height"), "width": region.get("original_width")}
     size_hw = json_text.size_hw(own) or part.size_hw
     if size_hw is None:
-        raise InputError(
-            f"{path}: region {position} of task {task} has no original_width and original_height: "
-            "give the data set (--data) or the folder of images (--images)."
-        )
+        raise unknown_size(path, f"task {task}", known)
     part.size_hw = part.size_hw or size_hw
     height, width = size_hw
     x, y = percent[0] * width / 100, percent[1] * height / 100
-    box = (x, y, x + percent[2] * width / 100, y + percent[3] * height / 100)
-    part.add(box, json_text.number(region.get("score")), position)
+    box: Box = (x, y, x + percent[2] * width / 100, y + percent[3] * height / 100)
+    degrees = json_text.score(value, "rotation", path, where)
+    if degrees:
+        said["took the upright rectangles around {} rotated ones"] += 1
+        box = around_rotated(box, degrees, (x, y))  # Label Studio turns about the first corner
+    part.add(box, json_text.score(region, "score", path, where), position)
 
 
 def _tasks(proposals: ProposalSet) -> Iterator[str]:

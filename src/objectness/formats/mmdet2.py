@@ -1,11 +1,12 @@
-"""MMDetection 2 proposal pickles: a list in the order of the data set, each ``(N, 5)``: x1, y1, x2, y2, score.
+"""MMDetection 2 proposal pickles: a list in the order of the data set, each ``(N, 5)``: x1, y1, x2, y2, score,
+or ``(N, 4)`` without scores.
 
 The file names no image at all: whose boxes they are follows from the data set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,17 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         )
     parts = Parts()
     for position, (image, rows) in enumerate(zip(known.images, document, strict=True), start=1):
-        boxes = table(path, rows, 5, f"entry {position}")
-        parts.part(position, image.own_id, str(image.path), image.size_hw).extend(boxes[:, :4], boxes[:, 4])
+        boxes = table(path, rows, _columns(rows), f"entry {position}")
+        scores = boxes[:, 4] if boxes.shape[1] == 5 else None
+        parts.part(position, image.own_id, str(image.path), image.size_hw).extend(boxes[:, :4], scores)
     return parts.finish("proposal")
+
+
+def _columns(rows: Any) -> int:
+    """Four or five: MMDetection takes boxes without scores too, and goes by their order."""
+    first = rows[0] if isinstance(rows, list | tuple) and rows else None
+    is_bare = rows.shape[1:] == (4,) if isinstance(rows, np.ndarray) else isinstance(first, Sized) and len(first) == 4
+    return 4 if is_bare else 5
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:

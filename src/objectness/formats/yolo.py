@@ -8,20 +8,21 @@ training takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from objectness.atomic_write import replacing
-from objectness.errors import InputError
+from objectness.errors import InputError, MissingContextError
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished, known_images
 from objectness.formats.naming import need_sizes, short_names, stem
 from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Part, Parts, RawFile
+from objectness.formats.raw import Parts, RawFile
+from objectness.formats.yolo_lines import key_points_of, label_lines
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
-from objectness.untrusted import read_text
+from objectness.untrusted import read_text, regular_file
 
 _YAML = "data.yaml"
 # Without "path", as that would be taken from wherever a training is started; so images lie beside the file.
@@ -32,7 +33,8 @@ _NOT_LABELS = {"classes.txt", "train.txt", "val.txt", "test.txt", "requirements.
 def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     """Read a folder (or its data.yaml); sizes come from ``known``, else from the images in ``images/``.
 
-    Classes are dropped. An image without a label file has no proposals.
+    Classes and key points are dropped; of an outline the box around it is taken. An image without a label file has no
+    proposals.
 
     Raises:
         InputError: there are no label files, or no sizes; a line is malformed; labels belong to no image.
@@ -51,7 +53,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         beside = root / "images" if (root / "images").is_dir() else root
         known = known_images(images=beside)
     if known is None or not known.images:
-        raise InputError(
+        raise MissingContextError(
             f"{path} gives boxes as fractions of images and has no images: "
             "give the data set (--data) or the folder of images (--images)."
         )
@@ -59,6 +61,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     for image in known.images:
         parts.part(image.path, image.image_id, str(image.path), image.size_hw)
     classes: set[int] = set()
+    key_points, outlines = key_points_of(root / _YAML), 0
     for label in labels:
         name = label.relative_to(folder).with_suffix("").as_posix()
         found = known.named(name)
@@ -66,8 +69,18 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             raise InputError(f"{label} belongs to no image of {known.where}, so that its size is unknown.")
         if found.size_hw is None:
             raise InputError(f"{label}: the size of {found.path} is unknown, as it cannot be read.")
-        classes |= set(_fill(label, parts.part(found.path)))
+        part = parts.part(found.path)
+        for line in label_lines(label, key_points):
+            classes.add(line.class_number)
+            outlines += line.is_outline
+            height, width = found.size_hw
+            x1, y1, x2, y2 = line.box
+            part.add((x1 * width, y1 * height, x2 * width, y2 * height), line.score, line.number)
     notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
+    if outlines:
+        notes.append(f"took the boxes around {outlines} outlines")
+    if key_points:
+        notes.append("left out the key points")
     return parts.finish("line", notes=notes)
 
 
@@ -126,9 +139,10 @@ def _label_files(folder: Path) -> list[Path]:
 
 def _looks_like_label(path: Path) -> bool:
     try:
-        words = path.read_bytes()[:4096].decode("utf-8-sig", "replace").split("\n", 1)[0].split()
-        return len(words) in (5, 6) and all(_is_number(word) for word in words)
-    except OSError:
+        with regular_file(path).open("rb") as file:
+            words = file.read(1 << 14).decode("utf-8-sig", "replace").split("\n", 1)[0].split()
+        return len(words) >= 5 and all(_is_number(word) for word in words)
+    except (OSError, InputError):
         return False
 
 
@@ -138,37 +152,6 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _fill(label: Path, part: Part) -> Iterator[int]:
-    """Add the lines of one file to its image; gives the classes."""
-    assert part.size_hw is not None
-    height, width = part.size_hw
-    for number, words in _split(label):
-        try:
-            values = [float(word) for word in words]
-        except ValueError:
-            raise InputError(f"{label}: line {number} holds something that is not a number.") from None
-        if len(values) not in (5, 6):
-            raise InputError(
-                f"{label}: line {number} has {len(values)} columns; due are class xc yc w h and the score."
-            )
-        xc, yc, w, h = values[1:5]
-        box = ((xc - w / 2) * width, (yc - h / 2) * height, (xc + w / 2) * width, (yc + h / 2) * height)
-        part.add(box, values[5] if len(values) == 6 else None, number)
-        yield hash(values[0])
-
-
-def _split(label: Path) -> Iterator[tuple[int, Sequence[str]]]:
-    try:
-        text = label.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{label} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{label} is no label file: it is not text.") from error
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, line.split()
 
 
 def _lines(found: Proposals, with_scores: bool) -> Iterator[str]:
