@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -166,3 +167,38 @@ def test_from_scratch_the_signal_neither_dies_nor_explodes() -> None:
     scaled = backbone(pixels)[0].std().item()
     assert born < 0.05
     assert 0.3 < scaled < 10
+
+
+def test_a_hub_that_takes_the_call_and_never_answers_is_given_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights, "_PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        _, _, sentence = build_backbone(BackboneSettings(name="test_resnet", strides=(16,)))
+        assert time.monotonic() - started < 5
+    assert "its ImageNet weights could not be reached (" in sentence
+    assert "\n" not in sentence
+    assert not constants.HF_HUB_OFFLINE, "a setting of the whole process was changed"
+
+
+def test_weights_in_the_cache_are_used_without_asking_anybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    whole = timm.create_model("test_resnet")
+    described = timm.get_pretrained_cfg("test_resnet")
+    assert described is not None
+    repository = tmp_path / f"models--timm--{described.architecture}.{described.tag}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    (repository / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    save(repository / "snapshots" / ("0" * 40) / "model.safetensors", whole.state_dict())
+    backbone, _, sentence = build_backbone(BackboneSettings(name="test_resnet", strides=(16,)))
+    assert sentence == f"The backbone test_resnet starts from ImageNet weights ({repository.name})."
+    published = {weights._flat(key): value for key, value in whole.state_dict().items()}
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, published[weights._flat(key)]), key

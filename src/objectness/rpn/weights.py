@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import timm
 from safetensors import SafetensorError
@@ -14,6 +12,9 @@ from torch import Tensor, nn
 
 from objectness.errors import InputError
 from objectness.rpn.settings import BackboneSettings
+
+_FILE = "model.safetensors"
+_PATIENCE = 5.0  # seconds until the hub must have answered
 
 
 def initialise(backbone: nn.Module, settings: BackboneSettings) -> tuple[bool, str]:
@@ -115,12 +116,16 @@ def _in_layer_order(given: dict[str, Tensor]) -> list[Tensor]:
 
 
 def _imagenet_file(name: str) -> Path:
-    """Download (or find in the cache) the safetensors file of a timm model; nothing downloaded is unpickled.
+    """Find the safetensors file of a timm model in the cache, else download it; nothing downloaded is unpickled.
+
+    Nobody is asked for what the cache has. A hub that cannot be reached, or takes the call and does not answer, is
+    given a few seconds: its own client would try again for minutes.
 
     Raises:
         OSError: it cannot be reached, or the model has no such file.
     """
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     described = timm.get_pretrained_cfg(name)
     if described is None or not described.hf_hub_id:
@@ -128,13 +133,12 @@ def _imagenet_file(name: str) -> Path:
     repository = described.hf_hub_id
     if repository.endswith("/"):
         repository += ".".join(part for part in (described.architecture, described.tag) if part)
-    offline = constants.HF_HUB_OFFLINE
-    try:  # a quick look-up first: the hub's client would retry a missing network for a minute
-        if not getproxies():  # behind a proxy the name need not resolve here
-            socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
-    except OSError:
-        constants.HF_HUB_OFFLINE = True
+    with suppress(LocalEntryNotFoundError):
+        return Path(hf_hub_download(repository, _FILE, local_files_only=True))
     try:
-        return Path(hf_hub_download(repository, "model.safetensors"))
-    finally:
-        constants.HF_HUB_OFFLINE = offline
+        get_hf_file_metadata(hf_hub_url(repository, _FILE), timeout=_PATIENCE)
+        return Path(hf_hub_download(repository, _FILE, etag_timeout=_PATIENCE))
+    except OSError:
+        raise
+    except Exception as error:  # of the HTTP library below the client, whose errors are no OSErrors
+        raise OSError(str(error) or type(error).__name__) from None
