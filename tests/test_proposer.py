@@ -305,7 +305,7 @@ def test_a_defect_of_ours_keeps_its_traceback() -> None:
         list(Proposer(Broken()).stream([np.zeros((8, 8, 3), np.uint8)]))
 
 
-@pytest.mark.parametrize("source", [None, 3, b"bytes", 1.5])
+@pytest.mark.parametrize("source", [None, 3, 1.5])
 def test_what_is_no_photograph_is_told_so(source: object) -> None:
     with pytest.raises(InputError, match="A photograph is a path, a PIL image or a NumPy array"):
         Proposer(WholeImage())(source)  # type: ignore[call-overload]

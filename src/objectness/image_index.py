@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from objectness.images.opening import PHOTO_SUFFIXES
+from objectness.images.finding import PHOTO_SUFFIXES
 from objectness.proposal_set import ImageId
 
 _LONGEST_NUMBER = 40  # digits of an id

@@ -36,6 +36,7 @@ class Outcome:
         error: Why it failed, in one sentence; None where it did not.
         seconds: Reading, resizing, network and selection.
         image: The upright RGB pixels ``uint8 (H, W, 3)``, where they were asked for.
+        frames: How many frames or pages the file holds; the first was taken.
     """
 
     source: Source
@@ -43,6 +44,7 @@ class Outcome:
     error: InputError | None
     seconds: float
     image: NDArray[np.uint8] | None = None
+    frames: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,7 @@ class _Prepared:
     image: NDArray[np.uint8] | None
     error: InputError | None
     seconds: float
+    frames: int = 1
 
 
 class Proposer:
@@ -125,18 +128,19 @@ class Proposer:
         """Propose boxes.
 
         Args:
-            source: A path, a PIL image or a ``uint8`` array (see :func:`objectness.images.open_upright`) for
-                one ``Proposals``; a list or tuple of them for a list; any other iterable for a lazy iterator,
-                which reads the next photograph while the network looks at this one and holds only these two.
+            source: A path, the bytes of a file, a binary file object, a PIL image or a ``uint8`` array (see
+                :func:`objectness.images.open_upright`) for one ``Proposals``; a list or tuple of them for a list; any
+                other iterable for a lazy iterator, which reads the next photograph while the network looks at this
+                one and holds only these two.
 
         Raises:
             InputError: A photograph that cannot be used; with several, the first such one ends the call,
                 where :meth:`stream` would go on.
         """
-        one = isinstance(source, str | bytes | os.PathLike | Image.Image | np.ndarray)
+        one = isinstance(source, str | bytes | os.PathLike | Image.Image | np.ndarray) or hasattr(source, "read")
         if one or not isinstance(source, Iterable):  # what is neither is told what was expected
             return _or_raise(self._finish(self._prepare(cast("Source", source), keep_image=False)))
-        lazy = (_or_raise(outcome) for outcome in self.stream(source))
+        lazy = (_or_raise(outcome) for outcome in self.stream(cast("Iterable[Source]", source)))
         return list(lazy) if isinstance(source, list | tuple) else lazy
 
     def timed(self, source: Source) -> Timed:
@@ -187,7 +191,8 @@ class Proposer:
             if isinstance(error, MemoryError):
                 error = InputError(f"{describe(source)}: does not fit into memory; make it smaller.")
             return _Prepared(source, (0, 0), None, None, to_keep(error), perf_counter() - start)
-        return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, perf_counter() - start)
+        seconds = perf_counter() - start
+        return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, seconds, fitted.frames)
 
     def _finish(self, prepared: _Prepared) -> Outcome:
         if prepared.pixels is None:
@@ -199,7 +204,8 @@ class Proposer:
         except InputError as error:
             seconds = prepared.seconds + perf_counter() - start
             return Outcome(source, None, InputError(f"{describe(source)}: {error}"), seconds)
-        return Outcome(source, proposals, None, prepared.seconds + perf_counter() - start, prepared.image)
+        seconds = prepared.seconds + perf_counter() - start
+        return Outcome(source, proposals, None, seconds, prepared.image, prepared.frames)
 
     def _propose(self, pixels: NDArray[np.uint8], size_hw: tuple[int, int], source: Source) -> Proposals:
         file = os.fspath(source) if isinstance(source, str | os.PathLike) else None

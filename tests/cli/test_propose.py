@@ -104,6 +104,7 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
                 "height": 60,
                 "proposals": 2,
                 "best_score": 0.5,
+                "frames": 1,
                 "picture": str(Path("here/a.proposals.png")),
                 "boxes": [[0, 0, 45, 60], [0, 0, 90, 60]],
                 "scores": [0.5, 0.25],
@@ -112,9 +113,11 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
         "failed": [
             {
                 "file": "b.jpg",
-                "error": "b.jpg: is not an image, or is damaged in its first bytes; save it as JPEG or PNG.",
+                "error": "b.jpg: is not an image of a format that is read (AVIF BMP GIF JPEG JPEG2000 PNG PPM TGA "
+                "TIFF WEBP), or is damaged in its first bytes; save it as JPEG or PNG.",
             }
         ],
+        "passed_over": {},
         "out": "here",
         "results": str(Path("here/proposals.json")),
         "older_pictures": 0,
@@ -403,3 +406,32 @@ def test_a_picture_that_cannot_be_written_fails_alone(run: Run) -> None:
     assert "cannot be written" in result.stderr
     assert list(coco_results.read("proposals/proposals.json")) == [1, 2]
     assert Path("proposals/b.proposals.jpg").is_file()
+
+
+def test_what_lies_in_a_folder_and_is_not_taken_is_said(run: Run) -> None:
+    _photo("in/a.png")
+    for name in ("film.mp4", "other.mp4", "notes.docx"):
+        Path("in", name).write_text("x")
+    assert "Not taken: 2 .mp4, 1 .docx." in run("in", "--out", "here").stdout
+    document = json.loads(run("in", "--json", "--out", "here").stdout)
+    assert document["passed_over"] == {".docx": 1, ".mp4": 2}
+
+
+def test_frames_that_are_not_taken_are_said(run: Run) -> None:
+    frames = [Image.new("RGB", (90, 60), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save("a.tif", save_all=True, append_images=frames[1:])
+    result = run("a.tif", "--json", "--out", "here")
+    assert json.loads(result.stdout)["images"][0]["frames"] == 3
+    assert "a.tif: holds 3 frames or pages; the first was taken." in result.stderr
+
+
+def test_an_address_fails_alone_and_a_photograph_beside_it_is_taken(run: Run) -> None:
+    _photo("a.png")
+    result = run("https://example.com/a.jpg", "half \ud800.jpg", "nul\0.jpg", "a.png", "--json", "--out", "here")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert [row["file"] for row in document["images"]] == ["a.png"]
+    errors = [row["error"] for row in document["failed"]]
+    assert errors[0].startswith("https://example.com/a.jpg: is an address")
+    assert len(errors) == 3
+    assert all("no file can have this name" in error for error in errors[1:])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import struct
 import warnings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from objectness.errors import InputError
-from objectness.images import DEFAULT_MAX_PIXELS, fit_size_hw, open_upright, resize
+from objectness.images import DEFAULT_MAX_PIXELS, fit_size_hw, open_fitted, open_upright, resize
 
 # Two rows, three columns, all different: every turn and mirroring gives another array.
 STORED = np.arange(0, 180, 10, dtype=np.uint8).reshape(2, 3, 3)
@@ -196,7 +197,7 @@ def test_every_unusable_file_is_named_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_at_all(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"missing\.jpg: there is no such file"):
+    with pytest.raises(InputError, match=r"missing\.jpg: is missing; there is no such file"):
         open_upright(tmp_path / "missing.jpg")
     with pytest.raises(InputError, match="is a folder"):
         open_upright(tmp_path)
@@ -226,7 +227,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no named pipes")
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(InputError, match="not an ordinary file"):
+    with pytest.raises(InputError, match="a pipe or a device, not a regular file"):
         open_upright(tmp_path / "pipe.jpg")
 
 
@@ -290,3 +291,45 @@ def test_resize() -> None:
     stripes = np.tile(np.array([[[0] * 3, [200] * 3]], np.uint8), (64, 32, 1))
     assert np.abs(resize(stripes, (8, 8)).astype(int) - 100).max() <= 12  # no stripes are left by chance
     assert resize(image, (8, 2)).shape == (8, 2, 3)
+
+
+@pytest.mark.parametrize("largest", [200, 1023, 3900, 16000, 40000])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_grey_of_fewer_bits_in_a_file_of_16_is_scaled_by_what_it_holds(
+    tmp_path: Path, largest: int, suffix: str
+) -> None:
+    values = np.array([[0, largest // 2, largest]], np.uint16)
+    Image.fromarray(values).save(tmp_path / f"a{suffix}")
+    white = next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if largest < 2**bits)
+    expected = [0, round(largest // 2 * 255 / white), round(largest * 255 / white)]
+    np.testing.assert_allclose(open_upright(tmp_path / f"a{suffix}")[0, :, 0], expected, atol=1)
+    assert largest == 200 or expected[2] > 127
+    np.testing.assert_array_equal(
+        open_fitted(tmp_path / f"a{suffix}", 1, 3).pixels, open_upright(tmp_path / f"a{suffix}")
+    )
+
+
+@pytest.mark.parametrize(("white", "shown"), [(1.0, 255), (0.5, 128), (3.7, 255), (200.0, 200), (3900.0, 243)])
+def test_a_pfm_is_not_black(tmp_path: Path, white: float, shown: int) -> None:
+    values = np.array([[0, 0, white / 2], [0, white, 0]], "<f4")
+    (tmp_path / "a.pfm").write_bytes(b"Pf\n3 2\n-1.0\n" + values[::-1].tobytes())
+    found = open_upright(tmp_path / "a.pfm")[:, :, 0]
+    np.testing.assert_allclose(found, [[0, 0, shown / 2], [0, shown, 0]], atol=1)
+
+
+def test_bytes_and_binary_file_objects_are_read_from_where_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(STORED).save(path, exif=_with_orientation(6))
+    content = path.read_bytes()
+    behind = io.BytesIO(b"head" + content)
+    behind.seek(4)
+    with path.open("rb") as file:
+        for source in (content, io.BytesIO(content), behind, file):
+            np.testing.assert_array_equal(open_upright(source), SHOWN[6])
+        with pytest.raises(InputError, match=r"a\.png: holds no bytes"):
+            open_upright(file)  # read to its end
+        file.seek(0)
+        np.testing.assert_array_equal(open_fitted(file, 2, 3, keep_image=True).image, SHOWN[6])
+    for closed in (file, path.open("r", encoding="latin-1"), b"", io.StringIO("text")):
+        with pytest.raises(InputError, match=r"closed file|gives text|holds no bytes"):
+            open_upright(closed)  # type: ignore[arg-type]

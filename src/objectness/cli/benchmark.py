@@ -58,7 +58,7 @@ def command(
     names = models or ["default"]
     cores = EngineSettings(threads=threads).cores
     with tempfile.TemporaryDirectory() as folder:
-        chosen = find_photos(photos)[:limit] if photos else [_noise(Path(folder))]
+        chosen = list(find_photos(photos).photos[:limit]) if photos else [_noise(Path(folder))]
         proposers = [
             load(
                 name,

@@ -133,7 +133,7 @@ def _sources(
     try:
         measured = load_measured(photos, allow_outside=allow_outside)
     except InputError:  # photographs without boxes are enough for int8
-        return Sources(calibration, calibrate is not None, None, find_photos([str(photos)]))
+        return Sources(calibration, calibrate is not None, None, find_photos([str(photos)]).photos)
     seen = measured
     if "train" in available_splits(photos, allow_outside=allow_outside):
         seen = load_dataset(photos, "train", allow_outside=allow_outside)

@@ -62,7 +62,7 @@ class _Results:
     failed: list[dict[str, str]] = field(default_factory=list)
     interrupted: bool = False
 
-    def fail(self, photo: Path, error: InputError, output: Output) -> None:
+    def fail(self, photo: Path | str, error: InputError, output: Output) -> None:
         self.failed.append({"file": str(photo), "error": str(error)})
         output.warn(f"objectness: {error}")
 
@@ -129,7 +129,10 @@ def command(
 
     output = Output(as_json, quiet)
     results = _Results()
-    photos = find_photos(source)
+    found = find_photos(source)
+    photos = found.photos
+    for unusable, why in found.failed.items():
+        results.fail(unusable, InputError(why), output)
     image_ids = _number(photos, data, results, output, allow_outside)
     proposer = load(
         model,
@@ -164,8 +167,9 @@ def command(
             if results.journal is not None:
                 place = results.journal.place(stopped=not is_whole)
     written = Written(out, place, before, tuple(row["picture"] for row in results.rows if row["picture"]))
-    output.result_lines(report.document(proposer.description, results.rows, results.proposals, results.failed, written))
-    report.show(proposer.description, results.rows, results.failed, written, output, stopped=results.interrupted)
+    left = report.Left(results.failed, found.passed_over)
+    output.result_lines(report.document(proposer.description, results.rows, results.proposals, left, written))
+    report.show(proposer.description, results.rows, left, written, output, stopped=results.interrupted)
     if results.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if results.failed:
@@ -192,15 +196,16 @@ def _number(
         return {photo: number for number, photo in enumerate(photos, start=1)}
     from objectness.formats.known import known_images
     from objectness.image_index import ImageIndex, Named
+    from objectness.images.finding import real_path
 
     known = known_images(data, allow_outside=allow_outside)
     images = () if known is None else known.images
-    by_file = {os.path.realpath(image.path): place for place, image in enumerate(images)}
+    by_file = {real_path(image.path): place for place, image in enumerate(images)}
     index = ImageIndex(Named(image.own_id, os.path.abspath(image.path)) for image in images)  # noqa: PTH100
     named = index.each([os.path.abspath(photo) for photo in photos])  # noqa: PTH100
     image_ids: dict[Path, int | str] = {}
     for photo, places in zip(photos, named, strict=True):
-        place = by_file.get(os.path.realpath(photo), places[0] if len(places) == 1 else None)
+        place = by_file.get(real_path(photo), places[0] if len(places) == 1 else None)
         image_id = None if place is None else images[place].image_id
         if image_id is None:
             reason = f"{len(places)} images have this name" if places else "no image has this name"
@@ -218,9 +223,9 @@ def _number(
 
 def _plan(photos: Sequence[Path], image_ids: dict[Path, int | str], out: Path | None) -> list[_Task]:
     """Give every photograph a picture of its own: never another's, and never a photograph."""
-    from objectness.images.finding import DRAWN_SUFFIX
+    from objectness.images.finding import DRAWN_SUFFIX, real_path
 
-    taken = {os.path.realpath(photo).casefold() for photo in photos}
+    taken = {real_path(photo).casefold() for photo in photos}
     tasks = []
     for photo in photos:
         if out is None:
@@ -231,7 +236,7 @@ def _plan(photos: Sequence[Path], image_ids: dict[Path, int | str], out: Path | 
         while True:
             name = photo.stem if number == 1 else f"{photo.stem}_{number}"
             picture = out / f"{name}{DRAWN_SUFFIX}{suffix}"
-            key = os.path.realpath(picture).casefold()
+            key = real_path(picture).casefold()
             if key not in taken:
                 break
             number += 1
@@ -270,8 +275,11 @@ def _keep(task: _Task, outcome: Outcome, draw: int, results: _Results, output: O
         "proposals": len(proposals),
         "best_score": round(float(proposals.scores[0]), 6) if len(proposals) else None,
         "seconds": round(outcome.seconds, 4),
+        "frames": outcome.frames,
         "picture": None,
     }
+    if outcome.frames > 1:
+        output.note(f"{task.photo}: holds {outcome.frames} frames or pages; the first was taken.")
     results.rows.append(row)
     if task.picture is None or outcome.image is None:
         return

@@ -52,11 +52,24 @@ class Written:
         return sum(name.endswith(suffixes) and name not in drawn for name in names)
 
 
+@dataclass(frozen=True)
+class Left:
+    """What there are no proposals for.
+
+    Attributes:
+        failed: Photographs, folders and other sources that could not be used, with the reason.
+        passed_over: Kind -> how many files of the folders are no photographs that can be read.
+    """
+
+    failed: Sequence[Mapping[str, str]]
+    passed_over: Mapping[str, int]
+
+
 def document(
     description: ModelDescription,
     rows: Sequence[Mapping[str, Any]],
     proposals: Mapping[int | str, Proposals],
-    failed: Sequence[Mapping[str, str]],
+    left: Left,
     written: Written,
 ) -> Iterator[str]:
     """The JSON document as pieces of text, one line an image; boxes are x1, y1, x2, y2 in the photograph's pixels."""
@@ -68,7 +81,8 @@ def document(
         yield f"{',' if position else ''}\n    {json.dumps(whole, allow_nan=False)}"
     yield "\n  ],\n"
     last = {
-        "failed": list(failed),
+        "failed": list(left.failed),
+        "passed_over": dict(left.passed_over),
         "out": None if written.folder is None else str(written.folder),
         "results": None if written.results is None else str(written.results),
         "older_pictures": written.older_pictures,
@@ -88,7 +102,7 @@ def _boxes(found: Proposals) -> dict[str, Any]:
 def show(
     description: ModelDescription,
     rows: Sequence[Mapping[str, Any]],
-    failed: Sequence[Mapping[str, str]],
+    left: Left,
     written: Written,
     output: Output,
     *,
@@ -109,8 +123,16 @@ def show(
         drawn = len(written.pictures)
         also = f" and {drawn} picture{'s' if drawn != 1 else ''}" if drawn else ""
         said.append(f"Wrote {written.results}{also} (model {description.name}{unsure}).")
-    said += [f"{len(failed)} failed."] if failed else []
+    said += [f"{len(left.failed)} failed."] if left.failed else []
+    said += [_passed_over(left.passed_over)] if left.passed_over else []
     output.summary(" ".join([*said, *_older(len(rows), written)]))
+
+
+def _passed_over(kinds: Mapping[str, int]) -> str:
+    from objectness.images.finding import HEIF_SUFFIXES, counted
+
+    hint = " (pillow-heif, where installed, reads HEIF)" if HEIF_SUFFIXES.intersection(kinds) else ""
+    return f"Not taken: {counted(kinds)}{hint}."
 
 
 def _older(images: int, written: Written) -> list[str]:

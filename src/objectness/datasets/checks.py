@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from objectness.datasets import rules
 from objectness.datasets.layout import available_splits, load_dataset
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL
-from objectness.images.sizes import (
-    BROKEN_IMAGE,
-    in_threads,
-    is_image,
-    refuse_programs,
-    upright_size,
-    why_broken,
-)
+from objectness.images.finding import is_image
+from objectness.images.sizes import decoded_size, digest, in_threads
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 # COCO's size classes by area in square pixels: small below the first, large from the second.
@@ -136,18 +127,8 @@ def inspect(
 
 
 def _examine(path: Path) -> _Examined:
-    digest = None
-    try:
-        content = path.read_bytes()
-        digest = hashlib.blake2b(content, digest_size=16).digest()
-        with Image.open(BytesIO(content)) as image:
-            size_hw = upright_size(image)
-            refuse_programs(image)
-            image.draft(None, (1, 1))  # a JPEG is then read whole but unfolded at an eighth: twice as quick
-            image.load()
-    except BROKEN_IMAGE as error:
-        return _Examined(None, why_broken(error), digest)
-    return _Examined(size_hw, None, digest)
+    size = decoded_size(path)
+    return _Examined(None, size, digest(path)) if isinstance(size, str) else _Examined(size, None, digest(path))
 
 
 def _duplicate_boxes(record: Record) -> Iterable[Problem]:

@@ -14,7 +14,7 @@ from objectness.datasets.locating import exists
 from objectness.datasets.records import Dataset
 from objectness.datasets.splits import ALL, SPLITS, split_of, wanted_split
 from objectness.errors import InputError
-from objectness.images.sizes import is_image
+from objectness.images.finding import is_image
 
 Source = coco.CocoFiles | voc.VocFiles | yolo.YoloFiles
 _FINDERS: tuple[tuple[str, Callable[[Path, bool], Source | None]], ...] = (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from objectness import boxes
 from objectness.datasets.records import Problem, Record
-from objectness.images.sizes import MISSING
+from objectness.images.damage import MISSING
 
 # A click without a drag leaves a box of no extent: 1 px where the last pixel counts (Pascal VOC).
 SMALLEST_SIDE_PX = 1.0

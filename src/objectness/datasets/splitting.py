@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from objectness.datasets.checks import LARGE_FROM, SMALL_BELOW
 from objectness.datasets.records import Dataset, Record
 from objectness.errors import InputError
-from objectness.images.sizes import in_threads
+from objectness.images.sizes import digest, in_threads
 
 STRATA = ("small", "medium", "large", "images")
 
@@ -72,19 +70,11 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int = 0) -> Split
 
 def _groups(records: Sequence[Record]) -> list[list[int]]:
     """Positions of records whose files have the same bytes; a file that cannot be read is its own."""
-    digests = in_threads(_digest, [record.path for record in records])
+    digests = in_threads(digest, [record.path for record in records])
     groups: dict[object, list[int]] = defaultdict(list)
-    for index, (record, digest) in enumerate(zip(records, digests, strict=True)):
-        groups[digest or record.path].append(index)
+    for index, (record, own) in enumerate(zip(records, digests, strict=True)):
+        groups[own or record.path].append(index)
     return list(groups.values())
-
-
-def _digest(path: Path) -> bytes | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
-    except (OSError, ValueError):
-        return None
 
 
 def _strata(records: Sequence[Record]) -> NDArray[np.int64]:

@@ -22,8 +22,8 @@ from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
-from objectness.images.opening import PHOTO_SUFFIXES
-from objectness.images.sizes import is_file, is_image
+from objectness.images.finding import PHOTO_SUFFIXES, is_image
+from objectness.images.sizes import is_file
 from objectness.untrusted import read_bytes, read_text
 from objectness.xml_text import XmlError, parse_xml
 

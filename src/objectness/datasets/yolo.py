@@ -20,7 +20,8 @@ from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of
 from objectness.datasets.yolo_labels import LabelLine, extent_in_pixels, judge_columns, read_lines
 from objectness.errors import InputError
-from objectness.images.sizes import images_below, is_file, is_image, read_sizes
+from objectness.images.finding import is_image, walk
+from objectness.images.sizes import is_file, read_sizes
 from objectness.untrusted import MOST_TEXT_BYTES, read_bytes, read_text
 from objectness.yaml_text import load_yaml
 
@@ -77,12 +78,12 @@ def find_bare(root: Path) -> YoloFiles | None:
             named = {split: folder for folder in inner if (split := split_of(folder.name))}
             own = split_of(images.parent.name) if images.parent != root else None
             found: dict[str, Path] = {own: images} if own else named or {ALL: images}
-            parts.update({split: tuple(images_below(folder)) for split, folder in found.items()})
+            parts.update({split: walk(folder).images for split, folder in found.items()})
     names = _names_file(root)
     if not parts and names:  # as LabelImg leaves them: images, label files and classes.txt in one folder
-        everything = images_below(root)
+        everything = walk(root).images
         if any(image.with_suffix(".txt").is_file() for image in everything):
-            parts = {ALL: tuple(everything)}
+            parts = {ALL: everything}
     return YoloFiles(root, parts, names, False, {}) if parts else None
 
 
@@ -235,7 +236,7 @@ class _Search:
     def images_of(self, place: Path) -> list[Path]:
         """The images of a folder, of a text file that lists them, or of one image's name."""
         if place.is_dir():
-            return images_below(place)
+            return list(walk(place).images)
         if is_image(place):
             return [place]
         names = [line.strip() for line in read_text(place).split("\n") if line.strip()]

@@ -15,7 +15,8 @@ from objectness.formats import json_text
 from objectness.formats.peek import peek
 from objectness.formats.raw import RawFile, RawImage, assemble
 from objectness.image_index import ImageIndex, Match, Named, number_of
-from objectness.images.sizes import images_below, read_sizes
+from objectness.images.finding import walk
+from objectness.images.sizes import read_sizes
 from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import Proposals
 
@@ -104,7 +105,7 @@ def known_images(
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder: --images takes the folder that holds the images.")
         return KnownImages(
-            tuple(_with_sizes([KnownImage(None, path, None) for path in images_below(folder)])), str(folder)
+            tuple(_with_sizes([KnownImage(None, path, None) for path in walk(folder).images])), str(folder)
         )
     return None
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from objectness.errors import InputError, MissingContextError
-from objectness.images.opening import PHOTO_SUFFIXES
+from objectness.images.finding import PHOTO_SUFFIXES
 from objectness.proposal_set import ImageId, ProposalSet
 
 if TYPE_CHECKING:

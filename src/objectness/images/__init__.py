@@ -1,8 +1,8 @@
 """Images: any photograph upright as RGB, sizes from headers, and which files a user means."""
 
+from objectness.images.finding import PHOTO_SUFFIXES
+from objectness.images.headers import DEFAULT_MAX_PIXELS
 from objectness.images.opening import (
-    DEFAULT_MAX_PIXELS,
-    PHOTO_SUFFIXES,
     Fitted,
     Source,
     describe,

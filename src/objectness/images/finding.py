@@ -1,30 +1,73 @@
-"""What a user names on the command line (a photo, folder, pattern or list) as the photographs behind it."""
+"""Which files are photographs: those that a user names (a photo, folder, pattern or list), and those of a folder."""
 
 # ruff: noqa: PTH110, PTH112, PTH113, PTH207
-# os.path answers False where Path raises: for closed folders, and for names that are too long.
+# os.path answers False where Path raises: for closed folders, and for names that no file can have.
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from objectness.errors import InputError
-from objectness.images.opening import PHOTO_SUFFIXES
+from objectness.images.headers import can_read_heif
+from objectness.untrusted import read_text
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+PHOTO_SUFFIXES = (
+    frozenset({".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"})
+    | {".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
+    | HEIF_SUFFIXES
+)
 
 DRAWN_SUFFIX = ".proposals"
 """Comes before the suffix of every picture that we draw, so that a search never takes it for a photograph."""
 
+HIDDEN, DRAWN, NO_SUFFIX = "hidden", "drawn", "no suffix"
 
-def find_photos(sources: Sequence[str]) -> list[Path]:
+
+@dataclass(frozen=True)
+class Walked:
+    """What lies in a folder and its subfolders.
+
+    Attributes:
+        images: Its images, sorted.
+        passed_over: Kind -> how many files were not taken. A kind is a suffix (".mp4"), "hidden", "drawn" (pictures
+            of proposals) or "no suffix".
+        closed: Folders that could not be read, with the reason.
+    """
+
+    images: tuple[Path, ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    closed: Mapping[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The photographs that a user means.
+
+    Attributes:
+        photos: In the order of the sources, each once; a missing file among them, to fail like the others that do.
+        passed_over: As of :class:`Walked`.
+        failed: Source or folder -> why nothing could be taken from it, in one sentence.
+    """
+
+    photos: tuple[Path, ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_photos(sources: Sequence[str]) -> Found:
     """Expand sources, in their order; a file that is named twice comes once.
 
     A file is a photograph, whatever its suffix; a ``.txt`` file is a list of photographs, one path a line,
     taken from the list's own folder, else from the working folder. A folder stands for every photograph in it
-    and in its subfolders, sorted; a pattern (``*``, ``?``, ``[``, ``**``) for the photographs that match,
-    sorted. Both leave out hidden files and what ``objectness propose`` drew (``*.proposals.jpg``). A missing
-    file stays in the result, to be reported with the others that fail.
+    and in its subfolders, linked ones too, sorted; a pattern (``*``, ``?``, ``[``, ``**``) for the photographs that
+    match, sorted. Both leave out hidden files and what ``objectness propose`` drew (``*.proposals.jpg``).
 
     Args:
         sources: As typed.
@@ -33,56 +76,156 @@ def find_photos(sources: Sequence[str]) -> list[Path]:
         InputError: A folder, pattern or list that holds no photograph or cannot be read; nothing that exists.
     """
     unique: dict[str, Path] = {}
+    passed_over: Counter[str] = Counter()
+    failed: dict[str, str] = {}
     for source in sources:
-        for path in _expand(source):
-            unique.setdefault(os.path.realpath(path), path)
+        if reason := _no_path(source):
+            failed[source] = reason
+            continue
+        walked = _expand(source)
+        for path in walked.images:
+            unique.setdefault(real_path(path), path)
+        passed_over.update(walked.passed_over)
+        for folder, why in walked.closed.items():
+            failed[str(folder)] = f"{folder}: the folder cannot be read ({why}); what is in it was passed over."
     found = list(unique.values())
     if not any(os.path.lexists(path) for path in found):
+        if failed:
+            raise InputError(next(iter(failed.values())))
         names = ", ".join(str(path) for path in found[:3]) + (", ..." if len(found) > 3 else "")
         raise InputError(f"There is no such file: {names}; check the path." if found else "Name a photograph.")
-    return found
+    return Found(tuple(found), dict(sorted(passed_over.items())), failed)
 
 
-def _expand(source: str) -> list[Path]:
+def walk(folder: Path) -> Walked:
+    """Every image in a folder and its subfolders.
+
+    Links to folders are followed, each folder is visited once, and its own place comes before the links to it: loops
+    end. Hidden folders are left out.
+    """
+    images: list[Path] = []
+    passed_over: Counter[str] = Counter()
+    closed: dict[Path, str] = {}
+    visited: set[str] = set()
+    waiting, linked = [folder], list[Path]()
+    while waiting or linked:
+        place = waiting.pop() if waiting else linked.pop(0)
+        real = real_path(place)
+        if real in visited:
+            continue
+        visited.add(real)
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            closed[place] = error.strerror or type(error).__name__
+            continue
+        for entry in entries:
+            path = place / entry.name
+            if os.path.isdir(path):
+                if entry.name.startswith("."):
+                    passed_over[HIDDEN] += 1
+                else:
+                    (linked if entry.is_symlink() else waiting).append(path)
+            elif kind := _kind_not_taken(path):
+                passed_over[kind] += 1
+            else:
+                images.append(path)
+    return Walked(tuple(sorted(images)), dict(passed_over), closed)
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is a photograph's: hidden files (macOS writes ``._photo.jpg``) and drawn pictures are none."""
+    return _kind_not_taken(path) is None
+
+
+def real_path(path: Path | str) -> str:
+    """The path with all links followed; as it is, where no file can have this name."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return str(path)
+
+
+def _kind_not_taken(path: Path) -> str | None:
+    """What to count a file as that is no photograph; None for a photograph."""
+    suffix = path.suffix.lower()
+    if path.name.startswith("."):
+        return HIDDEN
+    if suffix not in PHOTO_SUFFIXES:
+        return suffix or NO_SUFFIX
+    return DRAWN if path.stem.endswith(DRAWN_SUFFIX) else None
+
+
+def _no_path(source: str) -> str | None:
+    """A sentence where the source is something else than a path."""
+    if source == "-":
+        return (
+            "-: photographs are not read from standard input; save the photograph to a file, or the list of paths to "
+            "a .txt file, and name that."
+        )
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) and not os.path.lexists(source):
+        return f"{source}: is an address, and nothing is fetched from the network; download it and name the file."
+    return None
+
+
+def _expand(source: str) -> Walked:
     path = Path(source)
     if os.path.isdir(source):
-        photos = sorted(_walk(path))
-        if not photos:
-            known = " ".join(sorted(PHOTO_SUFFIXES))
-            raise InputError(f"{path}: there is no photograph in this folder (looked for {known}).")
-        return photos
+        walked = _readable(walk(path))
+        if not walked.images and not walked.closed:
+            known = " ".join(sorted(PHOTO_SUFFIXES - (frozenset() if can_read_heif() else HEIF_SUFFIXES)))
+            there = f", but {counted(walked.passed_over)}" if walked.passed_over else ""
+            raise InputError(f"{path}: there is no photograph in this folder{there} (looked for {known}).")
+        return walked
     if path.suffix.lower() == ".txt" and os.path.isfile(source):
-        return _read_list(path)
-    if glob.has_magic(source) and not os.path.lexists(source):
-        photos = sorted(match for match in map(Path, glob.glob(source, recursive=True)) if _is_photo(match))
-        if not photos:
-            raise InputError(f"{source}: no photograph matches this pattern.")
-        return photos
-    return [path]
+        return Walked(tuple(_read_list(path)))
+    if glob.has_magic(source) and not os.path.lexists(source) and _can_be_a_name(source):
+        return _matching(source)
+    return Walked((path,))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    def stop(error: OSError) -> None:
-        raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror}).") from None
-
-    for root, folders, files in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (path for path in (Path(root, name) for name in files) if _is_photo(path))
+def counted(kinds: Mapping[str, int]) -> str:
+    """Kinds and their numbers in words, most first: "3 .mp4, 1 hidden"."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _is_photo(path: Path) -> bool:
-    hidden_or_drawn = path.name.startswith(".") or path.stem.endswith(DRAWN_SUFFIX)
-    return path.suffix.lower() in PHOTO_SUFFIXES and not hidden_or_drawn and not path.is_dir()
+def _matching(pattern: str) -> Walked:
+    taken: list[Path] = []
+    passed_over: Counter[str] = Counter()
+    for match in map(Path, glob.iglob(pattern, recursive=True)):
+        if os.path.isdir(match):
+            continue
+        kind = _kind_not_taken(match)
+        if kind:
+            passed_over[kind] += 1
+        else:
+            taken.append(match)
+    walked = _readable(Walked(tuple(sorted(taken)), passed_over))
+    if not walked.images:
+        there = f", but {counted(walked.passed_over)}" if walked.passed_over else ""
+        raise InputError(f"{pattern}: no photograph matches this pattern{there}.")
+    return walked
+
+
+def _readable(walked: Walked) -> Walked:
+    """Without the HEIF photographs, where nothing can read them."""
+    if can_read_heif():
+        return walked
+    passed_over = Counter(walked.passed_over)
+    passed_over.update(path.suffix.lower() for path in walked.images if path.suffix.lower() in HEIF_SUFFIXES)
+    images = tuple(path for path in walked.images if path.suffix.lower() not in HEIF_SUFFIXES)
+    return replace(walked, images=images, passed_over=dict(passed_over))
+
+
+def _can_be_a_name(source: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(source)
+    except ValueError:  # half a letter
+        return False
 
 
 def _read_list(path: Path) -> list[Path]:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: a list of photographs is UTF-8 text, one path a line; save it so.") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
-    names = [line for line in lines if line and not line.startswith("#")]
+    names = [line for line in map(str.strip, read_text(path).split("\n")) if line and not line.startswith("#")]
     if not names:
         raise InputError(f"{path}: the list names no photograph; write one path a line.")
     return [_listed(name, path.parent) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,34 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from objectness.errors import InputError
+from objectness.images.upright import LYING, as_stored
+
+_STRIP_PIXELS = 1 << 22
+# Largest values of 8 to 16 bits: cameras and scanners write 10, 12 or 14 bits into files of 16.
+_BIT_RANGES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """A decoded image as mode RGB, laid on white where it is transparent."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return _grey_as_8_bit(image).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    """A decoded image as mode RGB, laid on white where it is transparent; grey of more than 8 bits is scaled."""
+    return _strip_as_rgb(image, _grey_range(image) if _is_deep_grey(image) else (0.0, 255.0))
+
+
+def upright_array(image: Image.Image, turned: int) -> NDArray[np.uint8]:
+    """A decoded image as RGB ``(H, W, 3)``, turned upright.
+
+    Strip by strip, so that no second and third copy of a large image is made on the way.
+
+    Args:
+        image: Of any mode.
+        turned: The EXIF orientation in which its pixels are stored.
+    """
+    width, height = image.size
+    limits = _grey_range(image) if _is_deep_grey(image) else (0.0, 255.0)
+    upright = np.empty((width, height, 3) if turned in LYING else (height, width, 3), dtype=np.uint8)
+    stored = as_stored(upright, turned)
+    for top, strip in _strips(image):
+        stored[top : top + strip.height] = np.asarray(_strip_as_rgb(strip, limits))
+    return upright
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
@@ -26,11 +45,33 @@ def to_array(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image).copy()
 
 
-def _grey_as_8_bit(image: Image.Image) -> Image.Image:
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The first row of each strip, and the strip; a small image is a single one."""
+    width, height = image.size
+    rows = max(1, _STRIP_PIXELS // max(1, width))
+    if rows >= height:
+        yield 0, image
+        return
+    for top in range(0, height, rows):
+        yield top, image.crop((0, top, width, min(height, top + rows)))
+
+
+def _strip_as_rgb(image: Image.Image, limits: tuple[float, float]) -> Image.Image:
+    if _is_deep_grey(image):
+        return _grey_as_8_bit(image, limits).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _is_deep_grey(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _grey_as_8_bit(image: Image.Image, limits: tuple[float, float]) -> Image.Image:
+    low, high = limits
     values = np.asarray(image).astype(np.float32)
-    # Pillow reads 16-bit PGM as "I", stretched to 0..65535 by the file's own maximum.
-    sixteen_bit = image.mode.startswith("I;16") or image.format == "PPM"
-    low, high = (0.0, 65535.0) if sixteen_bit else _value_range(values, is_float=image.mode == "F")
     np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
     values -= low
     values *= 255 / (high - low) if high > low else 0
@@ -38,14 +79,23 @@ def _grey_as_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
 
 
-def _value_range(values: NDArray[np.float32], *, is_float: bool) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not len(finite):
+def _grey_range(image: Image.Image) -> tuple[float, float]:
+    """The values that become black and white (see :func:`objectness.images.open_upright`)."""
+    low, high = np.inf, -np.inf
+    for _, strip in _strips(image):
+        values = np.asarray(strip)
+        finite = values[np.isfinite(values)] if image.mode == "F" else values
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    if high < low:
         return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    usual = (1.0, 255.0, 65535.0) if is_float else (255.0, 65535.0)
-    full = next((limit for limit in usual if high <= limit), None)
-    return (0.0, full) if low >= 0 and full is not None else (low, high)
+    if low < 0 or high > _BIT_RANGES[-1]:
+        return low, high
+    if image.mode == "F" and high <= 1:
+        return 0.0, 1.0
+    if image.mode == "F" and high < _BIT_RANGES[0] / 4:
+        return 0.0, high  # light above white, as high dynamic range has it
+    return 0.0, next(limit for limit in _BIT_RANGES if high <= limit)
 
 
 def array_as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -69,5 +119,5 @@ def array_as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
     if shape[2] == 1:
         return np.repeat(array, 3, axis=2)
     if shape[2] == 4:
-        return to_array(as_rgb(Image.fromarray(np.ascontiguousarray(array))))
+        return upright_array(Image.fromarray(np.ascontiguousarray(array)), 1)
     return np.ascontiguousarray(array)

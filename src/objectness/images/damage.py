@@ -1,0 +1,61 @@
+"""What is wrong with an image file: the one list of what decoders raise, and the one error that says it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from PIL import Image
+
+from objectness.errors import InputError
+
+MISSING = "is missing"
+
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's decoders raise on damaged bytes: they are many, and few are its own."""
+
+
+class ImageError(InputError):
+    """An image that cannot be used.
+
+    Args:
+        name: The file, or what else to call it.
+        reason: What is wrong with it, as the rest of a sentence about it.
+        advice: What to do.
+
+    Attributes:
+        reason: As given, for reports that name the file elsewhere.
+    """
+
+    def __init__(self, name: str, reason: str, advice: str) -> None:
+        super().__init__(f"{name}: {reason}; {advice}.")
+        self.reason = reason
+
+
+def damaged(name: str, error: BaseException) -> ImageError:
+    """The error for an image whose decoder raised ``error``."""
+    if isinstance(error, MemoryError):
+        return ImageError(name, "does not fit into memory", "make it smaller")
+    if isinstance(error, Image.DecompressionBombError):
+        advice = "set PIL.Image.MAX_IMAGE_PIXELS if you trust it"
+        return ImageError(name, f"Pillow's own limit refuses it ({_said(error)})", advice)
+    return ImageError(name, f"the image is damaged or cut short ({_said(error)})", "copy it again")
+
+
+def _said(error: BaseException) -> str:
+    """The error's own words, on one line."""
+    return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
