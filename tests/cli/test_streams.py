@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from objectness.cli import app
@@ -131,3 +134,28 @@ def test_names_send_no_escape_codes_to_the_terminal(
         printed = ended.stdout + ended.stderr
         assert printed
         assert not {"\x1b", "\x07", "\N{RIGHT-TO-LEFT OVERRIDE}"} & set(printed), arguments
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_what_was_found_outlives_a_kill(tmp_path: Path, making: Any, number: int) -> None:
+    for name in range(300):
+        making.image(tmp_path / "photos" / f"{name}.jpg")
+    partial, whole = (tmp_path / "out" / f"proposals{word}.images.json" for word in (".partial", ""))
+    command = [sys.executable, "-m", "objectness", "propose", "photos", "--out", "out", "--threads", "1"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not (partial.exists() and len(json.loads(partial.read_bytes())) >= 5) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        printed = process.communicate()[0].decode()
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+        whole = partial
+    else:
+        assert process.returncode == 128 + number
+        assert "Stopped: what was done so far was kept. Wrote out/proposals.json" in printed
+    kept = len(json.loads(whole.read_bytes()))
+    assert 5 <= kept < 300
+    drawn = [path for path in (tmp_path / "out").iterdir() if path.suffix == ".jpg" and path.name[0] != "."]
+    assert kept - 1 <= len(drawn) <= kept
+    for path in drawn:
+        Image.open(path).load()  # none is half a picture
