@@ -24,6 +24,10 @@ class MissingContextError(InputError):
     """The file is sound as far as it goes, but something besides it must be known: a data set, say."""
 
 
+class NotInstalledError(InputError):
+    """What was asked for needs a package that is not installed."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Name the nearest known word, or list them all: the tail of a sentence about an unknown ``name``."""
     names = sorted(known)

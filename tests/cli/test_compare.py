@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from objectness.cli import app
+from objectness.errors import InputError
 from objectness.proposals import Proposals
 
 Run = Callable[..., Result]
@@ -67,7 +69,8 @@ def test_recall_and_time(run: Run, data: Path) -> None:
     first = table["rows"][0]
     assert (first[0], first[1]["value"], first[-1]) == ("sliding-window", 1, 4)
     assert first[3] > 0
-    assert sorted(path.name for path in Path("runs/compare").iterdir()) == ["sliding-window.npz", "uniform.npz"]
+    names = sorted(path.name.rpartition("-")[0] for path in Path("runs/compare").iterdir())
+    assert names == ["sliding-window", "uniform"]
 
 
 def test_table_and_report(run: Run, data: Path) -> None:
@@ -121,7 +124,7 @@ def test_ctrl_c_before_anything_was_done(run: Run, data: Path, monkeypatch: pyte
     result = run(data, *WITH)
     assert result.exit_code == 130
     assert result.stdout == ""
-    assert "Stopped before any photograph was seen by all methods" in result.stderr
+    assert "stopped before any photograph was seen by all methods" in result.stderr
 
 
 def test_bad_photographs_are_told_and_missed(run: Run, data: Path) -> None:
@@ -139,7 +142,8 @@ def test_bad_photographs_are_told_and_missed(run: Run, data: Path) -> None:
 
 def test_damaged_memory_is_measured_anew(run: Run, data: Path) -> None:
     first = told(run(data, *WITH, "--json"))
-    Path("runs/compare/uniform.npz").write_bytes(b"PK\x03\x04")
+    (damaged,) = Path("runs/compare").glob("uniform-*.npz")
+    damaged.write_bytes(b"PK\x03\x04")
     again = told(run(data, *WITH, "--json"))
     assert again["methods"][1] == first["methods"][1]
 
@@ -160,3 +164,73 @@ def test_wrong_use(run: Run, data: Path, words: tuple[str, ...], message: str) -
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def no_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+
+
+@pytest.mark.usefixtures("no_opencv")
+def test_a_method_that_is_not_installed_is_named_and_the_others_run(run: Run, data: Path) -> None:
+    result = run(data, "--with", "uniform,selective-search,sliding-window", "--json")
+    got = told(result, 1)
+    assert [method["name"] for method in got["methods"]] == ["uniform", "sliding-window"]
+    assert [missing["method"] for missing in got["missing"]] == ["selective-search"]
+    assert "selective-search is left out: Selective Search needs OpenCV" in result.stderr
+    alone = run(data, "--with", "selective-search")
+    assert alone.exit_code == 2
+    assert "needs OpenCV" in alone.stderr
+
+
+@pytest.mark.usefixtures("no_opencv")
+def test_the_usual_methods_do_not_fail_for_one_that_nobody_named(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("objectness.cli.compare.USUAL", ("uniform", "selective-search", "sliding-window"))
+    result = run(data)
+    assert result.exit_code == 0, result.output
+    assert "selective-search is left out" in result.stderr
+
+
+def test_what_is_kept_is_said_and_can_be_switched_off(run: Run, data: Path, tmp_path: Path) -> None:
+    result = run(data, *WITH, "--no-keep")
+    assert result.exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    assert "runs" not in result.stderr
+    assert "What the methods propose is kept in runs/compare" in run(data, *WITH).stderr
+
+
+def test_another_data_set_leaves_what_was_kept(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = stop_at(monkeypatch, 0)
+    run(data, *WITH)
+    other = data.with_name("other.json")
+    other.write_text(data.read_text())
+    run(other, *WITH)
+    run(data, *WITH)
+    assert len(calls) == 8
+
+
+def test_a_default_place_that_is_closed_costs_only_the_keeping(run: Run, data: Path) -> None:
+    Path("runs").write_text("a file where the folder would be")
+    result = run(data, *WITH)
+    assert result.exit_code == 0, result.output
+    assert "Nothing is kept" in result.stderr
+
+
+def test_a_disk_that_gets_full_costs_only_the_keeping(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise InputError("x.npz cannot be written (No space left on device).")
+
+    monkeypatch.setattr("objectness.evaluation.keeping.save", full)
+    result = run(data, *WITH)
+    assert result.exit_code == 0, result.output
+    assert "The comparison goes on, but cannot be resumed." in result.stderr
+
+
+def test_the_report_is_never_written_over_an_input(run: Run, data: Path) -> None:
+    before = data.read_bytes()
+    result = run(data, *WITH, "--report", data.with_suffix(".html"))
+    assert result.exit_code == 2
+    assert data.read_bytes() == before
+    assert not Path("runs").exists()

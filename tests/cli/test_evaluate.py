@@ -387,7 +387,7 @@ class TestOtherFormats:
         empty.write_bytes(b"")
         assert "say which with --from" in run(empty, data).stderr
         assert "no format 'cvs': did you mean 'csv'?" in run(found, data, "--from", "cvs").stderr
-        assert "empty.json is not a JSON file" in run(empty, data, "--from", "coco-results").stderr
+        assert "empty.json is not valid JSON" in run(empty, data, "--from", "coco-results").stderr
         # What can be guessed is: several files need not be of one format.
         assert document(run(found, data, "--json", "--from", "mmdet2"))["objects"] == 3
 
@@ -426,3 +426,50 @@ class TestOtherFormats:
         result = run(stranger, data)
         assert result.exit_code == 2
         assert "proposals for image 77, which the data set does not have" in result.stderr
+
+
+class TestWhereItWrites:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("--report", "found.html"),  # found.json beside it is what is measured
+            ("--out", "found.json"),
+            ("--out", "link.json"),
+            ("--report", "photos/boxes.html"),
+            ("--out", "photos/boxes.json"),
+            ("--out", "photos/train.json"),  # of the data set, though not read
+            ("--out", "photos/a.png"),
+            ("--report", "notes.html"),  # notes.csv is no report's
+            ("--report", "notes.csv"),
+            ("--report", "run/results.html"),
+            ("--out", "photos"),
+            ("--out", "found.json/x"),
+        ],
+    )
+    def test_nothing_that_is_there_is_overwritten(
+        self, run: Run, found: Path, data: Path, tmp_path: Path, words: tuple[str, str]
+    ) -> None:
+        (tmp_path / "notes.csv").write_text("mine")
+        (tmp_path / "link.json").symlink_to("found.json")
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "results.csv").write_text("of a training")
+        (data.parent / "train.json").write_text(data.read_text())
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        result = run(found, data, *words)
+        assert result.exit_code == 2, result.output
+        assert words[1].partition(".")[0] in result.stderr
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+    def test_an_older_report_is_replaced(self, run: Run, found: Path, data: Path) -> None:
+        for _ in range(2):
+            for words in (("--report", "out.html"), ("--report", data.parent / "out.html"), ("--out", "o.json")):
+                assert run(found, data, "--draws", "5", *words).exit_code == 0
+
+    def test_standard_output_may_be_named(self, run: Run, found: Path, data: Path) -> None:
+        assert run(found, data, "--draws", "5", "--out", "/dev/null").exit_code == 0
+        assert Path("/dev/null").is_char_device()
+
+
+def test_seen_classes_get_their_table(run: Run, found: Path, data: Path) -> None:
+    assert "Average recall by seen in training" in run(found, data, "--seen", "thing").stdout
+    assert "Average recall by seen in training" not in run(found, data).stdout

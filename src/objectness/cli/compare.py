@@ -30,12 +30,14 @@ from objectness.cli.output import (
     QuietFlag,
     SeedOption,
     one_sentence_errors,
+    tell_error,
 )
 from objectness.errors import InputError
 
 if TYPE_CHECKING:
+    from objectness.cli.kept import Kept
     from objectness.datasets import Dataset
-    from objectness.evaluation.running import Progress, Propose
+    from objectness.evaluation.running import Propose
 
 USUAL = ("default", "selective-search", "sliding-window", "uniform")
 _SAVE_SECONDS = 60
@@ -66,8 +68,13 @@ def command(
     report: ReportOption = None,
     thumbnails: ThumbnailsOption = 240,
     keep: Annotated[
-        Path, typer.Option(help="Folder for what the methods proposed; the same command goes on from there.")
-    ] = Path("runs/compare"),
+        Path | None,
+        typer.Option(
+            help="Folder for what the methods proposed; the same command goes on from there.",
+            show_default="runs/compare",
+        ),
+    ] = None,
+    no_keep: Annotated[bool, typer.Option("--no-keep", help="Keep nothing; what was stopped begins anew.")] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor threads a method may use.", show_default="all cores")
     ] = None,
@@ -79,7 +86,9 @@ def command(
 ) -> None:
     """Propose with several methods, photograph by photograph in turn; print recall and time side by side."""
     from objectness.cli import studies
-    from objectness.cli.methods import Selection, is_proposals_file, open_method, read_file
+    from objectness.cli.kept import open_kept
+    from objectness.cli.methods import Selection, is_proposals_file, open_methods, read_file
+    from objectness.cli.targets import guarded, report_files
     from objectness.evaluation.budget import RECALLS
     from objectness.evaluation.measuring import DEFAULT_KS
     from objectness.evaluation.study import Options, unique_names
@@ -93,82 +102,70 @@ def command(
     words = [word.strip() for text in methods or [",".join(USUAL)] for word in text.split(",") if word.strip()]
     if not words:
         raise InputError("--with names no method: name some, as in --with default,selective-search,uniform.")
-    whole = studies.open_data(data, split, output, allow_outside=allow_outside)
-    dataset = _limited(whole, limit, seed)
-    options.check(ks, dataset.class_names)
-    sources = dict(zip(unique_names(words), words, strict=True))
-    selection = Selection(max(ks))
-    files = {
-        name: read_file(word, whole.records, selection, output, source_format)
-        for name, word in sources.items()
-        if is_proposals_file(word, source_format)
-    }
-    proposing = {
-        name: open_method(word, selection, max(ks), seed=seed, threads=threads)
-        for name, word in sources.items()
-        if name not in files
-    }
-    settings = {"data": str(data.resolve()), "split": dataset.split, "top": max(ks), "seed": seed, "threads": threads}
-    kept = _Kept(keep, {name: {**settings, **_identity(sources[name])} for name in proposing})
-    failed: dict[str, str] = {}
-    stopped = _propose(proposing, dataset, kept, failed, output)
-    studies.warn_of(failed, output)
-    seen_by_all = [
-        record for record in dataset.records if all(record.image_id in kept.done[name].proposals for name in proposing)
-    ]
-    if not seen_by_all and dataset.records:
-        if not stopped:
-            folder = dataset.records[0].path.parent
-            raise InputError(f"None of the {len(dataset)} images could be used: do they lie in {folder}?")
-        output.warn(f"Stopped before any photograph was seen by all methods; what was done is kept in {keep}.")
-        raise typer.Exit(EXIT_INTERRUPTED)
-    if stopped:  # photographs that could not be used count as missed only where all had their turn
-        dataset = replace(dataset, records=tuple(seen_by_all))
-    ids = {record.image_id for record in dataset.records}
-    everything = {**files, **{name: kept.done[name].proposals for name in proposing}}
-    proposals = {name: {i: found for i, found in everything[name].items() if i in ids} for name in sources}
-    seconds = {name: kept.done[name].seconds for name in proposing}
-    study = studies.build(dataset, proposals, seconds, ks, options, output)
-    told = studies.document(study, dataset, data, sources, failed)
-    studies.show(study, studies.chosen_tables(study, studies.words(show)), output)
-    output.result(told)
-    if report is not None:
-        studies.report(report, study, told, thumbnails, (_how(threads),), output)
-    if stopped:
-        output.warn(
-            f"Stopped after {len(seen_by_all)} photographs: the figures are of these, what was done is kept in {keep}, "
-            "and the same command goes on from there."
-        )
-        raise typer.Exit(EXIT_INTERRUPTED)
-    if failed:
-        output.warn(f"{len(failed)} of {len(dataset)} images could not be used: their objects count as missed.")
-        raise typer.Exit(EXIT_SOME_FAILED)
-
-
-class _Kept:
-    """What each method has done, in memory and in a folder."""
-
-    def __init__(self, folder: Path, about: Mapping[str, Mapping[str, object]]) -> None:
-        from objectness.evaluation import keeping
-        from objectness.evaluation.running import Progress
-
-        self._about = about
-        self._paths = {name: folder / f"{_file_name(name)}.npz" for name in about}
-        self.done: dict[str, Progress] = {
-            name: keeping.load(self._paths[name], about[name]) or Progress() for name in about
+    with guarded(report_files(report), [word.split(":", 1)[-1] for word in words], data):
+        whole = studies.open_data(data, split, output, allow_outside=allow_outside)
+        dataset = _limited(whole, limit, seed)
+        options.check(ks, dataset.class_names)
+        sources = dict(zip(unique_names(words), words, strict=True))
+        selection = Selection(max(ks))
+        files = {
+            name: read_file(word, whole.records, selection, output, source_format)
+            for name, word in sources.items()
+            if is_proposals_file(word, source_format)
         }
-
-    def save(self) -> None:
-        """Write all of it."""
-        from objectness.evaluation import keeping
-
-        for name, progress in self.done.items():
-            if progress.proposals:
-                keeping.save(self._paths[name], progress, self._about[name])
+        others = {name: word for name, word in sources.items() if name not in files}
+        proposing, missing = open_methods(others, selection, max(ks), output, seed=seed, threads=threads)
+        sources = {name: word for name, word in sources.items() if name not in missing}
+        settings = {
+            "data": str(data.resolve()),
+            "split": dataset.split,
+            "top": max(ks),
+            "seed": seed,
+            "threads": threads,
+        }
+        about = {name: {**settings, **_identity(sources[name])} for name in proposing}
+        kept = open_kept(keep, not no_keep, about, output)
+        failed: dict[str, str] = {}
+        stopped = _propose(proposing, dataset, kept, failed, output)
+        studies.warn_of(failed, output)
+        seen_by_all = [
+            record
+            for record in dataset.records
+            if all(record.image_id in kept.done[name].proposals for name in proposing)
+        ]
+        if not seen_by_all and dataset.records:
+            if not stopped:
+                folder = dataset.records[0].path.parent
+                raise InputError(f"None of the {len(dataset)} images could be used: do they lie in {folder}?")
+            tell_error(f"stopped before any photograph was seen by all methods; {kept.where}.", as_json)
+            raise typer.Exit(EXIT_INTERRUPTED)
+        if stopped:  # photographs that could not be used count as missed only where all had their turn
+            dataset = replace(dataset, records=tuple(seen_by_all))
+        ids = {record.image_id for record in dataset.records}
+        everything = {**files, **{name: kept.done[name].proposals for name in proposing}}
+        proposals = {name: {i: found for i, found in everything[name].items() if i in ids} for name in sources}
+        seconds = {name: kept.done[name].seconds for name in proposing}
+        study = studies.build(dataset, proposals, seconds, ks, options, output)
+        tables = studies.chosen_tables(study, studies.words(show))
+        told = studies.document(study, dataset, data, sources, failed, missing)
+        if report is not None:
+            studies.report(report, study, told, thumbnails, (_how(threads),), output)
+        studies.show(study, tables, output)
+        output.result(told)
+        if stopped:
+            goes_on = "" if kept.folder is None else ", and the same command goes on from there"
+            output.warn(
+                f"Stopped after {len(seen_by_all)} photographs: the figures are of these, {kept.where}{goes_on}."
+            )
+            raise typer.Exit(EXIT_INTERRUPTED)
+        if failed:
+            output.warn(f"{len(failed)} of {len(dataset)} images could not be used: their objects count as missed.")
+        if failed or (missing and methods):  # what was not asked for by name may be missing
+            raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def _propose(
-    methods: Mapping[str, Propose], dataset: Dataset, kept: _Kept, failed: dict[str, str], output: Output
+    methods: Mapping[str, Propose], dataset: Dataset, kept: Kept, failed: dict[str, str], output: Output
 ) -> bool:
     """Let every method propose, keeping what is done; whether it was stopped by Ctrl-C."""
     from time import monotonic
@@ -231,14 +228,6 @@ def _digest(content: bytes) -> str:
     import hashlib
 
     return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _file_name(name: str) -> str:
-    """A method's name as a file's, and never two alike."""
-    import zlib
-
-    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
-    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
 
 def _how(threads: int | None) -> str:

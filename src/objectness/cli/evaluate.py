@@ -92,12 +92,10 @@ def command(
     quiet: QuietFlag = False,
 ) -> None:
     """Measure average recall by the COCO definition, all classes as one; images without proposals count."""
-    import json
-
-    from objectness.atomic_write import replacing
     from objectness.cli import studies
     from objectness.cli.bars import bar
-    from objectness.cli.methods import Selection, is_proposals_file, open_method, read_file
+    from objectness.cli.methods import Selection, is_proposals_file, open_methods, read_file
+    from objectness.cli.targets import guarded, report_files
     from objectness.evaluation.baselines import is_baseline
     from objectness.evaluation.budget import RECALLS
     from objectness.evaluation.measuring import DEFAULT_KS
@@ -110,43 +108,39 @@ def command(
         format_named(source_format)
     ks = studies.numbers(k, "--k", DEFAULT_KS)
     options = Options(at, studies.shares(recall, "--recall", RECALLS), studies.words(seen), draws, seed)
-    dataset = studies.open_data(data, split, output, allow_outside=allow_outside)
-    options.check(ks, dataset.class_names)
-    sources = dict(zip(unique_names(methods), methods, strict=True))
-    selection = Selection(top, nms, score)
-    proposing = {
-        name: open_method(word, selection, max(ks), seed=seed)
-        for name, word in sources.items()
-        if not is_proposals_file(word, source_format)
-    }
-    proposals = {
-        name: read_file(word, dataset.records, selection, output, source_format)
-        for name, word in sources.items()
-        if is_proposals_file(word, source_format)
-    }
-    failed: dict[str, str] = {}
-    if proposing:
-        done = {name: Progress() for name in proposing}
-        models = {name for name in proposing if not is_baseline(sources[name])}
-        with bar(output, "Proposing", len(dataset)) as advance:
-            run(proposing, dataset.records, done, failed, read_ahead=True, on_image=advance, by_file=models)
-        studies.warn_of(failed, output)
-        if len(failed) == len(dataset) > 0:
-            folder = dataset.records[0].path.parent
-            raise InputError(f"None of the {len(dataset)} images could be used: do they lie in {folder}?")
-        proposals.update({name: progress.proposals for name, progress in done.items()})
-    in_order = {name: proposals[name] for name in sources}
-    study = studies.build(dataset, in_order, {}, ks, options, output)
-    tables = studies.chosen_tables(study, studies.words(show))
-    told = studies.document(study, dataset, data, sources, failed)
-    studies.show(study, tables, output)
-    output.result(told)
-    if out is not None:
-        with replacing(out) as file:
-            json.dump(told, file, indent=2, allow_nan=False)
-            file.write("\n")
-    if report is not None:
-        studies.report(report, study, told, thumbnails, (), output)
-    if failed:
-        output.warn(f"{len(failed)} of {len(dataset)} images could not be used: their objects count as missed.")
-        raise typer.Exit(EXIT_SOME_FAILED)
+    with guarded([out, *report_files(report)], methods, data):
+        dataset = studies.open_data(data, split, output, allow_outside=allow_outside)
+        options.check(ks, dataset.class_names)
+        sources = dict(zip(unique_names(methods), methods, strict=True))
+        selection = Selection(top, nms, score)
+        files = {name: word for name, word in sources.items() if is_proposals_file(word, source_format)}
+        proposals = {
+            name: read_file(word, dataset.records, selection, output, source_format) for name, word in files.items()
+        }
+        others = {name: word for name, word in sources.items() if name not in files}
+        proposing, missing = open_methods(others, selection, max(ks), output, seed=seed)
+        failed: dict[str, str] = {}
+        if proposing:
+            done = {name: Progress() for name in proposing}
+            models = {name for name in proposing if not is_baseline(sources[name])}
+            with bar(output, "Proposing", len(dataset)) as advance:
+                run(proposing, dataset.records, done, failed, read_ahead=True, on_image=advance, by_file=models)
+            studies.warn_of(failed, output)
+            if len(failed) == len(dataset) > 0:
+                folder = dataset.records[0].path.parent
+                raise InputError(f"None of the {len(dataset)} images could be used: do they lie in {folder}?")
+            proposals.update({name: progress.proposals for name, progress in done.items()})
+        in_order = {name: proposals[name] for name in sources if name in proposals}
+        study = studies.build(dataset, in_order, {}, ks, options, output)
+        tables = studies.chosen_tables(study, studies.words(show))
+        told = studies.document(study, dataset, data, sources, failed, missing)
+        if out is not None:
+            studies.write_document(out, told)
+        if report is not None:
+            studies.report(report, study, told, thumbnails, (), output)
+        studies.show(study, tables, output)
+        output.result(told)
+        if failed:
+            output.warn(f"{len(failed)} of {len(dataset)} images could not be used: their objects count as missed.")
+        if failed or missing:
+            raise typer.Exit(EXIT_SOME_FAILED)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from objectness.cli.output import Output
-from objectness.errors import InputError
+from objectness.errors import InputError, NotInstalledError
 
 if TYPE_CHECKING:
     from objectness.datasets import Record
@@ -65,6 +65,39 @@ def open_method(word: str, selection: Selection, top: int, *, seed: int = 0, thr
         return lambda image: selection.of(propose(image))
     _refuse_misspelt(word)
     return load(word, top=count, score=selection.score, nms=selection.nms, threads=threads)
+
+
+def open_methods(
+    words: Mapping[str, str], selection: Selection, top: int, output: Output, *, seed: int, threads: int | None = None
+) -> tuple[dict[str, Propose], dict[str, str]]:
+    """Open several; one that needs a package which is not installed is named, and does not keep the others waiting.
+
+    Args:
+        words: Name of the method -> as the user wrote it.
+        selection: As of :func:`open_method`, with ``top``, ``seed`` and ``threads``.
+        top: See there.
+        output: For those that are missing.
+        seed: See there.
+        threads: See there.
+
+    Returns:
+        Name -> method, and name -> why it is missing.
+
+    Raises:
+        InputError: as :func:`open_method`; none of several is there.
+    """
+    found: dict[str, Propose] = {}
+    missing: dict[str, str] = {}
+    for name, word in words.items():
+        try:
+            found[name] = open_method(word, selection, top, seed=seed, threads=threads)
+        except NotInstalledError as error:
+            if len(words) == 1:
+                raise
+            missing[name] = str(error)
+    for name, reason in missing.items():
+        output.warn(f"{name} is left out: {reason}")
+    return found, missing
 
 
 def is_proposals_file(word: str, source_format: str | None = None) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from objectness.proposals import Proposals
 
 _SHOWN_FAILURES = 10
-_WIDEST = 400
+_SEEN = "by-seen-in-training"
 _ALWAYS = ("recall-and-time", "average-recall", "differences", "budget")
 
 
@@ -135,7 +135,8 @@ def chosen_tables(study: Study, more: Sequence[str]) -> list[Table]:
     for key in more:
         if key not in keys and key != "all":
             raise InputError(f"--show {key!r} is no table: {did_you_mean(key, [*keys, 'all'])}")
-    return found if "all" in more else [table for table in found if table.key in (*_ALWAYS, *more)]
+    shown = (*_ALWAYS, *more, *([_SEEN] if study.options.seen else []))
+    return found if "all" in more else [table for table in found if table.key in shown]
 
 
 def show(study: Study, tables: Sequence[Table], output: Output) -> None:
@@ -156,7 +157,6 @@ def show(study: Study, tables: Sequence[Table], output: Output) -> None:
 
 def _print(study: Study, table: Table, output: Output) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.measure import Measurement
     from rich.table import Table as Grid
     from rich.text import Text
 
@@ -182,25 +182,22 @@ def _print(study: Study, table: Table, output: Output) -> None:
         cells: list[Text] = []
         for number, cell in enumerate(row):
             if not (alone and number == 0):
-                cells.append(Text(printable(tables.show(cell, 4 if number >= table.labels else 2))))
+                cells.append(Text(tables.show(cell, 4 if number >= table.labels else 2)))
             if number == with_interval and isinstance(cell, Estimate):
                 cells.append(Text(tables.show_interval(cell)))
         grid.add_row(*cells)
     console = output.tables
     console.print(Text(table.title, style="bold"), soft_wrap=True)
-    # A narrow terminal may break the lines; it must not cut the figures.
-    wide = console.options.update(width=_WIDEST)
-    console.width = max(console.width, Measurement.get(console, wide, grid).maximum)
-    console.print(grid)
-
-
-def printable(text: str) -> str:
-    """A file name may hold anything but a slash: control codes, or bytes that are no UTF-8."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    output.table(grid)
 
 
 def document(
-    study: Study, dataset: Dataset, data: Path, sources: Mapping[str, str], failed: Mapping[str, str]
+    study: Study,
+    dataset: Dataset,
+    data: Path,
+    sources: Mapping[str, str],
+    failed: Mapping[str, str],
+    missing: Mapping[str, str],
 ) -> dict[str, Any]:
     """The study as plain values; one method's figures stand at the top, those of several under "methods".
 
@@ -210,6 +207,7 @@ def document(
         data: As the user named it.
         sources: Name of the method -> as the user named it.
         failed: File -> why it could not be used.
+        missing: Name of a method -> why it was left out.
     """
     from objectness.evaluation.recall import recall_report
     from objectness.evaluation.tables import tables
@@ -229,6 +227,7 @@ def document(
         **(told[0] if len(told) == 1 else {"methods": told}),
         "at": study.at,
         "failed": [{"file": file, "error": error} for file, error in failed.items()],
+        "missing": [{"method": name, "error": error} for name, error in missing.items()],
         "tables": {table.key: table.to_json() for table in tables(study)},
     }
 
@@ -243,3 +242,14 @@ def report(
         files = write_report(path, study, told, limit=thumbnails, notes=notes, on_image=advance)
     beside = ", ".join(file.name for file in files[1:])
     output.note(f"Wrote {path}, and beside it {beside}.")
+
+
+def write_document(path: Path, told: dict[str, Any]) -> None:
+    """Write the JSON document into a file."""
+    import json
+
+    from objectness.atomic_write import replacing
+
+    with replacing(path) as file:
+        json.dump(told, file, indent=2, allow_nan=False)
+        file.write("\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from objectness.errors import InputError
+from objectness.errors import NotInstalledError
 from objectness.installation import how_to_install
 
 
@@ -12,14 +12,14 @@ def contrib(what: str, threads: int | None) -> Any:
     """The module ``cv2``, told how many threads to use.
 
     Raises:
-        InputError: OpenCV is missing, or was built without the contributed modules.
+        NotInstalledError: OpenCV is missing, or was built without the contributed modules.
     """
     try:
         import cv2
     except ImportError as error:
-        raise InputError(f"{what} needs OpenCV ({error}): {how_to_install('baselines')}.") from None
+        raise NotInstalledError(f"{what} needs OpenCV ({error}): {how_to_install('baselines')}.") from None
     if not hasattr(cv2, "ximgproc"):
-        raise InputError(
+        raise NotInstalledError(
             f"{what} needs OpenCV's contributed modules, which the installed OpenCV {cv2.__version__} lacks: "
             "replace it by opencv-contrib-python-headless."
         )

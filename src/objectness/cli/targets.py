@@ -1,0 +1,107 @@
+"""Where a command may write: never on what it reads, and known before the work is begun."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from objectness.atomic_write import protecting, require_place
+from objectness.errors import InputError
+from objectness.untrusted import is_inside
+
+_OF_A_RUN = (".safetensors", ".onnx", ".json", ".bin", ".xml")
+_LABELS = (".txt", ".json", ".mat", ".parquet", ".pkl", ".csv", ".xml")
+_IMAGES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_COCO = re.compile(rb'\s*\{\s*"(info|images|annotations|categories|licenses|type)"')
+_HEAD = 4096
+
+
+@contextmanager
+def guarded(
+    targets: Iterable[Path | None], inputs: Iterable[Path | str | None], data: Path | None = None
+) -> Iterator[None]:
+    """Refuse targets that cannot be written or that stand in the place of an input; protect the inputs meanwhile.
+
+    Args:
+        targets: Files that will be written.
+        inputs: Files and folders that are read; what is no path (a method's name, say) is passed over.
+        data: The data set that is read: none of its files is replaced, also none of a part that is not read.
+
+    Raises:
+        InputError: which target, and why.
+    """
+    root = None if data is None else data if data.is_dir() else data.parent
+    with protecting(file for one in (*inputs, data) if one is not None for file in _files(Path(one))):
+        for target in targets:
+            if target is None:
+                continue
+            if root is not None and is_inside(target, root) and _is_ground_truth(target):
+                raise InputError(f"{target} is a file of the data set {data} and would be overwritten: name another.")
+            require_place(target)
+        yield
+
+
+def report_files(page: Path | None) -> tuple[Path, ...]:
+    """The page and the files beside it that are known before the work.
+
+    Raises:
+        InputError: one of them is there and was not written with an older page.
+    """
+    if page is None:
+        return ()
+    beside = (page.with_suffix(".csv"), page.with_suffix(".json"))
+    if page in beside:
+        raise InputError(f"--report {page} is a page and gets {page.name} beside it: name it *.html.")
+    if not _is_page(page) and (strange := next((file for file in beside if file.exists()), None)):
+        raise InputError(f"--report {page} would overwrite {strange}, which is no older report's: name another page.")
+    return (page, *beside)
+
+
+def _is_page(path: Path) -> bool:
+    return path.is_file() and b"<title>Proposals: " in _head(path)
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """The files that may be read where a file or folder is named, and what is known to lie beside it."""
+    from objectness.formats.coco_results import images_path
+
+    if place.is_dir():
+        is_run = any(place.glob("*.safetensors"))
+        suffixes, found = (_OF_A_RUN, place.iterdir()) if is_run else (_LABELS, place.rglob("*"))
+        yield from (file for file in found if file.suffix.lower() in suffixes)
+        if is_run:
+            yield from (place / "results.csv", place / "results.png")
+        return
+    yield place
+    if place.suffix:
+        yield images_path(place)
+    if place.suffix.lower() == ".xml":
+        yield place.with_suffix(".bin")
+
+
+def _is_ground_truth(path: Path) -> bool:
+    """Whether a file that is there may be a part of a data set: annotations, labels or an image."""
+    from objectness.drawing.saving import is_drawn_by_us
+    from objectness.images.finding import DRAWN_SUFFIX
+
+    if not path.is_file():
+        return False
+    match path.suffix.lower():
+        case ".json":
+            return _COCO.match(_head(path)) is not None
+        case ".txt":
+            return not _head(path).lstrip().startswith((b"{", b"["))
+        case ".xml" | ".yaml" | ".yml":
+            return True
+        case suffix:
+            return suffix in _IMAGES and not path.stem.endswith(DRAWN_SUFFIX) and not is_drawn_by_us(path)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""
