@@ -23,6 +23,7 @@ from objectness.proposal_set import ImageId
 _LONGEST_NUMBER = 40  # digits of an id
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 _LAST_NUMBER = re.compile(r"(\d+)\D*$", re.ASCII)
+_SCHEME = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+):/{1,3}", re.IGNORECASE)  # two letters or more: no drive
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio, before the name of an upload
 _ROBOFLOW = re.compile(r"(.+)[_-](?:jpe?g|png|bmp|tiff?|webp|gif)\.rf\.[0-9A-Za-z]{8,40}", re.IGNORECASE)
 _SPLIT = re.compile(r"(train|training|trainval|val|valid|validation|minival|dev|test|testing)[-_]?\d*", re.IGNORECASE)
@@ -329,7 +330,11 @@ def is_running(ids: Iterable[ImageId | None]) -> bool:
 def plain_path(name: str) -> str:
     """A path with slashes out of a path of any system or an address."""
     text = name.replace("\\", "/")
-    if "://" in text or text.startswith("/data/"):
+    scheme = _SCHEME.search(text)
+    if scheme:  # also behind a folder that a reader put before it, which makes one slash of two
+        host = "/" if scheme[1].lower() == "file" else ""
+        text = f"{scheme[1]}://{host}{text[scheme.end() :]}"
+    if scheme or text.startswith("/data/"):
         text = _of_address(text)
     parts = [part for part in text.split("/") if part not in ("", ".")]
     return ("/" if text.startswith("/") else "") + "/".join(parts)

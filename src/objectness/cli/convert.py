@@ -107,11 +107,11 @@ def _as_the_data_has_it(found: ProposalSet, known: KnownImages, writing: Format)
     """The images as the target's readers need them: in the order of the data, none missing, none too many."""
     from dataclasses import replace
 
-    from objectness.formats.description import id_for
+    from objectness.formats.description import ids_for
     from objectness.formats.known import complete
 
     whole, added, strangers = complete(found, known)
-    due = {image.image_id: id_for(writing, image, known.layout) for image in known.images}
+    due = {image.image_id: own for image, own in zip(known.images, ids_for(writing, known), strict=True)}
     if not writing.whole_data:
         present = {image_id: image for image_id, image in whole.items() if image_id in found}
         return replace(whole, images=present), []
@@ -122,6 +122,6 @@ def _as_the_data_has_it(found: ProposalSet, known: KnownImages, writing: Format)
         ids = {image.image_id for image in known.images}
         whole = whole.renamed({image_id: image_id for image_id in whole if image_id in ids})
         said.append(f"{strangers} images that {known.where} does not have are left out, as {writing.title} goes by it")
-    if len(set(due.values())) == len(due):
-        whole = whole.renamed({image_id: due.get(image_id) or image_id for image_id in whole})
+    if any(image_id != own for image_id, own in due.items()):
+        whole = whole.renamed({image_id: own for image_id in whole if (own := due.get(image_id)) is not None})
     return whole, said

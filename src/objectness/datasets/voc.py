@@ -174,7 +174,8 @@ def _image_of(xml: Path, file_name: str | None, folders: Sequence[Path]) -> Path
     """The image that ``<filename>`` names where there is one, else one called as the XML."""
     said = PureWindowsPath(PurePosixPath(file_name).name).name if file_name else ""
     suffixes = [variant for end in (".jpg", *sorted(PHOTO_SUFFIXES - {".jpg"})) for variant in (end, end.upper())]
-    names = [said, *(stem + suffix for stem in (_stem(said), xml.stem) if stem for suffix in suffixes)]
+    literal = PurePosixPath(file_name).name if file_name else ""  # a backslash may be part of a name
+    names = [literal, said, *(stem + suffix for stem in (_stem(said), xml.stem) if stem for suffix in suffixes)]
     for name in names:
         for folder in folders:
             path = folder / name

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from objectness.errors import InputError
-from objectness.formats.known import KnownImage, KnownImages
+from objectness.formats.known import KnownImages
 from objectness.formats.peek import Peek
 from objectness.formats.raw import RawFile
 from objectness.image_index import number_of
@@ -99,8 +99,8 @@ class Format:
         whole_data: Its consumers need exactly the images of the data set, so those without proposals are added
             ("all") and others are left out too ("exactly").
         needs: What must be installed to use it, by import name, and the extra that brings it.
-        stems: Its consumers call the images of Pascal VOC by the stems of their files ("000012"), as text ("text")
-            or as the number that it spells ("number").
+        stems: Its consumers call images that have no ids by the stems of their files (Pascal VOC's "000012"), as
+            text ("text") or as the number that it spells ("number").
         strict_ids: Its consumers tell 1 from "1".
     """
 
@@ -119,11 +119,18 @@ class Format:
     strict_ids: bool = False
 
 
-def id_for(target: Format, image: KnownImage, layout: str) -> ImageId | None:
-    """The id by which the consumers of a format look for an image of a data set of this layout."""
-    if layout != "voc" or not target.stems or image.own_id is None:
-        return image.image_id
-    return (number_of(image.own_id) if target.stems == "number" else None) or image.own_id
+def ids_for(target: Format, known: KnownImages) -> list[ImageId | None]:
+    """The ids by which the consumers of a format look for the images of a data set, in its order.
+
+    Where a data set has no ids, its stems are ids to some consumers, if no two images share one.
+    """
+    usual = [image.image_id for image in known.images]
+    if known.layout not in ("voc", "yolo") or not target.stems:
+        return usual
+    stems = [image.own_id for image in known.images]
+    numbers = [None if stem is None else number_of(stem) for stem in stems]
+    ways: list[list[ImageId | None]] = [list(numbers), stems] if target.stems == "number" else [stems]
+    return next((ids for ids in ways if None not in ids and len(set(ids)) == len(ids)), usual)
 
 
 def need_module(module: str, extra: Extra, what: str) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError, MissingContextError
-from objectness.formats.description import Format, Kind, Rule, id_for
-from objectness.formats.known import KnownImage, KnownImages
+from objectness.formats.description import Format, Kind, Rule, ids_for
+from objectness.formats.known import KnownImages
 from objectness.formats.peek import present
 from objectness.formats.raw import RawFile, RawImage, describe, unusable
 from objectness.proposal_set import ImageId
@@ -164,23 +164,25 @@ def _against(
     if found != sorted(found):
         first = next(index for index, (a, b) in enumerate(zip(found, sorted(found), strict=True)) if a != b)
         yield Kind.OTHER_ORDER, known.images[found[first]].path.name, None, f"comes where {known.where} has another"
+    due = ids_for(source, known) if Kind.OTHER_ID in source.rules and _has_ids(source, known) else None
     for image, place in zip(raw.images, places, strict=True):
         if place is None:
             continue
         wanted = known.images[place]
-        if Kind.OTHER_ID in source.rules and not _is_id(image.image_id, wanted, known.layout, source):
-            due = _shown_id(id_for(source, wanted, known.layout))
-            yield Kind.OTHER_ID, image.label, None, f"has the id {_shown_id(image.image_id)} where {due} is due"
+        if due is not None and not _is_id(image.image_id, due[place], source):
+            detail = f"has the id {_shown_id(image.image_id)} where {_shown_id(due[place])} is due"
+            yield Kind.OTHER_ID, image.label, None, detail
         if image.size_hw and wanted.size_hw and image.size_hw != wanted.size_hw:
             (h, w), (height, width) = image.size_hw, wanted.size_hw
             yield Kind.OTHER_SIZE, image.label, None, f"is {w} x {h} in the file and {width} x {height} in the data"
 
 
-def _is_id(image_id: ImageId | None, wanted: KnownImage, layout: str, source: Format) -> bool:
-    """Whether an image has the id by which the format's consumers look for it; only some layouts have one."""
-    due = id_for(source, wanted, layout)
-    if due is None or (layout == "yolo") or (layout == "voc" and not source.stems):
-        return True
+def _has_ids(source: Format, known: KnownImages) -> bool:
+    """Whether the format's consumers look for the images of such a data set by ids that are known."""
+    return known.layout == "coco" or (known.layout == "voc" and bool(source.stems))
+
+
+def _is_id(image_id: ImageId | None, due: ImageId | None, source: Format) -> bool:
     return image_id == due if source.strict_ids else str(image_id) == str(due)
 
 
