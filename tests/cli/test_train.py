@@ -150,6 +150,19 @@ def test_the_settings_of_an_older_run_start_as_it_did(yolo: Path) -> None:
     assert (settings["recipe"], settings["start"], settings["loop"]["epochs"]) == ("aligned", "", 3)
 
 
+@needs_torch
+def test_applied_anchors_bring_the_recipe_that_they_are_for(yolo: Path) -> None:
+    """Who names no recipe would fine-tune otherwise, with a head that was trained for other anchors."""
+    sizes = [20.0, 30, 40, 50, 60, 70, 80, 90]
+    Path("anchors.json").write_text(json.dumps({"recipe": "small", "rpn": {"anchors": {"sizes": sizes}}}))
+    shown = CliRunner().invoke(app, ["train", "--settings", "anchors.json", "--show-settings", "--json"])
+    settings = json.loads(shown.stdout)
+    assert (settings["recipe"], settings["start"], settings["rpn"]["anchors"]["sizes"]) == ("small", "", sizes)
+    refused = CliRunner().invoke(app, ["train", str(yolo), "--recipe", "fine-tune", "--settings", "anchors.json"])
+    assert refused.exit_code == 2
+    assert "anchors.json holds settings for the recipe small: leave out --recipe fine-tune" in refused.stderr
+
+
 @without_torch
 def test_without_pytorch_training_says_what_to_install() -> None:
     result = CliRunner().invoke(app, ["train", "data"])

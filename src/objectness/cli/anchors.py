@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +36,7 @@ def command(
     ] = None,
     apply: Annotated[
         Path | None,
-        typer.Option(metavar="JSON", help="Write the suggested anchors as settings for `train --settings`."),
+        typer.Option(metavar="JSON", help="Write the suggestion, and the recipe it is for, for `train --settings`."),
     ] = None,
     allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
@@ -52,29 +54,51 @@ def command(
     from objectness.training.recipes import recipe as recipe_of
 
     output = Output(as_json, quiet)
-    settings = override(recipe_of(recipe), set_ or ())
-    chosen = split or ("train" if "train" in available_splits(data, allow_outside=allow_outside) else None)
-    dataset, notes = repair(load_dataset(data, chosen, allow_outside=allow_outside), decode=False)
+    base = recipe_of(recipe)
+    if apply is not None and base.start:
+        raise InputError(
+            f"The recipe {recipe} takes its anchors over from the network that it starts from, whose head was trained "
+            "for them: choose a recipe that trains a head of its own (--recipe small), or leave out --apply."
+        )
+    settings = override(base, set_ or ())
+    chosen = split or ("train" if "train" in available_splits(data) else None)
+    dataset, notes = repair(load_dataset(data, chosen), decode=False)
     for note in notes:
         output.note(note)
     seen = boxes_as_seen(dataset.records, settings.rpn.images)
     present = examine(seen, settings.rpn)
-    suggestion = suggest(seen, settings.rpn)
-    suggested = examine(seen, settings.rpn, suggestion.anchors)
+    suggestion = suggested = None
+    try:
+        suggestion = suggest(seen, settings.rpn)
+        if suggestion.anchors is not None:
+            suggested = examine(seen, settings.rpn, suggestion.anchors)
+        judgement = _judgement(present, suggested)
+    except InputError as error:
+        judgement = f"No anchors are suggested: {error}"
     _print(output.tables, recipe, seen, present, suggested, suggestion, dataset.records)
+    output.tables.print(judgement, markup=False, soft_wrap=True)
     if picture is not None:
-        _draw(picture, seen, present, suggestion)
+        _draw(picture, seen, present, suggested)
         output.note(f"Drawn to {picture}.")
     if apply is not None:
-        anchors = to_dict(suggestion.anchors)
-        _write(apply, json.dumps({"rpn": {"anchors": anchors}}, indent=2) + "\n")
-        output.note(f"Written to {apply}: objectness train {data} --recipe {recipe} --settings {apply}")
+        if suggested is None:
+            output.warn(f"{apply} is not written: there are no better anchors to apply.")
+        else:
+            changed = _difference(to_dict(base), to_dict(settings))
+            changed.setdefault("rpn", {})["anchors"] = to_dict(suggested.anchors)
+            _write(apply, (json.dumps({"recipe": recipe, **changed}, indent=2) + "\n").encode())
+            words = " ".join(map(shlex.quote, ("objectness", "train", str(data), "--settings", str(apply))))
+            output.note(f"Written to {apply}, for the recipe {recipe}: {words}")
     output.result(
         {
             "boxes": len(seen.boxes_xyxy),
+            "recipe": recipe,
             "present": _document(present),
-            "suggested": _document(suggested),
-            "free k-means": {"shapes": suggestion.free_wh.round(1).tolist(), "mean IoU": suggestion.free_mean_iou},
+            "suggested": None if suggested is None else _document(suggested),
+            "judgement": judgement,
+            "free k-means": None
+            if suggestion is None
+            else {"shapes": suggestion.free_wh.round(1).tolist(), "mean IoU": suggestion.free_mean_iou},
             "out of reach": [
                 {
                     "file": str(dataset.records[seen.record[i]].path),
@@ -85,6 +109,31 @@ def command(
             ],
         }
     )
+
+
+def _judgement(present: Examination, suggested: Examination | None) -> str:
+    """What is won and what is given up for it, in one sentence."""
+    if suggested is None:
+        return (
+            "No anchors are suggested: as many of other shapes do not overlap these boxes better without losing some "
+            "(at IoU 0.5, or out of reach)."
+        )
+    figures = [(f"recall at IoU {at}", present.recall[at], suggested.recall[at]) for at in present.recall]
+    figures.append(("the share with a positive by threshold", present.positive, suggested.positive))
+    worse = [f"{name} falls from {before:.4f} to {after:.4f}" for name, before, after in figures if after < before]
+    gain = (
+        f"mean IoU rises from {present.mean_iou:.4f} to {suggested.mean_iou:.4f}, and recall at IoU 0.5 does not fall"
+    )
+    return f"The suggested anchors are better: {gain}" + (f"; in exchange {' and '.join(worse)}." if worse else ".")
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What of nested settings is not as before."""
+    changed = {}
+    for key, value in after.items():
+        if value != before[key]:
+            changed[key] = _difference(before[key], value) if isinstance(value, dict) else value
+    return changed
 
 
 def _document(found: Examination) -> dict[str, object]:
@@ -104,27 +153,28 @@ def _print(
     recipe: str,
     seen: SeenBoxes,
     present: Examination,
-    suggested: Examination,
-    suggestion: Suggestion,
+    suggested: Examination | None,
+    suggestion: Suggestion | None,
     records: Sequence[Record],
 ) -> None:
     from rich.table import Table
 
+    columns = {"present": present} if suggested is None else {"present": present, "suggested": suggested}
     table = Table(title=f"{len(seen.boxes_xyxy):,} boxes against the anchors of {recipe}")
-    for column in ("", "present", "suggested"):
+    for column in ("", *columns):
         table.add_column(column, justify="left" if not column else "right")
-    pair = (present, suggested)
     for at in present.recall:
-        table.add_row(f"best possible recall at IoU {at}", *(f"{found.recall[at]:.4f}" for found in pair))
-    table.add_row("mean IoU of the best anchor", *(f"{found.mean_iou:.4f}" for found in pair))
-    table.add_row("boxes with a positive by threshold", *(f"{found.positive:.1%}" for found in pair))
-    table.add_row("boxes out of reach", *(f"{len(found.out_of_reach):,}" for found in pair))
+        table.add_row(f"best possible recall at IoU {at}", *(f"{found.recall[at]:.4f}" for found in columns.values()))
+    table.add_row("mean IoU of the best anchor", *(f"{found.mean_iou:.4f}" for found in columns.values()))
+    table.add_row("boxes with a positive by threshold", *(f"{found.positive:.1%}" for found in columns.values()))
+    table.add_row("boxes out of reach", *(f"{len(found.out_of_reach):,}" for found in columns.values()))
     console.print(table)
-    for name, found in (("present", present), ("suggested", suggested)):
+    for name, found in columns.items():
         ratios = _row(found.anchors.ratios_height_over_width)
         console.print(f"{name}: sizes {_row(found.anchors.sizes)}; ratios {ratios}", soft_wrap=True)
-    free = f"As many free shapes (k-means) would overlap a box by {suggestion.free_mean_iou:.4f}"
-    console.print(f"{free} on average if one of each stood in every pixel.", soft_wrap=True)
+    if suggestion is not None:
+        free = f"As many free shapes (k-means) would overlap a box by {suggestion.free_mean_iou:.4f}"
+        console.print(f"{free} on average if one of each stood in every pixel.", soft_wrap=True)
     if len(present.out_of_reach):
         console.print("\nWorst boxes for the present anchors:")
     for index in present.out_of_reach[:_LISTED]:
@@ -139,7 +189,7 @@ def _row(numbers: Sequence[float]) -> str:
     return ", ".join(f"{number:g}" for number in numbers)
 
 
-def _draw(path: Path, seen: SeenBoxes, present: Examination, suggestion: Suggestion) -> None:
+def _draw(path: Path, seen: SeenBoxes, present: Examination, suggested: Examination | None) -> None:
     from io import BytesIO
 
     import numpy as np
@@ -151,15 +201,15 @@ def _draw(path: Path, seen: SeenBoxes, present: Examination, suggestion: Suggest
     missed[present.out_of_reach] = True
     shapes = [
         level_shapes([anchors.sizes], anchors.ratios_height_over_width, [1.0])[0].shapes_wh
-        for anchors in (present.anchors, suggestion.anchors)
+        for anchors in (present.anchors, (suggested or present).anchors)
     ]
     encoded = BytesIO()
     draw_shapes(seen.boxes_wh, missed, *shapes).save(encoded, "PNG")
     _write(path, encoded.getvalue())
 
 
-def _write(path: Path, content: str | bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     from objectness.atomic_write import replacing_bytes
 
     with replacing_bytes(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content)

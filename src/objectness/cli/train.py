@@ -96,7 +96,13 @@ def command(
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
         document = {} if settings_file is None else _read_settings(settings_file)
-        named = recipe or _recipe_in(settings_file, document)
+        written_for = _recipe_in(settings_file, document)
+        if recipe is not None and written_for is not None and recipe != written_for:
+            raise InputError(
+                f"{settings_file} holds settings for the recipe {written_for}: leave out --recipe {recipe}, or use "
+                "settings that are for it."
+            )
+        named = recipe or written_for
         settings = choose_settings(named, weights, lambda chosen: override(merge(chosen, document), assignments))
         if show:
             for key, value in describe(settings):
