@@ -71,14 +71,26 @@ def test_compressed_contents_in_compressed_contents(tmp_path: Path) -> None:
 
 
 def test_a_small_file_does_not_fill_the_memory(tmp_path: Path) -> None:
-    cells = 1 << 18  # of eight bytes, each an empty matrix
-    body = struct.pack("<II", 14, 0) * cells
-    whole = matrix(element(5, struct.pack("<2i", cells, 1)), body, kind=1)
-    path = written(tmp_path, compressed(whole, within=90))
-    assert path.stat().st_size < 30_000
+    def cells(count: int) -> Path:
+        body = struct.pack("<II", 14, 0) * count  # of eight bytes, each an empty matrix
+        whole = matrix(element(5, struct.pack("<2i", count, 1)), body, kind=1)
+        return written(tmp_path, compressed(whole, within=90))
+
     tracemalloc.start()
     try:
-        assert len(load_mat(path, ["boxes"])["boxes"]) == cells
-        assert tracemalloc.get_traced_memory()[1] < 5 * len(whole)
+        assert len(load_mat(cells(1 << 16), ["boxes"])["boxes"]) == 1 << 16
+        path = cells(1 << 18)
+        assert path.stat().st_size < 30_000
+        with pytest.raises(InputError, match="far more cells than its size allows"):
+            load_mat(path, ["boxes"])
+        assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
+
+
+def test_more_cells_than_the_shape_says(tmp_path: Path) -> None:
+    body = struct.pack("<II", 14, 0) * 3
+    for count in (2, 4):
+        path = written(tmp_path, matrix(element(5, struct.pack("<2i", count, 1)), body, kind=1))
+        with pytest.raises(InputError, match="does not have all its cells"):
+            load_mat(path, ["boxes"])

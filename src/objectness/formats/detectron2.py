@@ -42,8 +42,10 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
     document, ids = aligned(path, "objectness_logits")
     mode = document.get("bbox_mode", _XYXY)
-    if mode not in (_XYXY, _XYWH):
-        raise InputError(f"{path}: bbox_mode is {mode!r}; known are 0 (x1, y1, x2, y2) and 1 (x, y, width, height).")
+    if not isinstance(mode, int) or mode not in (_XYXY, _XYWH):
+        raise InputError(
+            f"{path}: bbox_mode is {json_text.shown(mode)}; known are 0 (x1, y1, x2, y2) and 1 (x, y, width, height)."
+        )
     parts = Parts()
     for position, image_id in enumerate(ids):
         boxes = table(path, document["boxes"][position], 4, f"'boxes' of image {image_id}").copy()

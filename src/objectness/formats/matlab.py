@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from objectness.errors import InputError
 from objectness.formats.numbers import table
+from objectness.untrusted import read_bytes
 
 Value = NDArray[Any] | str | list[Any]
 
@@ -32,6 +33,7 @@ _NUMBERS = range(6, 16)  # the classes double, single, int8 ... uint64
 _IS_COMPLEX = 0x08
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _ENCODED = {1: "latin1", 2: "latin1", 16: "utf-8", 4: "utf-16", 17: "utf-16", 18: "utf-32"}
+_CELLS = 1 << 17  # in a file of any size; beyond, each must have eight bytes of it
 _MOST_TIMES = 100  # boxes do not shrink to less; zlib can make a thousand times as much of a file that is made to
 _DEEPEST = 4
 _LONGEST_SIDE = 1 << 31
@@ -44,9 +46,10 @@ class _DamagedError(Exception):
 
 @dataclass(frozen=True)
 class _Reader:
-    """Bytes in one byte order: "<" or ">"."""
+    """Bytes in one byte order: "<" or ">"; and how many cells the file may have."""
 
     order: str
+    most_cells: int = _CELLS
 
     def elements(self, content: memoryview) -> Iterator[tuple[int, memoryview]]:
         """The data elements one after the other: (type, contents)."""
@@ -100,6 +103,9 @@ class _Reader:
         shape: list[int] = sides.tolist()
         count = prod(shape)
         if kind == _CELL:
+            if count > self.most_cells:
+                raise _DamagedError("far more cells than its size allows")
+            elements = islice(elements, count + 1)
             cells = [self._cell(inner, value, depth) for inner, value in elements]
             if count != len(cells):
                 raise _DamagedError("a cell array that does not have all its cells")
@@ -148,17 +154,14 @@ def load_mat(path: Path, names: list[str]) -> dict[str, Value]:
     Raises:
         InputError: the file is no .mat file up to version 7, or is damaged.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    content = read_bytes(path, None)
     if content[:10] == b"MATLAB 7.3":
         raise InputError(f"{path} is a .mat file of version 7.3: save it again in MATLAB with the option '-v7'.")
     order = {b"IM": "<", b"MI": ">"}.get(content[126:_HEADER])
     if content[:7] != b"MATLAB " or order is None:
         raise InputError(f"{path} is no .mat file of version 5 to 7: it does not begin as one.")
     try:
-        return _Reader(order).variables(memoryview(content)[_HEADER:], names)
+        return _Reader(order, _CELLS + len(content) // 8).variables(memoryview(content)[_HEADER:], names)
     except (_DamagedError, zlib.error, struct.error) as error:
         raise InputError(f"{path} is a damaged .mat file: it has {error}.") from None
     except MemoryError:

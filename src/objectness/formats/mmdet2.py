@@ -36,9 +36,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
     document = load_plain(path)
-    if isinstance(document, np.ndarray) and document.ndim == 3:
-        document = list(document)
-    if not isinstance(document, list):
+    if not isinstance(document, list) and not (isinstance(document, np.ndarray) and document.ndim == 3):
         raise InputError(f"{path} holds a {type(document).__name__}, where a list, one array an image, is due.")
     if known is None:
         raise need_data(path, f"it lists the boxes of {len(document)} images and names none")

@@ -42,9 +42,9 @@ def vector(path: Path, value: Any, count: int, what: str) -> NDArray[np.float64]
 def _numbers(value: Any) -> NDArray[np.float64]:
     """Anything as an array of numbers; of the shape (0, 0, 0), which nobody takes, where it is none."""
     try:
-        array: NDArray[Any] = np.asarray(value)
-        if array.dtype.kind not in "biufO":
+        if isinstance(value, np.ndarray) and value.dtype.kind not in "biufO":
             raise TypeError
-        return array.astype(np.float64)
-    except (ValueError, TypeError, OverflowError):
+        # Not by way of an array of text, which has room for the longest word at every place.
+        return np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError):
         return np.empty((0, 0, 0))

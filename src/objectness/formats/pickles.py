@@ -16,12 +16,20 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from objectness.errors import InputError
-from objectness.formats.stand_ins import CALLED, NAMES, Array, Attributes, Dtype, RefusedError
+from objectness.formats.stand_ins import CALLED, NAMES, Array, Attributes, Dtype, RefusedError, plain_pairs
+from objectness.untrusted import read_bytes
 
 # What occurs twice in a pickle costs two bytes the second time, so a few kilobytes can stand for terabytes. Values
 # that are written out take a byte or more each; the rest is for files that share what many images have in common.
 _MOST_TIMES = 8
 _SHARED_VALUES = 1 << 24
+# Containers, marks and remembered values take a byte in the file and a hundred in memory; a list of four numbers has
+# three of them in twelve bytes.
+_PARTS = 1 << 20
+_BYTES_A_PART = 3
+_MOST_DIGITS = 400  # of a whole number in text
+_MOST_LONG = 255  # bytes of one in binary: more take quadratic time, or time again at each use
+_DEEPEST = 100
 _UNFOLDS = "unfolds into far more than its size: it refers to the same contents again and again"
 
 
@@ -32,12 +40,15 @@ class _Reader(pickle._Unpickler):
 
     dispatch: ClassVar[dict[int, Any]]
     stack: list[Any]
-    read: Callable[[int], bytes]  # while it loads
+    pop_mark: Callable[[], list[Any]]
+    read: Callable[[int], bytes]  # these two while it loads
+    readline: Callable[[], bytes]
 
     def __init__(self, content: bytes) -> None:
         # From memory: a file is asked for as many bytes as the pickle claims to hold, memory gives what is there.
         super().__init__(BytesIO(content), encoding="latin1")
         self._copies_left = _most(content)
+        self._parts_left = _PARTS + len(content) // _BYTES_A_PART
 
     def find_class(self, module: str, name: str) -> Any:
         shown = f"{module}.{name}"[:80]
@@ -74,6 +85,66 @@ class _Reader(pickle._Unpickler):
         if self._copies_left < 0:
             raise RefusedError(_UNFOLDS)
 
+    def _part(self, load: Any) -> None:
+        self._parts_left -= 1
+        if self._parts_left < 0:
+            raise RefusedError("is made of far more parts than its size allows")
+        load(self)
+
+    def _append(self) -> None:
+        self._extend([self.stack.pop()])
+
+    def _appends(self) -> None:
+        self._extend(self.pop_mark())
+
+    def _extend(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], list):
+            raise RefusedError("adds to something that is no list")
+        self.stack[-1].extend(items)
+
+    def _empty_set(self) -> None:
+        self.stack.append([])  # a set looks at what it holds, and nested tuples take that a lifetime
+
+    def _frozen_set(self) -> None:
+        items = self.pop_mark()  # this changes which stack it is
+        self.stack.append(items)
+
+    def _dict(self) -> None:
+        items = self.pop_mark()
+        self.stack.append({})
+        self._set(items)
+
+    def _set_item(self) -> None:
+        value = self.stack.pop()
+        self._set([self.stack.pop(), value])
+
+    def _set_items(self) -> None:
+        self._set(self.pop_mark())
+
+    def _set(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], dict):
+            raise RefusedError("adds to something that is no dictionary")
+        self.stack[-1].update(plain_pairs(zip(items[::2], items[1::2], strict=True)))
+
+    def _int(self) -> None:
+        line = self._digits()
+        self.stack.append(line == b"01" if line in (b"00", b"01") else int(line, 0))
+
+    def _long(self) -> None:
+        self.stack.append(int(self._digits().removesuffix(b"L"), 0))
+
+    def _digits(self) -> bytes:
+        line = self.readline()
+        if len(line) > _MOST_DIGITS:
+            raise RefusedError("holds a number of hundreds of digits")
+        return line[:-1]
+
+    def _long4(self) -> None:
+        size = int.from_bytes(self.read(4), "little", signed=True)
+        if not 0 <= size <= _MOST_LONG:
+            raise RefusedError("holds a number of hundreds of digits")
+        self.stack.append(pickle.decode_long(self.read(size)))
+
     def _bytearray(self) -> None:
         """Python's own makes room for as many bytes as the file claims before it looks for them."""
         size = int.from_bytes(self.read(8), "little")
@@ -86,8 +157,32 @@ class _Reader(pickle._Unpickler):
         raise RefusedError("uses an instruction that arrays do not need")
 
 
+def _counted(code: bytes) -> Callable[[_Reader], None]:
+    load: Any = pickle._Unpickler.dispatch[code[0]]
+    return lambda reader: reader._part(load)
+
+
 _Reader.dispatch = {
     **pickle._Unpickler.dispatch,
+    **{
+        code[0]: _counted(code)
+        for code in (
+            *(pickle.MARK, pickle.EMPTY_LIST, pickle.EMPTY_DICT, pickle.LIST, pickle.TUPLE),
+            *(pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT),
+            pickle.MEMOIZE,
+        )
+    },
+    pickle.APPEND[0]: _Reader._append,
+    pickle.APPENDS[0]: _Reader._appends,
+    pickle.EMPTY_SET[0]: lambda reader: reader._part(_Reader._empty_set),
+    pickle.ADDITEMS[0]: _Reader._appends,
+    pickle.FROZENSET[0]: lambda reader: reader._part(_Reader._frozen_set),
+    pickle.DICT[0]: lambda reader: reader._part(_Reader._dict),
+    pickle.SETITEM[0]: _Reader._set_item,
+    pickle.SETITEMS[0]: _Reader._set_items,
+    pickle.INT[0]: _Reader._int,
+    pickle.LONG[0]: _Reader._long,
+    pickle.LONG4[0]: _Reader._long4,
     pickle.REDUCE[0]: _Reader._call,
     pickle.NEWOBJ[0]: _Reader._call,
     pickle.BUILD[0]: _Reader._build,
@@ -108,10 +203,7 @@ def load_plain(path: Path) -> Any:
     Raises:
         InputError: the file cannot be read, is no pickle, or holds anything else.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    content = read_bytes(path, None)
     try:
         return _Plain(_most(content)).of(_Reader(content).load())
     except RefusedError as error:
@@ -141,7 +233,9 @@ class _Plain:
             raise RefusedError(_UNFOLDS)
         return made
 
-    def _counted(self, value: Any) -> tuple[Any, int]:
+    def _counted(self, value: Any, depth: int = 0) -> tuple[Any, int]:
+        if depth > _DEEPEST:
+            raise RefusedError("is nested too deeply")
         if isinstance(value, str | bytes | bytearray | int | float | bool | type(None)):
             return value, 1
         if id(value) in self._done:
@@ -150,27 +244,26 @@ class _Plain:
         made: Any
         match value:
             case Array():
-                made, count = self._counted(value.value)
+                made, count = self._counted(value.value, depth + 1)
             case np.ndarray():
-                made, count = value, value.size
+                made, count = value, max(value.size, 1)
             case Attributes():
-                made, count = self._counted(value.values)
-            case list() | set() | tuple():
-                made, count = self._all(value)
+                made, count = self._counted(value.values, depth + 1)
+            case list() | tuple():
+                made, count = self._all(value, depth)
                 made = tuple(made) if isinstance(value, tuple) else made
             case dict():
-                kept = {key: item for key, item in value.items() if isinstance(key, str | int)}
-                items, count = self._all(kept.values())
-                made = dict(zip(kept, items, strict=True))
+                items, count = self._all(value.values(), depth)
+                made = dict(zip(value, items, strict=True))
             case _:
                 raise RefusedError(f"holds a {type(value).__name__.strip('_').lower()}, which is no array")
         self._done[id(value)] = made, count
         return made, count
 
-    def _all(self, values: Iterable[Any]) -> tuple[list[Any], int]:
-        made, total = [], 0
+    def _all(self, values: Iterable[Any], depth: int) -> tuple[list[Any], int]:
+        made, total = [], 1
         for value in values:
-            item, count = self._counted(value)
+            item, count = self._counted(value, depth + 1)
             made.append(item)
             total += count
         return made, total

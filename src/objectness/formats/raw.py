@@ -52,7 +52,8 @@ class RawImage:
     @property
     def label(self) -> str:
         """What to call the image in a message."""
-        return self.name if self.name is not None else str(self.image_id)
+        label = self.name if self.name is not None else str(self.image_id)
+        return label if len(label) <= 300 else f"{label[:300]}..."
 
 
 @dataclass(frozen=True, eq=False)

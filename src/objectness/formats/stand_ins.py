@@ -5,12 +5,15 @@ No name leads to the real thing; not even NumPy's own unpickling is used, for it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _LONGEST_SIDE = 1 << 31
+_LONGEST_EMPTY = 1 << 16  # a side of an array that holds nothing: its reader may count to it
+_LARGEST_KEY = 2**53
 
 
 class RefusedError(Exception):
@@ -74,6 +77,8 @@ def _array(content: object, dtype: object, shape: object, order: str) -> NDArray
         raise RefusedError("holds an array that is put together in an unknown way")
     if not all(isinstance(side, int) and 0 <= side < _LONGEST_SIDE for side in shape) or len(shape) > 8:
         raise RefusedError("holds an array of an impossible shape")
+    if 0 in shape and max(shape) > _LONGEST_EMPTY:
+        raise RefusedError("holds an array of an impossible shape")
     kind = dtype.real()
     count = 1
     for side in shape:
@@ -110,11 +115,26 @@ def _encode(text: object = "", encoding: object = "latin1", *_: object) -> bytes
 
 
 def _items(items: object = (), *_: object) -> list[Any]:
-    return list(items) if isinstance(items, list | tuple | set) else []
+    return list(items) if isinstance(items, list | tuple) else []
 
 
-def _pairs(items: object = (), *_: object) -> dict[Any, Any]:
-    return dict(items) if isinstance(items, list) else {}
+def _pairs(items: object = (), *_: object) -> dict[int | str, Any]:
+    pairs = items if isinstance(items, list) else []
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise RefusedError("holds a dictionary that is put together in an unknown way")
+    return plain_pairs(pairs)
+
+
+def plain_pairs(pairs: Iterable[Any]) -> dict[int | str, Any]:
+    """The pairs whose keys are text or whole numbers.
+
+    A dictionary looks at its keys, which with nested tuples or numbers of a million digits takes a lifetime.
+    """
+    return {key: value for key, value in pairs if isinstance(key, str) or _is_plain_number(key)}
+
+
+def _is_plain_number(key: Any) -> bool:
+    return isinstance(key, int) and -_LARGEST_KEY <= key <= _LARGEST_KEY
 
 
 _NUMPY_HOMES = ("numpy.core.multiarray", "numpy._core.multiarray")
