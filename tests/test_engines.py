@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,15 @@ from typer.testing import CliRunner
 
 from objectness import loading
 from objectness.cli import app
-from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, ModelDescription, float32_at_most, open_graph
+from objectness.engines import (
+    METADATA_KEY,
+    EngineSettings,
+    GraphEngine,
+    GraphRanker,
+    ModelDescription,
+    float32_at_most,
+    open_graph,
+)
 from objectness.errors import InputError
 
 DESCRIPTION = ModelDescription("tiny", short_side=32, long_side=64, nms_iou=0.6, top=5, details={"ar_100": 0.25})
@@ -147,8 +157,118 @@ def test_devices(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'tpu' is unknown; known are cpu and cuda"):
         loading.load(tmp_path / "any.onnx", device="tpu")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        with pytest.raises(InputError, match="onnxruntime-gpu"):
+        advice = "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
+        with pytest.raises(InputError, match=f"The device cuda needs ONNX Runtime for GPUs.*{advice}"):
             loading.load(tmp_path / "any.onnx", device="cuda")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_device_that_cannot_be_started_is_refused_and_not_replaced_by_the_processor(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)  # as onnxruntime-gpu without a GPU
+    with pytest.raises(InputError, match=rf"^The device {device} cannot be used: .*or take cpu\.$"):
+        loading.load(device=device)
+
+
+def test_engines_say_what_they_run_on(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    assert loading.load(threads=1).device == "cpu"
+    if find_spec("openvino"):
+        for device in ("cpu", "auto"):
+            assert loading.load(engine="openvino", device=device, threads=1).device == "cpu"
+        with pytest.raises(InputError, match=r"The device 'npu' is not known to OpenVINO here; it has cpu"):
+            loading.load(engine="openvino", device="npu")
+
+
+def test_the_device_is_in_the_table_and_in_the_document(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "any.jpg")
+    arguments = ["propose", str(tmp_path / "any.jpg"), "--no-pictures", "--out", str(tmp_path)]
+    assert "ms on cpu" in CliRunner().invoke(app, arguments).stdout
+    assert json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "boxes_xyxy",
+            np.zeros((1, 2, 5), np.float32),
+            r"boxes_xyxy as float32 \(1, 2, 5\), expected float32 \(1, N, 4\)",
+        ),
+        ("boxes_xyxy", np.zeros((2, 4), np.float32), r"boxes_xyxy as float32 \(2, 4\)"),
+        ("boxes_xyxy", np.zeros((1, 2, 4), np.float64), r"boxes_xyxy as float64"),
+        ("boxes_xyxy", np.zeros((1, 3, 4), np.float32), "do not belong together"),
+        ("boxes_xyxy", [1, 2], "no array as boxes_xyxy"),
+        ("scores", np.zeros((3, 2), np.float32), r"scores as float32 \(3, 2\), expected float32 \(1, N\)"),
+        ("scores", np.array([["a", "b"]]), "scores as <U1"),
+        ("counts", np.zeros((1, 1), np.int64), r"counts as int64 \(1, 1\), expected int64 \(1,\)"),
+        ("counts", np.array([1.5], np.float32), "counts as float32"),
+        ("counts", np.array([3]), "do not belong together"),
+        ("counts", np.array([-1]), "do not belong together"),
+        ("levels", np.zeros((1, 2), np.float32), "levels as float32"),
+    ],
+)
+def test_outputs_that_are_not_what_they_are_called_end_in_a_sentence(name: str, value: Any, words: str) -> None:
+    given = {
+        "boxes_xyxy": np.array([[[0, 0, 1, 1], [0, 0, 2, 2]]], np.float32),
+        "scores": np.array([[0.9, 0.5]], np.float32),
+        "levels": np.zeros((1, 2), np.int64),
+        "counts": np.array([2]),
+        name: value,
+    }
+
+    class Odd:
+        device = "cpu"
+
+        def run(self, inputs: Any, outputs: Any) -> list[Any]:
+            return [given[output] for output in outputs]
+
+    pixels = np.zeros((1, 8, 8, 3), np.uint8)
+    with pytest.raises(InputError, match=words):
+        GraphEngine(Odd(), DESCRIPTION).batch(pixels)
+    if name != "levels":
+        with pytest.raises(InputError, match=words):
+            GraphRanker(Odd(), DESCRIPTION).batch(pixels, nms=0.5, top=5)
+
+
+def test_metadata_nested_too_deeply_ends_in_a_sentence(tmp_path: Path) -> None:
+    _save_model(tmp_path / "deep.onnx", metadata="[" * 200_000)
+    with pytest.raises(InputError, match=r"deep\.onnx: its description is not JSON .*nested too deeply"):
+        loading.load(tmp_path / "deep.onnx")
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("location", ["weights.bin", "../secret.bin", "/dev/zero"])
+def test_weights_in_other_files_are_not_opened(tmp_path: Path, location: str, engine: Any) -> None:
+    onnx = pytest.importorskip("onnx", reason="the graph is built with the onnx package (extra train)")
+    pytest.importorskip(engine)
+    path = tmp_path / "model" / "outside.onnx"
+    path.parent.mkdir()
+    for folder in (tmp_path, path.parent):
+        for name in ("weights.bin", "secret.bin"):
+            (folder / name).write_bytes(bytes(1 << 12))
+    _save_model(path)
+    model = onnx.load(path)
+    tensor = next(constant for constant in model.graph.initializer if constant.name == "parts")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", "32")):
+        tensor.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"outside\.onnx: keeps its weights in other files, which are not opened"):
+        loading.load(path, engine=engine)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".safetensors"])
+def test_a_pipe_is_no_model(tmp_path: Path, suffix: str) -> None:
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    with pytest.raises(InputError, match=f"pipe{suffix}"):
+        loading.load(tmp_path / f"pipe{suffix}")
 
 
 @pytest.mark.parametrize(("opset", "ir_version"), [(17, 99), (99, 9)])
@@ -242,6 +362,10 @@ def test_the_description_survives_a_round_trip() -> None:
         ({"short_side": None}, "damaged"),
         ({"short_side": 0}, "damaged"),
         ({"top": "many"}, "damaged"),
+        ({"top": 10**30}, "damaged"),
+        ({"short_side": 20_000}, "damaged"),
+        ({"long_side": 1e400}, "damaged"),
+        ({"nms_iou": 1.5}, "damaged"),
     ],
 )
 def test_descriptions_that_cannot_be_used(change: dict[str, Any], words: str) -> None:
@@ -252,5 +376,5 @@ def test_descriptions_that_cannot_be_used(change: dict[str, Any], words: str) ->
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", "null"])
 def test_descriptions_that_are_none(text: str) -> None:
-    with pytest.raises(InputError, match="here: its description is damaged"):
+    with pytest.raises(InputError, match=r"here: its description is (damaged|not valid JSON)"):
         ModelDescription.from_json(text, "here")

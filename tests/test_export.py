@@ -354,6 +354,7 @@ class Fixed:
     """A ranker that gives the same boxes of every image."""
 
     description = ModelDescription("fixed", short_side=20, long_side=30)
+    device = "cpu"
 
     def __init__(self, *boxes_xyxy: list[float]) -> None:
         self.boxes_xyxy = np.array(boxes_xyxy, np.float32).reshape(-1, 4)

@@ -235,6 +235,7 @@ class RankedInside:
     """An engine that ranks by itself: it proposes as many boxes as it is asked for, in falling order."""
 
     description = ModelDescription("ranked inside", short_side=100, long_side=150, nms_iou=0.6, top=4)
+    device = "cpu"
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, int]] = []

@@ -36,6 +36,7 @@ class Grid:
     """An engine without or with suppression inside that proposes 8 x 8 boxes side by side, and the whole."""
 
     description = ModelDescription("grid", short_side=64, long_side=64)
+    device = "cpu"
 
     @staticmethod
     def _boxes() -> np.ndarray:

@@ -117,6 +117,11 @@ class Proposer:
         if isinstance(engine, GraphRanker):
             engine.require(nms=self._nms, top=self._top)
 
+    @property
+    def device(self) -> str:
+        """What the network runs on, as its runtime says: "cpu", "cuda:0", "gpu"."""
+        return self._engine.device
+
     @overload
     def __call__(self, source: Source) -> Proposals: ...  # type: ignore[overload-overlap]
     @overload

@@ -21,6 +21,7 @@ class One:
     """An engine that proposes one box."""
 
     description = ModelDescription("one", short_side=20, long_side=30)
+    device = "cpu"
 
     def candidates(self, pixels: np.ndarray) -> Candidates:
         return Candidates(np.float32([[0, 0, 5, 5]]), np.float32([0.5]), np.zeros(1, np.int64))

@@ -210,6 +210,7 @@ class WholeImage:
     """A network that proposes the whole image, and the same again with a lower score."""
 
     description = ModelDescription(name="whole", short_side=48, long_side=64, nms_iou=1.0)
+    device = "cpu"
 
     def candidates(self, pixels: np.ndarray) -> Candidates:
         height, width = pixels.shape[:2]

@@ -24,6 +24,7 @@ class Halves:
     """An engine that proposes the whole image (0.25) and its left half (0.5)."""
 
     description = ModelDescription("halves", short_side=100, long_side=150)
+    device = "cpu"
 
     def candidates(self, pixels: np.ndarray) -> Candidates:
         height, width = pixels.shape[:2]
@@ -96,6 +97,7 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
     assert document == {
         "model": "halves",
         "calibrated": False,
+        "device": "cpu",
         "images": [
             {
                 "file": "a.png",

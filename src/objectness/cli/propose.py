@@ -168,8 +168,10 @@ def command(
                 place = results.journal.place(stopped=not is_whole)
     written = Written(out, place, before, tuple(row["picture"] for row in results.rows if row["picture"]))
     left = report.Left(results.failed, found.passed_over)
-    output.result_lines(report.document(proposer.description, results.rows, results.proposals, left, written))
-    report.show(proposer.description, results.rows, left, written, output, stopped=results.interrupted)
+    output.result_lines(
+        report.document(proposer.description, proposer.device, results.rows, results.proposals, left, written)
+    )
+    report.show(proposer.description, proposer.device, results.rows, left, written, output, stopped=results.interrupted)
     if results.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if results.failed:

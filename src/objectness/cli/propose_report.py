@@ -67,13 +67,14 @@ class Left:
 
 def document(
     description: ModelDescription,
+    device: str,
     rows: Sequence[Mapping[str, Any]],
     proposals: Mapping[int | str, Proposals],
     left: Left,
     written: Written,
 ) -> Iterator[str]:
     """The JSON document as pieces of text, one line an image; boxes are x1, y1, x2, y2 in the photograph's pixels."""
-    known = {"model": description.name, "calibrated": description.calibrated}
+    known = {"model": description.name, "calibrated": description.calibrated, "device": device}
     yield "{\n" + "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in known.items())
     yield '  "images": ['
     for position, row in enumerate(rows):
@@ -101,6 +102,7 @@ def _boxes(found: Proposals) -> dict[str, Any]:
 
 def show(
     description: ModelDescription,
+    device: str,
     rows: Sequence[Mapping[str, Any]],
     left: Left,
     written: Written,
@@ -112,7 +114,7 @@ def show(
     if output.as_json or output.quiet:
         return
     if rows:
-        output.table(_table(rows[:_MAX_ROWS]))
+        output.table(_table(rows[:_MAX_ROWS], device))
     if len(rows) > _MAX_ROWS:
         output.summary(f"... and {len(rows) - _MAX_ROWS} more photos.")
     unsure = "" if description.calibrated else ", scores not calibrated"
@@ -154,13 +156,13 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]], device: str) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("file", overflow="fold")
-    for name in ("size", "proposals", "best score", "ms"):
+    for name in ("size", "proposals", "best score", f"ms on {device}"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, shown in zip(rows, _without_common_folder([row["file"] for row in rows]), strict=True):
         best = "-" if row["best_score"] is None else f"{row['best_score']:.3f}"

@@ -6,6 +6,7 @@ N boxes.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -14,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
+from objectness.untrusted import parse_json
 
 METADATA_KEY = "objectness"
 FORMAT = 2
+_MOST_SIDE = 16_384  # pixels, as many as an exported graph takes
+_MOST_TOP = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class ModelDescription:
             InputError: It is of a newer format, or not such an object.
         """
         try:
-            data = dict(json.loads(text))
+            data = dict(parse_json(text, f"{where}: its description"))
             if data.pop("format") != FORMAT:
                 raise InputError(
                     f"{where}: its format is not {FORMAT}, the one that this version reads; upgrade objectness or "
@@ -70,12 +74,15 @@ class ModelDescription:
                 top=int(data.pop("top")),
                 details=data,
             )
-            if min(description.short_side, description.long_side, description.top) < 1:
-                raise ValueError("a size below 1")
+            sides = (description.short_side, description.long_side)
+            if min(*sides, description.top) < 1 or max(sides) > _MOST_SIDE or description.top > _MOST_TOP:
+                raise ValueError("a size or number outside its range")
+            if not (math.isfinite(description.nms_iou) and 0 <= description.nms_iou <= 1):
+                raise ValueError("a threshold outside 0 to 1")
         except InputError:
             raise
         except (ValueError, TypeError, KeyError, OverflowError) as error:
-            raise InputError(f"{where}: its description is damaged ({error!r}); export it again.") from None
+            raise InputError(f"{where}: its description is damaged ({str(error)[:200]!a}); export it again.") from None
         return description
 
     def to_json(self) -> str:
@@ -135,6 +142,10 @@ class Engine(Protocol):
     def description(self) -> ModelDescription:
         """What the model file says of itself."""
 
+    @property
+    def device(self) -> str:
+        """What it runs on, as the runtime says once the model is loaded: "cpu", "cuda:0", "gpu"."""
+
     def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
         """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``.
 
@@ -150,6 +161,10 @@ class Ranker(Protocol):
     @property
     def description(self) -> ModelDescription:
         """What the model file says of itself."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on, as the runtime says once the model is loaded: "cpu", "cuda:0", "gpu"."""
 
     def ranked(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> Ranked:
         """The best ``top`` boxes of a resized RGB image ``uint8 (H, W, 3)``.

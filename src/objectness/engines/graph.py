@@ -18,8 +18,20 @@ PROPOSAL_OUTPUTS = ("boxes_xyxy", "scores", "counts")
 CANDIDATE_OUTPUTS = ("boxes_xyxy", "scores", "levels", "counts")
 
 
+_PROMISED: dict[str, tuple[type, int]] = {  # element type and number of axes
+    "boxes_xyxy": (np.float32, 3),
+    "scores": (np.float32, 2),
+    "levels": (np.int64, 2),
+    "counts": (np.int64, 1),
+}
+
+
 class Runtime(Protocol):
     """Something that runs a graph."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on, in the runtime's own words once the model is loaded."""
 
     def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs, in their order.
@@ -35,6 +47,7 @@ class GraphEngine:
     def __init__(self, runtime: Runtime, description: ModelDescription) -> None:
         self._runtime = runtime
         self.description = description
+        self.device = runtime.device
 
     def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
         """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``."""
@@ -42,7 +55,8 @@ class GraphEngine:
 
     def batch(self, pixels: NDArray[np.uint8]) -> list[Candidates]:
         """The candidates of each image of a batch ``uint8 (B, H, W, 3)``."""
-        boxes_xyxy, scores, levels, counts = self._runtime.run({INPUT: pixels}, CANDIDATE_OUTPUTS)
+        outputs = self._runtime.run({INPUT: pixels}, CANDIDATE_OUTPUTS)
+        boxes_xyxy, scores, levels, counts = _checked(outputs, CANDIDATE_OUTPUTS, len(pixels))
         return [
             Candidates(boxes_xyxy[image, :own], scores[image, :own], levels[image, :own])
             for image, own in enumerate(counts.tolist())
@@ -61,6 +75,7 @@ class GraphRanker:
     def __init__(self, runtime: Runtime, description: ModelDescription, *, fixed: bool = False) -> None:
         self._runtime = runtime
         self.description = description
+        self.device = runtime.device
         self._fixed = fixed
 
     def require(self, *, nms: float, top: int) -> None:
@@ -89,9 +104,34 @@ class GraphRanker:
         }
         if self._fixed:
             limits = {}
-        boxes_xyxy, scores, counts = self._runtime.run({INPUT: pixels, **limits}, PROPOSAL_OUTPUTS)
+        outputs = self._runtime.run({INPUT: pixels, **limits}, PROPOSAL_OUTPUTS)
+        boxes_xyxy, scores, counts = _checked(outputs, PROPOSAL_OUTPUTS, len(pixels))
         kept = np.minimum(counts, top).tolist()
         return [Ranked(boxes_xyxy[image, :own], scores[image, :own]) for image, own in enumerate(kept)]
+
+
+def _checked(outputs: Sequence[Any], names: Sequence[str], images: int) -> Sequence[NDArray[Any]]:
+    """The outputs, if they are what their names promise; a file of somebody else's may give anything.
+
+    Raises:
+        InputError: It names the output, and says what was expected.
+    """
+    for name, value in zip(names, outputs, strict=True):
+        kind, sides = _PROMISED[name]
+        if not isinstance(value, np.ndarray):
+            raise InputError(f"the model gives no array as {name}; export it again.")
+        known = (images, "N", 4)[:sides]
+        fits = value.ndim == sides and value.shape[0] == images and value.shape[2:] == known[2:]
+        if not (fits and value.dtype == kind):
+            raise InputError(
+                f"the model gives {name} as {value.dtype} {value.shape}, expected {np.dtype(kind)} "
+                f"({', '.join(map(str, known))}{',' if sides == 1 else ''}); export it again."
+            )
+    rows = {value.shape[1] for name, value in zip(names, outputs, strict=True) if name != "counts"}
+    counts = outputs[-1]
+    if len(rows) != 1 or counts.min(initial=0) < 0 or counts.max(initial=0) > min(rows):
+        raise InputError("the model gives boxes, scores and counts that do not belong together; export it again.")
+    return outputs
 
 
 def float32_at_most(number: float) -> np.float32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT
+from objectness.engines.onnx_weights import require_own_weights
 from objectness.engines.opening import Surface
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
@@ -42,12 +44,16 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors only: its warnings speak to the author of a graph
         providers = _providers(settings.device)
+        require_own_weights(model, where)
         try:
-            self._session = ort.InferenceSession(
-                model if isinstance(model, bytes) else str(model), options, providers=providers
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a device that cannot be used: refused below
+                self._session = ort.InferenceSession(
+                    model if isinstance(model, bytes) else str(model), options, providers=providers
+                )
         except _failures() as error:
             raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
+        self.device = _device_used(self._session, settings.device)
         values = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
         self.surface = Surface(
             inputs={value.name: f"{_type(value.type)} {_shape(value.shape)}" for value in values},
@@ -63,6 +69,24 @@ class OnnxRuntime:
             height, width = inputs[INPUT].shape[1:3]
             raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
         return found
+
+
+def _device_used(session: Any, asked: str) -> str:
+    """The device of the provider that a session has in the end: it falls back to the processor without an error.
+
+    Raises:
+        InputError: It is not the one that was asked for.
+    """
+    used = session.get_providers()
+    if asked == "cpu":
+        return "cpu"
+    if "CUDAExecutionProvider" not in used:
+        raise InputError(
+            f"The device {asked} cannot be used: ONNX Runtime could not start it (is there a GPU, with the CUDA and "
+            "cuDNN that this onnxruntime-gpu is built for?); mend that, or take cpu."
+        )
+    index = session.get_provider_options()["CUDAExecutionProvider"].get("device_id", "0")
+    return f"cuda:{index}"
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -102,5 +126,8 @@ def _providers(device: str) -> list[Any]:
     if kind != "cuda" or (index and not index.isdecimal()):
         raise InputError(f"The device {device!r} is unknown; known are cpu and cuda (or cuda:1).")
     if "CUDAExecutionProvider" not in ort.get_available_providers():
-        raise InputError("The device cuda needs ONNX Runtime for GPUs: pip install onnxruntime-gpu.")
+        raise InputError(
+            f"The device {device} needs ONNX Runtime for GPUs, which takes the place of the one for processors: "
+            "pip uninstall onnxruntime, then pip install onnxruntime-gpu. Or take cpu."
+        )
     return [("CUDAExecutionProvider", {"device_id": int(index or 0)}), "CPUExecutionProvider"]

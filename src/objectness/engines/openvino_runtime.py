@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT
+from objectness.engines.onnx_weights import require_own_weights
 from objectness.engines.opening import Surface
 from objectness.engines.openvino_precision import with_last_layers_in_float32
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 from objectness.installation import how_to_install
 from objectness.telemetry import import_openvino
+from objectness.untrusted import regular_file
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -37,8 +39,13 @@ class OpenVinoRuntime:
             ov = import_openvino()
         except ModuleNotFoundError:
             raise InputError(f"{where}: needs OpenVINO here: {how_to_install('openvino')}.") from None
-        if isinstance(model, Path) and model.suffix.lower() == ".xml" and not model.with_suffix(".bin").is_file():
-            raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
+        if isinstance(model, Path):
+            regular_file(model)
+        if isinstance(model, Path) and model.suffix.lower() == ".xml":
+            if not model.with_suffix(".bin").is_file():
+                raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
+        else:
+            require_own_weights(model, where)
         core = ov.Core()
         device = settings.device.upper()
         known = [*core.available_devices, "AUTO"]
@@ -51,9 +58,17 @@ class OpenVinoRuntime:
         try:
             read = core.read_model(model)
             runs = read if settings.precision == "fp32" else with_last_layers_in_float32(core, read)
-            self._request = core.compile_model(runs, device, options).create_infer_request()
         except RuntimeError as error:
             raise InputError(f"{where}: OpenVINO cannot read it ({_reason(error)}); export it again.") from None
+        try:
+            compiled = core.compile_model(runs, device, options)
+            self._request = compiled.create_infer_request()
+            self.device = "+".join(compiled.get_property("EXECUTION_DEVICES")).lower()
+        except RuntimeError as error:
+            raise InputError(
+                f"{where}: OpenVINO cannot run it on the device {settings.device!r} ({_reason(error)}); "
+                "take another device, or export it again."
+            ) from None
         places = ([METADATA_KEY], ["framework", METADATA_KEY])  # of an .xml, of an .onnx
         place = next((place for place in places if read.has_rt_info(place)), None)
         self.surface = Surface(

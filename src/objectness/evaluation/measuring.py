@@ -13,18 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.boxes import iof, iou
+from objectness.boxes import iou
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.evaluation import groups, overlaps
+from objectness.evaluation.judging import judge
 from objectness.evaluation.matching import UNMATCHED, matched_ranks
 from objectness.proposals import Proposals
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 DEFAULT_KS = (1, 10, 100, 300, 1000)
-COVERED = 0.5
-"""A proposal is about an object from this IoU on."""
-
 SIZE, RELATIVE_SIZE = "size", "relative size"
 
 
@@ -194,7 +192,7 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
     order = np.argsort(record.class_ids, kind="stable")
     number = order[~record.ignore[order]]
     boxes_xyxy, areas = record.boxes_xyxy[number].astype(np.float64), record.areas[number].astype(np.float64)
-    scores, ious, in_ignored = _overlaps(found, boxes_xyxy, record, int(tops[-1]))
+    scores, ious, about, ignored = _overlaps(found, boxes_xyxy, record, int(tops[-1]))
     ranks = matched_ranks(ious, IOU_THRESHOLDS)
     image_area = float(record.size_hw[0] * record.size_hw[1]) if record.size_hw else np.nan
     sizes = {
@@ -202,7 +200,6 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
         RELATIVE_SIZE: groups.by_relative_size(areas, np.full(len(areas), image_area)),
     }
     closest_iou, closest_rank = overlaps.closest(ious, tops)
-    about = np.any(ious >= COVERED, axis=1)
     return _Image(
         image_of=np.full(len(number), position, dtype=np.int64),
         number=number.astype(np.int64),
@@ -219,7 +216,7 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
         exclusive_iou=overlaps.exclusive(ious, tops),
         scores=scores,
         about=about,
-        ignored=in_ignored & ~about,
+        ignored=ignored,
     )
 
 
@@ -235,17 +232,15 @@ def _ranks_among(ious: NDArray[np.float64], ranks: NDArray[np.int64], members: g
 
 def _overlaps(
     found: Proposals | None, boxes_xyxy: NDArray[np.float64], record: Record, count: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
-    """Of the best ``count`` proposals: scores ``(N,)``, IoU ``(N, M)``, whether in an ignore region ``(N,)``."""
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of the best ``count`` proposals: scores ``(N,)``, IoU ``(N, M)``, about an object ``(N,)``, ignored ``(N,)``."""
     if found is None or not len(found):
-        return np.zeros(0, np.float32), np.zeros((0, len(boxes_xyxy))), np.zeros(0, np.bool_)
+        return np.zeros(0, np.float32), np.zeros((0, len(boxes_xyxy))), np.zeros(0, np.bool_), np.zeros(0, np.bool_)
     best = np.argsort(-found.scores, kind="stable")[:count]
     proposed = found.boxes_xyxy[best].astype(np.float64)
-    regions = record.boxes_xyxy[record.ignore].astype(np.float64)
     with np.errstate(invalid="ignore"):  # a box with a NaN overlaps nothing
         ious: NDArray[np.float64] = np.nan_to_num(iou(proposed, boxes_xyxy), nan=0.0, posinf=0.0).astype(np.float64)
-        inside = np.any(np.nan_to_num(iof(proposed, regions), nan=0.0) >= COVERED, axis=1)
-    return found.scores[best], ious, inside
+    return found.scores[best], ious, *judge(ious, proposed, record.boxes_xyxy[record.ignore])
 
 
 def _check_ids(proposals: Mapping[int, Proposals], records: Sequence[Record]) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.evaluation.measuring import COVERED, Measurement
+from objectness.evaluation.judging import COVERED
+from objectness.evaluation.measuring import Measurement
 from objectness.proposals import Proposals
 
 

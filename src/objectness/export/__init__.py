@@ -21,6 +21,7 @@ from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, GraphR
 from objectness.engines.opening import open_graph
 from objectness.errors import InputError
 from objectness.evaluation import RecallReport, average_recall
+from objectness.evaluation.judging import COVERED
 from objectness.export import measuring
 from objectness.export.agreement import (
     Agreement,
@@ -245,7 +246,7 @@ def _with_measures(
             **where,
             **calibrated.calibration.to_json(),
             "photographs": calibrated.photographs,
-            "iou": measuring.HIT_IOU,
+            "iou": COVERED,
             "proposals": calibrated.proposals,
             "error_before": calibrated.before.error,
             "error_after": calibrated.after.error,

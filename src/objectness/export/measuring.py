@@ -14,13 +14,12 @@ from objectness.calibration import Calibration, Reliability, fit, reliability
 from objectness.datasets import Dataset, Record, available_splits, load_dataset
 from objectness.engines import Engine, Ranker
 from objectness.errors import InputError
+from objectness.evaluation.judging import judge
 from objectness.proposals import Proposals
 from objectness.proposer import Proposer
 
-HIT_IOU = 0.5
 _TOP = 1000  # proposals of a photograph: those that most never ask for count too
 _MOST_IMAGES = 500
-_IGNORED_IOF = 0.5  # a proposal that lies more than this in an ignore region is neither right nor wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +93,15 @@ def propose_all(
 
 
 def score_hits(proposals: dict[int, Proposals], records: Sequence[Record]) -> Scored:
-    """Whether each proposal overlaps an object at IoU >= 0.5; those in ignore regions are left out."""
+    """Whether each proposal is about an object; those that evaluation ignores are left out (see ``judge``)."""
     scores, hits, photographs = [], [], []
     for number, record in enumerate(records):
         found = proposals.get(record.image_id)
         if found is None:
             continue
-        hit = boxes.iou(found.boxes_xyxy, record.boxes_xyxy[~record.ignore]).max(axis=1, initial=0) >= HIT_IOU
-        covered = boxes.iof(found.boxes_xyxy, record.boxes_xyxy[record.ignore]).max(axis=1, initial=0) > _IGNORED_IOF
-        counts = hit | ~covered
+        proposed, truth = found.boxes_xyxy.astype(np.float64), record.boxes_xyxy.astype(np.float64)
+        hit, ignored = judge(boxes.iou(proposed, truth[~record.ignore]), proposed, truth[record.ignore])
+        counts = ~ignored
         scores.append(found.scores[counts])
         hits.append(hit[counts])
         photographs.append(np.full(int(counts.sum()), number))

@@ -33,6 +33,11 @@ class TorchEngine:
         """What the model file says of itself."""
         return self._description
 
+    @property
+    def device(self) -> str:
+        """Where its weights lie."""
+        return str(self._device)
+
     @torch.no_grad()
     def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
         """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``.
@@ -81,9 +86,11 @@ def load_engine(path: Path, *, device: str = "cpu", threads: int | None = None) 
         InputError: missing, broken, not ours, or a device that is not there.
     """
     network, details = load_network(path)
+    if device.partition(":")[0] == "meta":  # a device of PyTorch's that computes nothing
+        raise InputError(f"Device {device!r} cannot be used here (it holds no numbers); take cpu.")
     try:
         network.to(device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); take cpu.") from None
     if threads is not None:
         torch.set_num_threads(threads)
