@@ -105,6 +105,8 @@ class ImageIndex:
             return self._match_ids(asked)
         found = self.each([one.name for one in asked])
         if not any(found):
+            if all(one.name is not None and _is_made_of_id(one) for one in asked):
+                return self._match_ids([Named(one.image_id) for one in asked])
             return self._match_renamed(asked)
         sure = {position: places[0] for position, places in enumerate(found) if len(places) == 1}
         if doubt := self._ids_for_names(asked, sure):
@@ -423,6 +425,11 @@ def _other_split(one: str, other: str) -> bool:
 def _split(folder: str) -> str | None:
     found = _SPLIT.fullmatch(folder)
     return _SPLITS.get(found[1].lower(), found[1].lower()) if found else None
+
+
+def _is_made_of_id(one: Named) -> bool:
+    """Whether a name is only the id, as formats write it that must have names ("7", "7.jpg")."""
+    return one.name is not None and one.image_id is not None and _stem(one.name) == str(one.image_id)
 
 
 def _said(one: Named) -> str:

@@ -314,3 +314,56 @@ def test_a_voc_filename_without_suffix_in_an_xml_of_another_name(run: Run, makin
         making.write(Path(f"voc/Annotations/{number}.xml"), making.voc_xml(stem, box, size=(100, 80)))
     found = results([(1, 1), (2, 0)], names=("q.png", "p.png"))
     assert recall(run, found, Path("voc")) == pytest.approx(1)
+
+
+def test_one_id_under_two_names_is_refused(run: Run) -> None:
+    data = coco([3, 1, 2], THREE)
+    entries = [
+        {"image_id": 0, "file_name": name, "category_id": 1, "bbox": BOXES[place], "score": 0.5}
+        for place, name in enumerate(THREE)
+    ]
+    Path("p.json").write_text(json.dumps(entries))
+    assert "image 0 is called a.jpg and b.jpg" in str(recall(run, Path("p.json"), data))
+    rows = [f"0,{name},{','.join(map(str, BOXES[place]))},0.5" for place, name in enumerate(THREE)]
+    Path("p.csv").write_text("\n".join(["image_id,file_name,x1,y1,x2,y2,score", *rows]))
+    assert "image 0 is called a.jpg and b.jpg" in str(recall(run, Path("p.csv"), data))
+
+
+def test_names_in_a_parquet_of_others_decide(run: Run) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    order = (1, 2, 0)
+    corners = [[BOXES[p][0], BOXES[p][1], BOXES[p][0] + BOXES[p][2], BOXES[p][1] + BOXES[p][3]] for p in order]
+    columns = {name: [float(box[index]) for box in corners] for index, name in enumerate(("x1", "y1", "x2", "y2"))}
+    table = {"image_id": [1, 2, 3], "file_name": [THREE[p] for p in order], **columns, "score": [0.5] * 3}
+    pq.write_table(pa.table(table), "p.parquet")
+    assert recall(run, Path("p.parquet"), coco([2, 3, 1], THREE)) == pytest.approx(1)
+
+
+def test_a_format_that_makes_names_of_ids_comes_back_by_id(run: Run) -> None:
+    data = coco([3, 1, 2], THREE)
+    found = results([(3, 0), (1, 1), (2, 2)])
+    assert run("convert", found, "out.json", "--to", "coco").exit_code == 0
+    assert recall(run, Path("out.json"), data) == pytest.approx(1)
+    # Where such a name is also a file of the data set, it is not clear which of the two is meant.
+    other = coco([3, 1, 2], ("1.jpg", "2.jpg", "3.jpg"), "other.json")
+    assert "or the image of this id" in str(recall(run, Path("out.json"), other))
+
+
+def test_data_convert_keeps_ids_that_are_text(run: Run, making: Any) -> None:
+    for name in THREE:
+        making.image(Path("set/images") / name, 100, 80)
+    Path("set/annotations").mkdir()
+    for ids in (["x", "y", "7"], [2**70, 5, 1]):
+        coco(ids, THREE, "set/annotations/instances_val.json")
+        assert run("data", "convert", "set", "out", "--to", "coco", "--images", "leave").exit_code == 0
+        document = json.loads(Path("out/annotations/instances_val.json").read_text())
+        assert [entry["id"] for entry in document["images"]] == ids
+        assert [entry["image_id"] for entry in document["annotations"]] == ids
+        Path("out/annotations/instances_val.json").unlink()
+        Path("out/annotations").rmdir()
+    coco([1, "1", 2], THREE, "set/annotations/instances_val.json")
+    result = run("data", "convert", "set", "out", "--to", "coco", "--images", "leave")
+    assert "3 images were numbered anew, as two of them have one id" in result.stderr
+    document = json.loads(Path("out/annotations/instances_val.json").read_text())
+    assert [entry["id"] for entry in document["images"]] == [1, 2, 3]
+    assert [entry["bbox"] for entry in document["annotations"]] == [list(box) for box in BOXES[:3]]

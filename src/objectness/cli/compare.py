@@ -119,6 +119,9 @@ def command(
         settings = {
             "data": str(data.resolve()),
             "split": dataset.split,
+            "images": _digest(
+                "\n".join(f"{one.image_id} {one.path}" for one in whole.records).encode(errors="replace")
+            ),
             "top": max(ks),
             "seed": seed,
             "threads": threads,

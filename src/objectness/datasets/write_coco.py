@@ -12,6 +12,7 @@ from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
+from objectness.image_index import number_of
 
 
 def write(folder: Path, parts: Parts) -> list[str]:
@@ -21,20 +22,25 @@ def write(folder: Path, parts: Parts) -> list[str]:
         What COCO cannot hold, in sentences.
     """
     number = 0
+    said: list[str] = []
     for split, records in parts.records.items():
         images, annotations = [], []
-        for record in records:
+        ids = [record.own_id if parts.has_ids else record.image_id for record in records]
+        if len({number_of(image_id) or image_id for image_id in ids}) < len(ids):
+            said.append(f"{len(ids)} images were numbered anew, as two of them have one id")
+            ids = [record.image_id for record in records]
+        for image_id, record in zip(ids, records, strict=True):
             height, width = record.size_hw or (0, 0)
             name = str(record.path.absolute()) if parts.is_left else parts.names[record.path]
-            images.append({"id": record.image_id, "file_name": name, "width": width, "height": height})
+            images.append({"id": image_id, "file_name": name, "width": width, "height": height})
             for index in range(len(record.boxes_xyxy)):
                 number += 1
-                annotations.append(_annotation(record, index, number))
+                annotations.append(_annotation(image_id, record, index, number))
         categories = [{"id": index, "name": name} for index, name in enumerate(parts.class_names, start=1)]
         stem = "instances" if split == ALL else f"instances_{split}"
         with replacing(folder / "annotations" / f"{stem}.json") as file:
             json.dump({"images": images, "annotations": annotations, "categories": categories}, file, allow_nan=False)
-    return []
+    return said
 
 
 def image_folder(split: str) -> str:
@@ -42,13 +48,13 @@ def image_folder(split: str) -> str:
     return "images" if split == ALL else f"images/{split}"
 
 
-def _annotation(record: Record, index: int, number: int) -> dict[str, Any]:
+def _annotation(image_id: int | str, record: Record, index: int, number: int) -> dict[str, Any]:
     x1, y1, x2, y2 = (float(f"{value:.9g}") for value in record.boxes_xyxy[index].tolist())
     area = float(record.areas[index])
     crowd = record.crowd is not None and bool(record.crowd[index])
     entry = {
         "id": number,
-        "image_id": record.image_id,
+        "image_id": image_id,
         "category_id": int(record.class_ids[index]) + 1,
         "bbox": [x1, y1, float(f"{x2 - x1:.12g}"), float(f"{y2 - y1:.12g}")],
         "area": float(f"{area:.9g}") if np.isfinite(area) else 0.0,

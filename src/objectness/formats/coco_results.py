@@ -89,6 +89,9 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     for number, entry in enumerate(document, start=1):
         if entry is not _PACKED:
             raise InputError(f"{path}: entry {number} {_fault(entry)}.")
+    if packed.conflict:
+        image_id, one, other = packed.conflict
+        raise InputError(f"{path}: image {image_id} is called {one} and {other}: give each image an id of its own.")
     columns = packed.columns
     if len(columns) != _COLUMNS * len(document):
         raise InputError(f"{path}: an entry holds another entry inside: COCO results are a flat list.")
@@ -162,12 +165,14 @@ class _Packing:
         columns: Seven numbers an entry.
         images: Image id -> its number, from 0, as the ids turn up; 1 and "1" are two.
         names: Image id -> the file that an entry names beside it.
+        conflict: An id with the two names that entries give it.
     """
 
     def __init__(self) -> None:
         self.columns = array("d")
         self.images: dict[int | str, int] = {}
         self.names: dict[int | str, str] = {}
+        self.conflict: tuple[int | str, str, str] | None = None
 
     def take(self, entry: dict[str, Any]) -> _Packed | dict[str, Any]:
         """Move a right entry into the columns; leave every other object (a mask, say) as it is."""
@@ -182,8 +187,8 @@ class _Packing:
             values = tuple(json_text.number(value) or 0.0 for value in values)
         self.columns.extend((self.images.setdefault(image_id, len(self.images)), *values))
         name = entry.get("file_name")
-        if name and isinstance(name, str):
-            self.names.setdefault(image_id, name)
+        if name and isinstance(name, str) and self.names.setdefault(image_id, name) != name:
+            self.conflict = self.conflict or (image_id, self.names[image_id], name)
         return _PACKED
 
 

@@ -63,7 +63,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
-    beside, parts = images_path(path), Parts()
+    beside, parts = images_path(path), Parts(path)
     sheet = read_sheet(path, _known_words)
     names, is_relative = _columns(path, sheet.header)
     missing = [corner for corner in _CORNERS if corner not in names]

@@ -40,7 +40,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         raise InputError(f"{path} is no GeoJSON feature collection: it has no list 'features'.")
     own = document.get(_OURS)
     listed = own.get("images") if isinstance(own, dict) else None
-    parts = Parts()
+    parts = Parts(path)
     for number, entry in enumerate(listed if isinstance(listed, list) else [], start=1):
         image_id = json_text.image_id(entry.get("id")) if isinstance(entry, dict) else None
         if image_id is None or image_id in parts:

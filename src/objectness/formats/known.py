@@ -56,6 +56,11 @@ class KnownImages:
     layout: str = ""
     only: bool = False
 
+    @property
+    def has_own_ids(self) -> bool:
+        """Whether every image goes by the id that the data set itself gives it."""
+        return self.layout == "coco" and all(image.image_id == image.own_id for image in self.images)
+
     @cached_property
     def _index(self) -> ImageIndex:
         return ImageIndex(Named(image.own_id, str(image.path)) for image in self.images)

@@ -27,6 +27,7 @@ from objectness.proposals import Proposals
 from objectness.untrusted import regular_file
 
 _CORNERS = ("x1", "y1", "x2", "y2")
+_NAMES = ("path", "file_name", "filename", "image_path")  # of others; ours stand in the table of the images
 _PREFIX = "objectness."
 # A value that repeats takes next to nothing in the file, so rows and bytes are bounded before they are decoded.
 _MOST_ROWS = 1 << 19  # in a file of any size; beyond, each row must have two bytes of the file
@@ -48,9 +49,9 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
     need_module("pyarrow", "tables", "Parquet")
-    table, metadata = _load(path, {"image_id", *_CORNERS}, {"score", "logit", "level", "rank"})
+    table, metadata = _load(path, {"image_id", *_CORNERS}, {"score", "logit", "level", "rank", *_NAMES})
     beside = images_path(path)
-    parts = Parts()
+    parts = Parts(path)
     if beside.is_file():
         listed, more = _load(beside, {"image_id"}, {"path", "width", "height"})
         metadata = {**more, **metadata}
@@ -59,7 +60,11 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             parts.part(image_id, image_id, json_text.text(row.get("path")), json_text.size_hw(row))
     boxes = np.stack([_floats(path, corner, table) for corner in _CORNERS], axis=1)
     scores, logits, levels, rank = (_floats(path, name, table) for name in ("score", "logit", "level", "rank"))
+    named = next((column for column in _NAMES if column in table.column_names), None)
+    names: list[Any] = table.column(named).to_pylist() if named else []
     for image_id, rows in _rows_by_image(path, table):
+        for name in {names[row] for row in rows} if names else ():
+            parts.part(image_id, image_id, json_text.text(name))
         if np.isfinite(rank[rows]).all():
             rows = rows[np.argsort(rank[rows], kind="stable")]
         parts.part(image_id, image_id).extend(

@@ -147,9 +147,14 @@ def raw_image(
 
 
 class Parts:
-    """The images of one file while it is being read, each once, in the order in which they turn up."""
+    """The images of one file while it is being read, each once, in the order in which they turn up.
 
-    def __init__(self) -> None:
+    Args:
+        path: The file, where its images may turn up more than once; for messages.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
         self._parts: dict[Hashable, Part] = {}
 
     def __contains__(self, key: Hashable) -> bool:
@@ -165,10 +170,21 @@ class Parts:
         name: str | None = None,
         size_hw: tuple[int, int] | None = None,
     ) -> Part:
-        """The image that goes by ``key``; what is known of it counts when it turns up first."""
-        if key not in self._parts:
-            self._parts[key] = Part(image_id, name, size_hw)
-        return self._parts[key]
+        """The image that goes by ``key``; what is known of it counts when it turns up first.
+
+        Raises:
+            InputError: it had another name before.
+        """
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = Part(image_id, name, size_hw)
+        elif name and part.name and name != part.name:
+            raise InputError(
+                f"{self._path or 'The file'}: image {image_id} is called {part.name} and {name}: "
+                "give each image an id of its own."
+            )
+        part.name = part.name or name
+        return part
 
     def finish(self, unit: str, metadata: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> RawFile:
         """The whole file."""

@@ -179,7 +179,7 @@ def _against(
 
 def _has_ids(source: Format, known: KnownImages) -> bool:
     """Whether the format's consumers look for the images of such a data set by ids that are known."""
-    return known.layout == "coco" or (known.layout == "voc" and bool(source.stems))
+    return known.has_own_ids or (known.layout == "voc" and bool(source.stems))
 
 
 def _is_id(image_id: ImageId | None, due: ImageId | None, source: Format) -> bool:
