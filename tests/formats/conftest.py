@@ -25,7 +25,10 @@ class Sample:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    folder = tmp_path_factory.mktemp("sample")
+    return made_sample(tmp_path_factory.mktemp("sample"))
+
+
+def made_sample(folder: Path) -> Sample:
     photos = folder / "photos"
     photos.mkdir()
     sizes = {7: ("a.png", (48, 64)), 3: ("b.png", (48, 64)), 12: ("c.png", (20, 30))}
