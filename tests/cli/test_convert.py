@@ -146,3 +146,44 @@ def test_the_help_names_every_format(run: Run) -> None:
 
     words = " ".join(run("--help").stdout.split())
     assert f"Formats: {', '.join(NAMES)}." in words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("found.json", "found.json", "--to", "coco"),
+        ("found.json", "./DATA/../found.json", "--to", "huggingface"),
+        ("found.json", "found.images.json", "--to", "coco"),  # its table of images
+        ("found.images.json", "found.json", "--from", "huggingface", "--to", "coco-results"),
+        ("found.json", "DATA/instances_val.json", "--to", "coco", "--data", "DATA"),
+        ("x.images.csv", "x.csv"),  # what is written beside OUT
+    ],
+)
+def test_no_output_lands_on_an_input(run: Run, words: tuple[str, ...]) -> None:
+    Path("x.images.csv").write_text("image_id,x1,y1,x2,y2\n1,0,0,1,1\n")
+    if words[0] == "found.images.json":
+        Path(words[0]).write_text(json.dumps([{"image_id": 1, "objects": []}]))
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert "overwritten" in result.stderr
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_labels_of_a_data_set_are_not_replaced(run: Run) -> None:
+    labels = Path("YOLO") / "labels" / "a.txt"
+    labels.parent.mkdir(parents=True)
+    labels.write_text("3 .5 .5 .5 .5\n")
+    (Path("YOLO") / "data.yaml").write_text("train: images\nnames: {3: cell}\n")
+    result = run("found.json", "YOLO", "--to", "yolo")
+    assert result.exit_code == 2
+    assert "was not written here" in result.stderr
+    assert labels.read_text() == "3 .5 .5 .5 .5\n"
+
+
+def test_a_name_that_leads_outside_stays_inside(run: Run) -> None:
+    found = {1: Proposals([[0, 0, 9, 9]], [0.5], (48, 64), "../../victim.jpg")}
+    formats.write("evil.json", found, "coco")
+    assert run("evil.json", "one/two/OUT", "--to", "yolo").exit_code == 0
+    assert Path("one/two/OUT/labels/victim.txt").is_file()
+    assert not list(Path().glob("**/victim.txt"))[1:]

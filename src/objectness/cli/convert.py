@@ -54,6 +54,7 @@ def command(
     hosang, label-studio, cvat, fiftyone, geojson, huggingface.
     """
     from objectness import formats
+    from objectness.cli.targets import guarded
     from objectness.formats import yolo
     from objectness.formats.catalogue import format_named, guess_to_read, guess_to_write
     from objectness.formats.known import known_images
@@ -77,11 +78,12 @@ def command(
             said.append(f"{writing.title} knows images by their order alone, which must be the data set's (--data)")
         elif is_running(list(found)):
             said.append(f"{writing.title} knows images by id alone, and these are numbered from 1 (--data gives ids)")
-    if writing is yolo.FORMAT and not scores:
-        yolo.write(target, found, with_scores=False)
-        lost: tuple[str, ...] = (f"{found.count} scores were left out, as --no-scores asks.",)
-    else:
-        lost = formats.write(target, found, writing.name)
+    with guarded(_files(target, writing), [source], data):
+        if writing is yolo.FORMAT and not scores:
+            yolo.write(target, found, with_scores=False)
+            lost: tuple[str, ...] = (f"{found.count} scores were left out, as --no-scores asks.",)
+        else:
+            lost = formats.write(target, found, writing.name)
     for sentence in (*said, *lost):
         output.warn(f"{sentence[0].upper()}{sentence[1:].rstrip('.')}.")
     output.result(
@@ -101,6 +103,15 @@ def command(
         # A file name may hold bytes that no terminal can show.
         shown = str(target).encode("utf-8", "replace").decode("utf-8")
         print(f"Wrote {shown}: {counted}, from {reading.title} to {writing.title}.")
+
+
+def _files(target: Path, writing: Format) -> list[Path]:
+    """The files of the target whose names are known; those in a folder are looked at one by one."""
+    from objectness.formats.coco_results import images_path
+
+    if not writing.suffixes:
+        return []
+    return [target, images_path(target)] if writing.has_image_table else [target]
 
 
 def _as_the_data_has_it(found: ProposalSet, known: KnownImages, writing: Format) -> tuple[ProposalSet, list[str]]:

@@ -268,6 +268,7 @@ FORMAT = Format(
     recognise=recognise,
     parse=parse,
     write=write,
+    has_image_table=True,
     rules={
         Kind.OTHER_ID: Rule("pycocotools", "gives its boxes to the image of that id, or stops (loadRes)"),
         Kind.UNKNOWN_IMAGE: Rule("pycocotools", "stops: results do not correspond to the ground truth (loadRes)"),

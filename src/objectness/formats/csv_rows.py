@@ -216,4 +216,5 @@ FORMAT = Format(
     recognise=recognise,
     parse=parse,
     write=write,
+    has_image_table=True,
 )

@@ -99,6 +99,7 @@ class Format:
         whole_data: Its consumers need exactly the images of the data set, so those without proposals are added
             ("all") and others are left out too ("exactly").
         needs: What must be installed to use it, by import name, and the extra that brings it.
+        has_image_table: A table of the images lies beside its file (``coco_results.images_path``).
         stems: Its consumers call images that have no ids by the stems of their files (Pascal VOC's "000012"), as
             text ("text") or as the number that it spells ("number").
         strict_ids: Its consumers tell 1 from "1".
@@ -115,6 +116,7 @@ class Format:
     rules: Mapping[Kind, Rule] = field(default_factory=dict)
     whole_data: str = ""
     needs: tuple[str, str] | None = None
+    has_image_table: bool = False
     stems: str = ""
     strict_ids: bool = False
 

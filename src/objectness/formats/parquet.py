@@ -269,5 +269,6 @@ FORMAT = Format(
     recognise=recognise,
     parse=parse,
     write=write,
+    has_image_table=True,
     needs=("pyarrow", "tables"),
 )
