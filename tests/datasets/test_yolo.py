@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,26 @@ def test_the_shared_underwater_photographs(shared_data: Path) -> None:
     assert available_splits(shared_data / "aquarium") == ("train", "val")
     assert whole.class_names == ("animal",)
     assert whole.problems == ()
+
+
+def test_a_closed_folder_among_the_images_is_a_problem_and_takes_no_image_with_it(
+    making: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "closed/b"):
+        making.image(tmp_path / "images" / f"{name}.png")
+        making.write(tmp_path / "labels" / f"{name}.txt", "0 .5 .5 .4 .4\n")
+    making.write(tmp_path / "data.yaml", "path: .\ntrain: images\nnames: {0: cell}\n")
+    really = os.scandir
+
+    def scan(place: Any) -> Any:
+        if Path(place) == tmp_path / "images" / "closed":
+            raise PermissionError(13, "Permission denied")
+        return really(place)
+
+    monkeypatch.setattr(os, "scandir", scan)  # the tests may run as a user whom nothing is closed to
+    dataset = load_dataset(tmp_path)
+    assert [record.path.name for record in dataset.records] == ["a.png"]
+    named = [problem for problem in dataset.problems if problem.file == str(tmp_path / "images" / "closed")]
+    assert [problem.detail for problem in named] == [
+        "the folder cannot be read (Permission denied): what is in it is left out"
+    ]

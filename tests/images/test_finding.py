@@ -166,3 +166,16 @@ def test_a_name_that_no_file_can_have_takes_no_other_with_it(photos: Path, name:
 def test_drawn_pictures_are_no_photographs_of_a_folder() -> None:
     names = ["a.proposals.jpg", "a.proposals.PNG", ".a.jpg", "a.jpg", "a.proposals", "a.HEIC", "a.txt"]
     assert [is_image(Path(name)) for name in names] == [False, False, False, True, False, True, False]
+
+
+def test_patterns_with_two_stars_end_in_spite_of_loops(photos: Path) -> None:
+    for name in ("sub/one", "sub/two", "three"):
+        (photos / name).symlink_to(photos)
+    assert _names(find_photos([str(photos / "**")]).photos, photos) == [
+        "a.PNG",
+        "b.jpg",
+        "sub/c.webp",
+        "sub/ünï 写真.jpeg",
+    ]
+    assert _names(find_photos([str(photos / "**" / "sub" / "*.webp")]).photos, photos) == ["sub/c.webp"]
+    assert _names(find_photos([str(photos / "s*" / "**" / "c.*")]).photos, photos) == ["sub/c.webp"]

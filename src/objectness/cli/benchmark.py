@@ -49,7 +49,7 @@ def command(
     import tempfile
 
     from objectness.engines.settings import EngineSettings
-    from objectness.images.finding import find_photos
+    from objectness.images.finding import Found, find_photos, say_left
     from objectness.loading import load
     from objectness.speed.measure import peak_memory, time_models
     from objectness.speed.work import machine_gflops
@@ -57,8 +57,11 @@ def command(
     output = Output(as_json, quiet)
     names = models or ["default"]
     cores = EngineSettings(threads=threads).cores
+    found = find_photos(photos) if photos else Found(())
+    for sentence in say_left(found):
+        output.warn(sentence)
     with tempfile.TemporaryDirectory() as folder:
-        chosen = list(find_photos(photos).photos[:limit]) if photos else [_noise(Path(folder))]
+        chosen = list(found.photos[:limit]) or [_noise(Path(folder))]
         proposers = [
             load(
                 name,

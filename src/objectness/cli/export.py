@@ -121,7 +121,7 @@ def _sources(
     from objectness.datasets import available_splits, load_dataset
     from objectness.export import Sources
     from objectness.export.measuring import load_measured
-    from objectness.images.finding import find_photos
+    from objectness.images.finding import find_photos, say_left
 
     calibration: Dataset | None = None
     if calibrate is None:
@@ -133,7 +133,10 @@ def _sources(
     try:
         measured = load_measured(photos, allow_outside=allow_outside)
     except InputError:  # photographs without boxes are enough for int8
-        return Sources(calibration, calibrate is not None, None, find_photos([str(photos)]).photos)
+        found = find_photos([str(photos)])
+        for sentence in say_left(found):
+            output.warn(sentence)
+        return Sources(calibration, calibrate is not None, None, found.photos)
     seen = measured
     if "train" in available_splits(photos, allow_outside=allow_outside):
         seen = load_dataset(photos, "train", allow_outside=allow_outside)

@@ -111,6 +111,8 @@ def show(
     stopped: bool,
 ) -> None:
     """Print the table and the closing line."""
+    from objectness.images.finding import not_taken
+
     if output.as_json or output.quiet:
         return
     if rows:
@@ -126,15 +128,8 @@ def show(
         also = f" and {drawn} picture{'s' if drawn != 1 else ''}" if drawn else ""
         said.append(f"Wrote {written.results}{also} (model {description.name}{unsure}).")
     said += [f"{len(left.failed)} failed."] if left.failed else []
-    said += [_passed_over(left.passed_over)] if left.passed_over else []
+    said += [not_taken(left.passed_over)] if left.passed_over else []
     output.summary(" ".join([*said, *_older(len(rows), written)]))
-
-
-def _passed_over(kinds: Mapping[str, int]) -> str:
-    from objectness.images.finding import HEIF_SUFFIXES, counted
-
-    hint = " (pillow-heif, where installed, reads HEIF)" if HEIF_SUFFIXES.intersection(kinds) else ""
-    return f"Not taken: {counted(kinds)}{hint}."
 
 
 def _older(images: int, written: Written) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class YoloFiles:
         has_keypoints: Key points follow the box in each line.
         absent: split -> what data.yaml names and what is not there.
         notes: What was found elsewhere than data.yaml says.
+        closed: Folders among the images that cannot be read -> why.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class YoloFiles:
     has_keypoints: bool
     absent: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    closed: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -72,19 +74,24 @@ def find(root: Path, allow_outside: bool = False) -> YoloFiles | None:
 def find_bare(root: Path) -> YoloFiles | None:
     """Look for label files without a data.yaml: ``images/`` with ``labels/``, above or below the splits."""
     parts: dict[str, tuple[Path, ...]] = {}
+    closed: dict[Path, str] = {}
     for images, labels in ((root / "images", root / "labels"), *_split_folders(root)):
         if images.is_dir() and any(labels.rglob("*.txt")):
             inner = [child for child in sorted(images.iterdir()) if child.is_dir()]
             named = {split: folder for folder in inner if (split := split_of(folder.name))}
             own = split_of(images.parent.name) if images.parent != root else None
             found: dict[str, Path] = {own: images} if own else named or {ALL: images}
-            parts.update({split: walk(folder).images for split, folder in found.items()})
+            for split, folder in found.items():
+                walked = walk(folder)
+                parts[split] = walked.images
+                closed.update(walked.closed)
     names = _names_file(root)
     if not parts and names:  # as LabelImg leaves them: images, label files and classes.txt in one folder
-        everything = walk(root).images
-        if any(image.with_suffix(".txt").is_file() for image in everything):
-            parts = {ALL: everything}
-    return YoloFiles(root, parts, names, False, {}) if parts else None
+        walked = walk(root)
+        if any(image.with_suffix(".txt").is_file() for image in walked.images):
+            parts = {ALL: walked.images}
+            closed.update(walked.closed)
+    return YoloFiles(root, parts, names, False, {}, closed=closed) if parts else None
 
 
 def read_yaml(path: Path, allow_outside: bool = False) -> YoloFiles:
@@ -110,6 +117,12 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
         Problem(rules.MISSING_IMAGE, str(source.root), f"names {what} for {name}, which is not there")
         for name, what in source.absent.items()
         if split in (None, name)
+    ]
+    problems += [
+        Problem(
+            rules.UNREADABLE_IMAGE, str(folder), f"the folder cannot be read ({why}); what is in it was passed over"
+        )
+        for folder, why in source.closed.items()
     ]
     labels = [label_path(path) for path in paths]
     lines = [read_lines(label) for label in labels]
@@ -187,7 +200,9 @@ def _from_yaml(path: Path, document: Mapping[Any, Any], allow_outside: bool) -> 
     if not parts:
         names = "; ".join(f"{split}: {what}" for split, what in absent.items())
         raise InputError(f"{path} names images that are not there ({names}): set 'path' to the folder that holds them.")
-    return YoloFiles(path, parts, _class_names(path, document), bool(document.get("kpt_shape")), absent, search.notes())
+    has_keypoints = bool(document.get("kpt_shape"))
+    classes = _class_names(path, document)
+    return YoloFiles(path, parts, classes, has_keypoints, absent, search.notes(), search.closed)
 
 
 class _Search:
@@ -198,6 +213,7 @@ class _Search:
         self._boundary = boundary
         self._bases = [path.parent]
         self._adapted: list[str] = []
+        self.closed: dict[Path, str] = {}
         if isinstance(stated, str) and exists(path.parent / stated):  # an absolute path replaces the file's folder
             folder = path.parent / stated
             if not boundary.admits(_normal(folder)):
@@ -236,7 +252,9 @@ class _Search:
     def images_of(self, place: Path) -> list[Path]:
         """The images of a folder, of a text file that lists them, or of one image's name."""
         if place.is_dir():
-            return list(walk(place).images)
+            walked = walk(place)
+            self.closed.update(walked.closed)
+            return list(walked.images)
         if is_image(place):
             return [place]
         names = [line.strip() for line in read_text(place).split("\n") if line.strip()]

@@ -9,8 +9,9 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from objectness.errors import InputError
@@ -97,15 +98,29 @@ def find_photos(sources: Sequence[str]) -> Found:
     return Found(tuple(found), dict(sorted(passed_over.items())), failed)
 
 
+def say_left(found: Found) -> list[str]:
+    """What was not taken, in sentences."""
+    return [*found.failed.values(), *([not_taken(found.passed_over)] if found.passed_over else [])]
+
+
+def not_taken(kinds: Mapping[str, int]) -> str:
+    """The files of folders that are no photographs that can be read, by kind, in one sentence."""
+    hint = " (pillow-heif, where installed, reads HEIF)" if HEIF_SUFFIXES.intersection(kinds) else ""
+    return f"Not taken: {counted(kinds)}{hint}."
+
+
 def walk(folder: Path) -> Walked:
     """Every image in a folder and its subfolders.
 
     Links to folders are followed, each folder is visited once, and its own place comes before the links to it: loops
     end. Hidden folders are left out.
     """
-    images: list[Path] = []
-    passed_over: Counter[str] = Counter()
     closed: dict[Path, str] = {}
+    return _sorted_out(_visit(folder, closed), closed)
+
+
+def _visit(folder: Path, closed: dict[Path, str]) -> Iterator[Path]:
+    """Every file of :func:`walk`, and the hidden folders in the place of what is in them."""
     visited: set[str] = set()
     waiting, linked = [folder], list[Path]()
     while waiting or linked:
@@ -121,16 +136,22 @@ def walk(folder: Path) -> Walked:
             continue
         for entry in entries:
             path = place / entry.name
-            if os.path.isdir(path):
-                if entry.name.startswith("."):
-                    passed_over[HIDDEN] += 1
-                else:
-                    (linked if entry.is_symlink() else waiting).append(path)
-            elif kind := _kind_not_taken(path):
-                passed_over[kind] += 1
+            if not entry.name.startswith(".") and os.path.isdir(path):
+                (linked if entry.is_symlink() else waiting).append(path)
             else:
-                images.append(path)
-    return Walked(tuple(sorted(images)), dict(passed_over), closed)
+                yield path
+
+
+def _sorted_out(files: Iterable[Path], closed: Mapping[Path, str]) -> Walked:
+    images: list[Path] = []
+    passed_over: Counter[str] = Counter()
+    for path in files:
+        kind = _kind_not_taken(path)
+        if kind is None:
+            images.append(path)
+        else:
+            passed_over[kind] += 1
+    return Walked(tuple(sorted(images)), passed_over, closed)
 
 
 def is_image(path: Path) -> bool:
@@ -190,21 +211,34 @@ def counted(kinds: Mapping[str, int]) -> str:
 
 
 def _matching(pattern: str) -> Walked:
-    taken: list[Path] = []
-    passed_over: Counter[str] = Counter()
-    for match in map(Path, glob.iglob(pattern, recursive=True)):
-        if os.path.isdir(match):
-            continue
-        kind = _kind_not_taken(match)
-        if kind:
-            passed_over[kind] += 1
-        else:
-            taken.append(match)
-    walked = _readable(Walked(tuple(sorted(taken)), passed_over))
+    closed: dict[Path, str] = {}
+    walked = _readable(_sorted_out(_files_matching(pattern, closed), closed))
     if not walked.images:
         there = f", but {counted(walked.passed_over)}" if walked.passed_over else ""
         raise InputError(f"{pattern}: no photograph matches this pattern{there}.")
     return walked
+
+
+def _files_matching(pattern: str, closed: dict[Path, str]) -> Iterator[Path]:
+    """The files of a pattern; ``**`` stands for the folders that :func:`walk` visits, so that loops of links end."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from (Path(match) for match in glob.iglob(pattern) if not os.path.isdir(match))
+        return
+    at = parts.index("**")
+    start = str(Path(*parts[:at]))
+    for folder in sorted(glob.iglob(start)) if glob.has_magic(start) else [start]:
+        for path in _visit(Path(folder), closed):
+            if not path.name.startswith(".") and _fits(path.relative_to(folder).parts, parts[at:]):
+                yield path
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _readable(walked: Walked) -> Walked:
