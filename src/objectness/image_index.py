@@ -57,13 +57,14 @@ class Match:
 
     Attributes:
         places: For each image that was asked for its position in the index; None for a stranger.
-        by_id: The ids decided, not the names.
+        way: What decided: "name", "id", or "stem" and "number" where an id is not the data set's but its file's
+            stem, or the number in it.
         doubt: Why it cannot be decided, as a sentence; then every place is None.
         is_double: The doubt is that two images are for one.
     """
 
     places: tuple[int | None, ...]
-    by_id: bool = False
+    way: str = "name"
     doubt: str | None = None
     is_double: bool = False
 
@@ -187,37 +188,37 @@ class ImageIndex:
         ids = [one.image_id for one in asked]
         if not asked or not self._images:
             return Match((None,) * len(asked))
-        ways: tuple[Callable[[ImageId], tuple[int, ...]], ...] = (
-            self.with_id,
-            lambda image_id: self.named(str(image_id)),
-            self._with_last_number,
-        )
+        ways: Mapping[str, Callable[[ImageId], tuple[int, ...]]] = {
+            "id": self.with_id,
+            "stem": lambda image_id: self.named(str(image_id)),
+            "number": self._with_last_number,
+        }
         best: list[int | None] = [None] * len(asked)
-        for number, way in enumerate(ways):
+        for name, way in ways.items():
             found = [() if image_id is None else way(image_id) for image_id in ids]
             places = [place[0] if len(place) == 1 else None for place in found]
             sure = [place for place in places if place is not None]
             if len(sure) == len(asked):
                 if len(set(sure)) < len(sure):
                     return self._each_once(asked, dict(enumerate(sure)))
-                if self._may_be_numbered(ids, sure, by_number=number > 0):
+                if self._may_be_numbered(ids, sure, by_number=name != "id"):
                     return _doubtful(
                         asked,
                         "the ids may be running numbers as well as the numbers in the file names: "
                         "give the file names with the proposals",
                     )
-                return Match(tuple(sure), by_id=True)
+                return Match(tuple(sure), name)
             double = next((at for at, place in enumerate(found) if len(place) > 1), None)
-            if double is not None and number == 0:
+            if double is not None and name == "id":
                 return _doubtful(asked, self._unclear(asked[double], found[double]))
-            if number == 0:
+            if name == "id":
                 best = places
         strangers = [one for one, place in zip(asked, best, strict=True) if place is None]
         if len(strangers) == len(asked):
             return Match((None,) * len(asked))
         if any(self._is_found(one) for one in strangers):
             return _doubtful(asked, f"its ids are of several kinds ({strangers[0].label} is another than the rest)")
-        return Match(tuple(best), by_id=True)
+        return Match(tuple(best), "id")
 
     def _is_found(self, one: Named) -> bool:
         """Whether an id that is none of the data set's is a name or a number in it."""

@@ -367,3 +367,56 @@ def test_data_convert_keeps_ids_that_are_text(run: Run, making: Any) -> None:
     document = json.loads(Path("out/annotations/instances_val.json").read_text())
     assert [entry["id"] for entry in document["images"]] == [1, 2, 3]
     assert [entry["bbox"] for entry in document["annotations"]] == [list(box) for box in BOXES[:3]]
+
+
+def test_parts_that_number_their_images_alike_give_no_ids(run: Run, making: Any) -> None:
+    for name in THREE:
+        making.image(Path("set/images") / name, 100, 80)
+    Path("set/annotations").mkdir()
+    coco([1, 2], THREE[:2], "set/annotations/instances_train.json")
+    data = coco([1], THREE[2:], "set/annotations/instances_val.json")
+    found = results([(1, 0), (2, 1), (3, 2)], names=THREE)
+    result = run("convert", found, "out.pkl", "--to", "detectron2", "--data", "set")
+    assert result.exit_code == 2
+    assert "has one id for several images" in result.stderr
+    assert run("convert", found, "out.xml", "--data", "set").exit_code == 0  # goes by name
+    result = run("propose", "set/images/c.jpg", "--data", "set", "--no-pictures", "--out", "out")
+    assert result.exit_code == 2
+    assert "has one id for several images" in result.stderr
+    result = run("propose", "set/images/c.jpg", "--data", data, "--no-pictures", "--out", "out", "--top", "1")
+    assert result.exit_code == 0, result.output
+    assert [entry["image_id"] for entry in json.loads(Path("out/proposals.json").read_text())] == [1]
+
+
+def test_a_photograph_that_the_ground_truth_lists_twice_has_no_id(run: Run, making: Any) -> None:
+    making.image(Path("a.jpg"), 100, 80)
+    making.image(Path("b.jpg"), 100, 80)
+    data = coco([1, 2, 3], ("a.jpg", "a.jpg", "b.jpg"))
+    result = run("propose", "a.jpg", "b.jpg", "--data", data, "--no-pictures", "--out", "out", "--top", "1")
+    assert result.exit_code == 1
+    assert "a.jpg: in the ground truth gt.json 2 images have this name; left out" in result.stderr
+    assert {entry["image_id"] for entry in json.loads(Path("out/proposals.json").read_text())} == {3}
+
+
+def test_what_was_taken_for_an_id_is_said(run: Run) -> None:
+    data = coco([7, 8, 9], ("val/COCO_139.jpg", "val/COCO_042.jpg", "val/COCO_785.jpg"))
+    result = run("evaluate", results([(42, 1), (139, 0), (785, 2)]), data, "--k", "10", "--draws", "1")
+    assert result.exit_code == 0
+    assert "but the numbers in the names of its files: images were matched so" in result.stderr
+    result = run("evaluate", results([("COCO_042", 1)]), data, "--k", "10", "--draws", "1")
+    assert "but the names of its files: images were matched so" in result.stderr
+
+
+def test_yolo_goes_by_stems_as_its_trainers_write_them(run: Run, making: Any) -> None:
+    for number, stem in enumerate(("000000000139", "bus", "a.b")):
+        x, y, width, height = BOXES[number]
+        making.image(Path(f"yolo/images/{stem}.jpg"), 100, 80)
+        line = f"0 {(x + width / 2) / 100} {(y + height / 2) / 80} {width / 100} {height / 80}\n"
+        making.write(Path(f"yolo/labels/{stem}.txt"), line)
+    assert recall(run, results([("bus", 1), (139, 0), ("a.b", 2)]), Path("yolo")) == pytest.approx(1)
+    assert "does not have" in str(recall(run, results([(1, 2), (2, 0), (3, 1)]), Path("yolo")))
+    found = results([(1, 2), (2, 0), (3, 1)], names=("a.b.jpg", "000000000139.jpg", "bus.jpg"))
+    assert recall(run, found, Path("yolo")) == pytest.approx(1)
+    for target in ("detectron2", "coco-results", "mmdet2", "mmdet3", "hosang", "fiftyone"):
+        assert run("convert", found, f"out-{target}", "--to", target, "--data", "yolo").exit_code == 0
+        assert recall(run, Path(f"out-{target}"), Path("yolo"), "--from", target) == pytest.approx(1, abs=1e-6)

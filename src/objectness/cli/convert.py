@@ -57,7 +57,7 @@ def command(
     from objectness.cli.targets import guarded
     from objectness.formats import yolo
     from objectness.formats.catalogue import format_named, guess_to_read, guess_to_write
-    from objectness.formats.known import known_images
+    from objectness.formats.known import known_images, need_own_ids
     from objectness.image_index import is_running
 
     output = Output(as_json, quiet)
@@ -69,6 +69,8 @@ def command(
     if top is not None:
         found = found.top(top)
     if known is not None:
+        if writing.holds.ids:
+            need_own_ids(known)
         found, sentences = _as_the_data_has_it(found, known, writing)
         said.extend(sentences)
     if found.numbered and writing.holds.ids:

@@ -196,13 +196,16 @@ def _number(
     """An image id for each photograph; one that the ground truth does not hold fails here."""
     if data is None:
         return {photo: number for number, photo in enumerate(photos, start=1)}
-    from objectness.formats.known import known_images
+    from objectness.formats.known import known_images, need_own_ids
     from objectness.image_index import ImageIndex, Named
     from objectness.images.finding import real_path
 
     known = known_images(data, allow_outside=allow_outside)
-    images = () if known is None else known.images
-    by_file = {real_path(image.path): place for place, image in enumerate(images)}
+    assert known is not None
+    need_own_ids(known)
+    images = known.images
+    times = Counter(files := [real_path(image.path) for image in images])
+    by_file = {file: place for place, file in enumerate(files) if times[file] == 1}
     index = ImageIndex(Named(image.own_id, os.path.abspath(image.path)) for image in images)  # noqa: PTH100
     named = index.each([os.path.abspath(photo) for photo in photos])  # noqa: PTH100
     image_ids: dict[Path, int | str] = {}

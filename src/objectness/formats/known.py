@@ -133,6 +133,19 @@ def of_records(records: Sequence[Record], where: str = "the data set") -> KnownI
     return KnownImages(tuple(images), where, only=True)
 
 
+def need_own_ids(known: KnownImages) -> None:
+    """Refuse to write ids that would be nobody's: parts of a COCO data set may number their images alike.
+
+    Raises:
+        InputError: with what to give.
+    """
+    if known.layout == "coco" and not known.has_own_ids:
+        raise InputError(
+            f"{known.where} has one id for several images, in its parts or as number and as text: "
+            "give one part, or its JSON file, so that ids are told apart."
+        )
+
+
 def need_data(path: Path, what: str) -> MissingContextError:
     """The error for a format that lacks what only a data set can tell."""
     return MissingContextError(f"{path}: {what}; give the data set that the proposals were made for (--data).")
@@ -165,8 +178,11 @@ def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:
             f"{len(others)} images, {others[0]} among them, have another size in the file than in {known.where}, "
             "as if the proposals were made on resized copies"
         )
-    if match.by_id and any(image.name for image in raw.images):
+    if match.way == "id" and any(image.name for image in raw.images):
         notes.append(f"no file name of the file occurs in {known.where}: images were matched by id")
+    if match.way in ("stem", "number"):
+        what = {"stem": "names of its files", "number": "numbers in the names of its files"}[match.way]
+        notes.append(f"the ids are not those of {known.where} but the {what}: images were matched so")
     ids = {str(image.image_id) for image in known.images if image.image_id is not None}
     lost = [image for image in strangers if ids and (image.image_id is None or str(image.image_id) in ids)]
     if strangers:
@@ -234,7 +250,7 @@ def _listed(path: Path) -> KnownImages | None:
         images.append(KnownImage(image_id, Path(name), json_text.size_hw(entry), image_id))
     if len({str(image.image_id) for image in images}) < len(images):
         raise InputError(f"{path}: two images have one id; number them anew.")
-    return KnownImages(tuple(_with_sizes(images)), str(path))
+    return KnownImages(tuple(_with_sizes(images)), str(path), "coco")
 
 
 def _adopted(image: RawImage, found: KnownImage | None) -> RawImage:
