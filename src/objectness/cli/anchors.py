@@ -15,8 +15,6 @@ from objectness.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from objectness.anchor_doctor.report import Examination, SeenBoxes, Suggestion
     from objectness.datasets.records import Record
 
@@ -49,11 +47,13 @@ def command(
     the network moves them.
     """
     from objectness.anchor_doctor.report import boxes_as_seen, examine, suggest
+    from objectness.cli.targets import require_targets
     from objectness.datasets import available_splits, load_dataset, repair
     from objectness.settings import override, to_dict
     from objectness.training.recipes import recipe as recipe_of
 
     output = Output(as_json, quiet)
+    require_targets((picture, apply), (), data)
     base = recipe_of(recipe)
     if apply is not None and base.start:
         raise InputError(
@@ -61,8 +61,8 @@ def command(
             "for them: choose a recipe that trains a head of its own (--recipe small), or leave out --apply."
         )
     settings = override(base, set_ or ())
-    chosen = split or ("train" if "train" in available_splits(data) else None)
-    dataset, notes = repair(load_dataset(data, chosen), decode=False)
+    chosen = split or ("train" if "train" in available_splits(data, allow_outside=allow_outside) else None)
+    dataset, notes = repair(load_dataset(data, chosen, allow_outside=allow_outside), decode=False)
     for note in notes:
         output.note(note)
     seen = boxes_as_seen(dataset.records, settings.rpn.images)
@@ -75,8 +75,8 @@ def command(
         judgement = _judgement(present, suggested)
     except InputError as error:
         judgement = f"No anchors are suggested: {error}"
-    _print(output.tables, recipe, seen, present, suggested, suggestion, dataset.records)
-    output.tables.print(judgement, markup=False, soft_wrap=True)
+    _print(output, recipe, seen, present, suggested, suggestion, dataset.records)
+    output.tables.print(judgement, soft_wrap=True)
     if picture is not None:
         _draw(picture, seen, present, suggested)
         output.note(f"Drawn to {picture}.")
@@ -149,7 +149,7 @@ def _document(found: Examination) -> dict[str, object]:
 
 
 def _print(
-    console: Console,
+    output: Output,
     recipe: str,
     seen: SeenBoxes,
     present: Examination,
@@ -159,6 +159,7 @@ def _print(
 ) -> None:
     from rich.table import Table
 
+    console = output.tables
     columns = {"present": present} if suggested is None else {"present": present, "suggested": suggested}
     table = Table(title=f"{len(seen.boxes_xyxy):,} boxes against the anchors of {recipe}")
     for column in ("", *columns):
@@ -168,7 +169,7 @@ def _print(
     table.add_row("mean IoU of the best anchor", *(f"{found.mean_iou:.4f}" for found in columns.values()))
     table.add_row("boxes with a positive by threshold", *(f"{found.positive:.1%}" for found in columns.values()))
     table.add_row("boxes out of reach", *(f"{len(found.out_of_reach):,}" for found in columns.values()))
-    console.print(table)
+    output.table(table)
     for name, found in columns.items():
         ratios = _row(found.anchors.ratios_height_over_width)
         console.print(f"{name}: sizes {_row(found.anchors.sizes)}; ratios {ratios}", soft_wrap=True)
@@ -190,12 +191,11 @@ def _row(numbers: Sequence[float]) -> str:
 
 
 def _draw(path: Path, seen: SeenBoxes, present: Examination, suggested: Examination | None) -> None:
-    from io import BytesIO
-
     import numpy as np
 
     from objectness.anchor_doctor.reach import level_shapes
     from objectness.drawing.anchors import draw_shapes
+    from objectness.drawing.saving import save_picture
 
     missed = np.zeros(len(seen.boxes_xyxy), dtype=bool)
     missed[present.out_of_reach] = True
@@ -203,9 +203,7 @@ def _draw(path: Path, seen: SeenBoxes, present: Examination, suggested: Examinat
         level_shapes([anchors.sizes], anchors.ratios_height_over_width, [1.0])[0].shapes_wh
         for anchors in (present.anchors, (suggested or present).anchors)
     ]
-    encoded = BytesIO()
-    draw_shapes(seen.boxes_wh, missed, *shapes).save(encoded, "PNG")
-    _write(path, encoded.getvalue())
+    save_picture(draw_shapes(seen.boxes_wh, missed, *shapes), path)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -144,7 +144,7 @@ def _print(
         parts = (timing.total, timing.reading, timing.network, timing.in_a_stream)
         cells = [f"{part:.1f}" for part in parts]
         table.add_row(name, *cells, f"{1e3 / timing.in_a_stream:.1f}", f"{timing.proposals:g}")
-    output.tables.print(table)
+    output.table(table)
     for name, work in zip(names, works, strict=True):
         if work is not None and peak is not None:
             both = work.convolution_ms + work.other_ms

@@ -55,7 +55,7 @@ def command(
             allow_outside=allow_outside,
         )
     output.result(report.to_json())
-    _print_counts(report, output.tables)
+    _print_counts(report, output)
     for note in report.notes:
         _say(output.tables, note)
     _print_problems(report, output.tables)
@@ -63,13 +63,12 @@ def command(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _print_counts(report: CheckReport, console: Console) -> None:
+def _print_counts(report: CheckReport, output: Output) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     layout = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO"}[report.layout]
     part = "whole data set" if report.split == "all" else f"split {report.split}"
-    _say(console, f"{report.root}: {layout}, {part}")
+    _say(output.tables, f"{report.root}: {layout}, {part}")
     counts = Table("images", "without boxes", "boxes", "ignored", "small", "medium", "large", title="Counts")
     numbers = (
         report.images,
@@ -79,7 +78,7 @@ def _print_counts(report: CheckReport, console: Console) -> None:
         *report.sizes.values(),
     )
     counts.add_row(*(f"{number:,}" for number in numbers))
-    console.print(counts)
+    output.table(counts)
 
     spread = Table("", *(_percentile_name(percent) for percent in report.sqrt_area), title="Spread over the boxes")
     rows: tuple[tuple[str, Mapping[int, float | None]], ...] = (
@@ -89,14 +88,14 @@ def _print_counts(report: CheckReport, console: Console) -> None:
     )
     for name, values in rows:
         spread.add_row(name, *("-" if value is None else f"{value:.4g}" for value in values.values()))
-    console.print(spread)
+    output.table(spread)
 
     classes = Table("class", "boxes", title=_count(len(report.classes), "class", "classes"))
     for name, count in list(report.classes.items())[:_LISTED]:
-        classes.add_row(Text(_printable(name)), f"{count:,}")
+        classes.add_row(name, f"{count:,}")
     if len(report.classes) > _LISTED:
         classes.add_row(f"and {len(report.classes) - _LISTED} more: use --json", "")
-    console.print(classes)
+    output.table(classes)
 
 
 def _percentile_name(percent: int) -> str:
@@ -122,9 +121,4 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(_printable(line), markup=False, soft_wrap=True)
-
-
-def _printable(text: str) -> str:
-    """File names may hold bytes that no terminal can show."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    console.print(line, soft_wrap=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +56,6 @@ def command(
     hosang, label-studio, cvat, fiftyone, geojson, huggingface.
     """
     from objectness import formats
-    from objectness.cli.targets import guarded
     from objectness.formats import yolo
     from objectness.formats.catalogue import format_named, guess_to_read, guess_to_write
     from objectness.formats.known import known_images, need_own_ids
@@ -80,12 +81,12 @@ def command(
             said.append(f"{writing.title} knows images by their order alone, which must be the data set's (--data)")
         elif is_running(list(found)):
             said.append(f"{writing.title} knows images by id alone, and these are numbered from 1 (--data gives ids)")
-    with guarded(_files(target, writing), [source], data):
+    with _place(target, writing, [source, images], data) as place:
         if writing is yolo.FORMAT and not scores:
-            yolo.write(target, found, with_scores=False)
+            yolo.write(place, found, with_scores=False)
             lost: tuple[str, ...] = (f"{found.count} scores were left out, as --no-scores asks.",)
         else:
-            lost = formats.write(target, found, writing.name)
+            lost = formats.write(place, found, writing.name)
     for sentence in (*said, *lost):
         output.warn(f"{sentence[0].upper()}{sentence[1:].rstrip('.')}.")
     output.result(
@@ -100,11 +101,22 @@ def command(
             "lost": list(lost),
         }
     )
-    if not as_json and not quiet:
-        counted = f"{found.count:,} proposals of {len(found):,} images"
-        # A file name may hold bytes that no terminal can show.
-        shown = str(target).encode("utf-8", "replace").decode("utf-8")
-        print(f"Wrote {shown}: {counted}, from {reading.title} to {writing.title}.")
+    counted = f"{found.count:,} proposals of {len(found):,} images"
+    output.summary(f"Wrote {target}: {counted}, from {reading.title} to {writing.title}.")
+
+
+@contextmanager
+def _place(target: Path, writing: Format, inputs: Sequence[Path | None], data: Path | None) -> Iterator[Path]:
+    """Where to write: a new folder appears whole, and nothing that is read is replaced."""
+    from objectness.atomic_write import filling
+    from objectness.cli.targets import guarded
+
+    with guarded(_files(target, writing), inputs, data):
+        if writing.suffixes or (target.is_dir() and any(target.iterdir())):
+            yield target
+        else:
+            with filling(target) as folder:
+                yield folder
 
 
 def _files(target: Path, writing: Format) -> list[Path]:

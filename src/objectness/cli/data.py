@@ -95,10 +95,9 @@ def _report(data: Path, out: Path, to: str, written: Written, output: Output, mo
         output.warn(f"{sentence[0].upper()}{sentence[1:]}.")
     counts = {"images": dict(written.images), "boxes": dict(written.boxes)}
     output.result({"data": str(data), "out": str(out), "to": to, **counts, "said": list(written.said), **more})
-    if not output.as_json and not output.quiet:
-        parts = ", ".join(f"{count:,} in {part}" for part, count in written.images.items())
-        boxes = sum(written.boxes.values())
-        print(f"Wrote {out} ({to}): {sum(written.images.values()):,} images ({parts}), {boxes:,} boxes.")
+    parts = ", ".join(f"{count:,} in {part}" for part, count in written.images.items())
+    boxes = sum(written.boxes.values())
+    output.summary(f"Wrote {out} ({to}): {sum(written.images.values()):,} images ({parts}), {boxes:,} boxes.")
 
 
 def _table(strata: Any, output: Output) -> None:
@@ -114,4 +113,4 @@ def _table(strata: Any, output: Output) -> None:
     for part, counts in strata.items():
         shown = [f"{counts[name]:,} ({counts[name] / max(totals[name], 1):.1%})" for name in names]
         table.add_row(part, *shown)
-    output.tables.print(table)
+    output.table(table)

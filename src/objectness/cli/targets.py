@@ -12,7 +12,7 @@ from objectness.errors import InputError
 from objectness.untrusted import is_inside
 
 _OF_A_RUN = (".safetensors", ".onnx", ".json", ".bin", ".xml")
-_LABELS = (".txt", ".json", ".mat", ".parquet", ".pkl", ".csv", ".xml")
+_LABELS = (".txt", ".json", ".mat", ".parquet", ".pkl", ".csv", ".xml", ".yaml")
 _IMAGES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _COCO = re.compile(rb'\s*\{\s*"(info|images|annotations|categories|licenses|type)"')
 _HEAD = 4096
@@ -33,7 +33,10 @@ def guarded(
         InputError: which target, and why.
     """
     root = None if data is None else data if data.is_dir() else data.parent
-    with protecting(file for one in (*inputs, data) if one is not None for file in _files(Path(one))):
+    files = [file for one in inputs if one is not None for file in _files(Path(one))]
+    if data is not None and not data.is_dir():
+        files.append(data)
+    with protecting(files):
         for target in targets:
             if target is None:
                 continue
@@ -41,6 +44,14 @@ def guarded(
                 raise InputError(f"{target} is a file of the data set {data} and would be overwritten: name another.")
             require_place(target)
         yield
+
+
+def require_targets(
+    targets: Iterable[Path | None], inputs: Iterable[Path | str | None], data: Path | None = None
+) -> None:
+    """The same question, asked once before the work; raises as :func:`guarded`."""
+    with guarded(targets, inputs, data):
+        pass
 
 
 def report_files(page: Path | None) -> tuple[Path, ...]:

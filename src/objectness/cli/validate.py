@@ -91,4 +91,4 @@ def _place(finding: Finding, unit: str) -> str:
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(line.encode("utf-8", "replace").decode("utf-8"), markup=False, soft_wrap=True)
+    console.print(line, soft_wrap=True)

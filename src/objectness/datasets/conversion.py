@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from objectness.atomic_write import filling
 from objectness.datasets import write_coco, write_voc, write_yolo
 from objectness.datasets.layout import available_splits, load_dataset
 from objectness.datasets.parts import Parts, flat_names, usable
@@ -44,7 +45,7 @@ def convert(
 
     Args:
         source: The data set: a folder, a COCO JSON file or a data.yaml.
-        target: A new or empty folder.
+        target: A new or empty folder; the data set appears there whole or not at all.
         layout: "coco", "voc" or "yolo".
         images: "copy", "link" (symbolic links) or "leave" (COCO then names them by their whole path; VOC and
             YOLO need them put into the folder that they look in).
@@ -93,9 +94,19 @@ def write_parts(
     for what, value, known in (("layout", layout, LAYOUTS), ("way with the images", images, PLACINGS)):
         if value not in known:
             raise InputError(f"There is no {what} {value!r}: {did_you_mean(value, known)}")
-    folder = Path(target)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(f"{folder} is there and not empty: name a new folder.")
+    with filling(Path(target)) as folder:
+        return _write_into(folder, records, class_names, layout, images=images, has_ids=has_ids)
+
+
+def _write_into(
+    folder: Path,
+    records: Mapping[str, Sequence[Record]],
+    class_names: tuple[str, ...],
+    layout: str,
+    *,
+    images: str,
+    has_ids: bool,
+) -> Written:
     paths = list(dict.fromkeys(record.path for part in records.values() for record in part))
     parts, said = usable(Parts(class_names, records, flat_names(paths), images == "leave", has_ids))
     match layout:
