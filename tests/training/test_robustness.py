@@ -24,7 +24,8 @@ from objectness.training import run
 from objectness.training.checkpoints import STATE_FILE
 from objectness.training.data import images_of
 from objectness.training.finite import NonFiniteLossError, require_sound
-from objectness.training.loop import Outcome
+from objectness.training.loop import Outcome, Step
+from objectness.training.report import Board
 from objectness.training.settings import LoopSettings, RunSettings
 
 Tiny = Callable[..., RunSettings]
@@ -326,3 +327,23 @@ def test_training_and_evaluation_print_one_recall(photographs: Path, tiny: Tiny,
     assert best["AR@100"] == outcome.best_ar100 > 0
     for k in (10, 100, 300, 1000):
         assert ar[str(k)] == pytest.approx(best[f"AR@{k}"], abs=1e-12), k
+
+
+def test_what_tensorboard_shows(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = Board(tmp_path)
+    for number in (1, 2):
+        board.on_step(Step(number, 2, 1, 1, lr=0.5, objectness=0.25 * number, box=1.0, images_per_second=8.0))
+    board.on_epoch({"epoch": 1, "step": 2, "loss": 1.0, "AR@100": 0.75, "AR@10": None}, [])
+    (written,) = (tmp_path / "tensorboard").iterdir()
+    seen = EventAccumulator(str(written)).Reload()
+    assert [(event.step, event.value) for event in seen.Scalars("loss/objectness")] == [(1, 0.25), (2, 0.5)]
+    assert [(event.step, event.value) for event in seen.Scalars("validation/AR@100")] == [(2, 0.75)]
+    assert "validation/AR@10" not in seen.Tags()["scalars"]
+
+
+def test_a_disk_that_is_full_for_tensorboard_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").write_text("a file where the folder should be")
+    with pytest.raises(InputError, match=r"events\.out\.tfevents\.\S+ cannot be written \(.*\): make room there"):
+        Board(tmp_path).on_epoch({"epoch": 1, "step": 2, "AR@100": 0.75}, [])

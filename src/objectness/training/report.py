@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from objectness.atomic_write import replacing, replacing_bytes
 from objectness.drawing import contact_sheet, draw_samples
+from objectness.errors import InputError
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.truth import LossReport
 from objectness.training.data import Batch
@@ -18,6 +24,7 @@ from objectness.training.loop import Step
 
 _PICTURED_BATCHES = 3
 _PICTURED_PHOTOGRAPHS = 4
+_BOARD_SECONDS = 60
 
 
 class Tables:
@@ -47,12 +54,16 @@ class Tables:
 
 
 class Board:
-    """TensorBoard event files in the run folder."""
+    """TensorBoard event files in the run folder, a new one each time that the run goes on.
+
+    They are written by the loop itself: TensorBoard's own writer has a thread that dies with a traceback where the disk
+    is full.
+    """
 
     def __init__(self, folder: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
+        self._path = folder / "tensorboard" / f"events.out.tfevents.{time.time():.0f}.{os.getpid()}"
+        self._waiting = [Event(wall_time=time.time(), file_version="brain.Event:2")]
+        self._written_at = time.monotonic()
 
     def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
         """Nothing to do."""
@@ -62,20 +73,39 @@ class Board:
 
     def on_step(self, step: Step) -> None:
         """Losses, learning rate, pace."""
-        for name, value in (
-            ("loss/objectness", step.objectness),
-            ("loss/box", step.box),
-            ("lr", step.lr),
-            ("images per second", step.images_per_second),
-        ):
-            self._writer.add_scalar(name, value, step.step)
+        self._add(
+            step.step,
+            {
+                "loss/objectness": step.objectness,
+                "loss/box": step.box,
+                "lr": step.lr,
+                "images per second": step.images_per_second,
+            },
+        )
+        if time.monotonic() - self._written_at > _BOARD_SECONDS:
+            self._write()
 
     def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         """Average recall."""
-        for name, value in row.items():
-            if name.startswith("AR@") and value is not None:
-                self._writer.add_scalar(f"validation/{name}", value, row["step"])
-        self._writer.flush()
+        measured = {name: value for name, value in row.items() if name.startswith("AR@") and value is not None}
+        self._add(row["step"], {f"validation/{name}": value for name, value in measured.items()})
+        self._write()
+
+    def _add(self, step: int, values: dict[str, float]) -> None:
+        summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
+        self._waiting.append(Event(wall_time=time.time(), step=step, summary=summary))
+
+    def _write(self) -> None:
+        """Append what waits; raises InputError where there is no room."""
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            with self._path.open("ab") as file:
+                records = RecordWriter(file)
+                for event in self._waiting:
+                    records.write(event.SerializeToString())
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be written ({error.strerror or error}): make room there.") from None
+        self._waiting, self._written_at = [], time.monotonic()
 
 
 class Pictures:
