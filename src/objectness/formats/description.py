@@ -69,6 +69,7 @@ class Holds:
         levels: Pyramid levels.
         metadata: Free words about the whole set.
         precision: How exactly boxes and scores are kept.
+        is_file_an_image: There is a file for each image, and nothing beside them that is read.
     """
 
     ids: str = ""
@@ -80,6 +81,7 @@ class Holds:
     levels: bool = False
     metadata: bool = False
     precision: str = "as they are"
+    is_file_an_image: bool = False
 
 
 @dataclass(frozen=True)

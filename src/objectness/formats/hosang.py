@@ -98,7 +98,7 @@ FORMAT = Format(
     name="hosang",
     title="Hosang .mat folder",
     suffixes=(),
-    holds=Holds(names="name without suffix", empty=True),
+    holds=Holds(names="name without suffix", empty=True, is_file_an_image=True),
     consumers="hosang/detection-proposals, EdgeBoxes and MCG evaluation code",
     recognise=recognise,
     parse=parse,

@@ -34,6 +34,8 @@ def fitted(proposals: ProposalSet, target: Format) -> tuple[ProposalSet, tuple[s
 def lost(proposals: ProposalSet, target: Format) -> str | None:
     """One sentence with what is lost in the target, counted; None where nothing is."""
     holds = target.holds
+    if not proposals and holds.is_file_an_image:
+        return f"{target.title} has a file for each image: of a set without images nothing can be read back."
     found = list(proposals.values())
     sources = [image.source for image in found if image.source]
     kept = {"name": 1, "name without suffix": 1, "parent folder and name": 2}.get(holds.names, 0)

@@ -61,7 +61,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     for image in known.images:
         parts.part(image.path, image.image_id, str(image.path), image.size_hw)
     classes: set[int] = set()
-    key_points, outlines = key_points_of(root / _YAML), 0
+    key_points, outlines, lines = key_points_of(root / _YAML), 0, 0
+    large: list[tuple[Path, int]] = []
     for label in labels:
         name = label.relative_to(folder).with_suffix("").as_posix()
         found = known.named(name)
@@ -73,9 +74,17 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         for line in label_lines(label, key_points):
             classes.add(line.class_number)
             outlines += line.is_outline
+            lines += 1
+            if line.may_be_pixels:
+                large.append((label, line.number))
             height, width = found.size_hw
             x1, y1, x2, y2 = line.box
             part.add((x1 * width, y1 * height, x2 * width, y2 * height), line.score, line.number)
+    if len(large) * 2 > lines and not _is_ours(root / _YAML):  # a few may lie far outside their image
+        file, number = large[0]
+        raise InputError(
+            f"{file}: line {number} is in pixels: the numbers of a label file are fractions of the image, from 0 to 1."
+        )
     notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
     if outlines:
         notes.append(f"took the boxes around {outlines} outlines")
@@ -168,7 +177,12 @@ FORMAT = Format(
     name="yolo",
     title="YOLO",
     suffixes=(),
-    holds=Holds(names="name without suffix", empty=True, precision="boxes to ten digits of a fraction of the image"),
+    holds=Holds(
+        names="name without suffix",
+        empty=True,
+        precision="boxes to ten digits of a fraction of the image",
+        is_file_an_image=True,
+    ),
     consumers="Label Studio and CVAT (YOLO import); without scores, YOLO training",
     recognise=recognise,
     parse=parse,

@@ -26,6 +26,7 @@ class Line:
         box: x1, y1, x2, y2 as fractions of the image.
         score: The last column, where there is one for it.
         is_outline: ``box`` is the one around an outline.
+        may_be_pixels: A number is too large for a fraction of the image.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Line:
     box: Box
     score: float | None
     is_outline: bool
+    may_be_pixels: bool
 
 
 def key_points_of(data_yaml: Path) -> int:
@@ -80,8 +82,7 @@ def _line(number: int, words: Sequence[str], key_points: int) -> Line:
         )
     has_score = columns == 6 + key_points if is_box else columns % 2 == 0
     places = values[1:5] if is_box else values[1 : columns - has_score]
-    if any(isfinite(value) and abs(value) > _LARGEST_FRACTION for value in places):
-        raise ValueError("is in pixels: the numbers of a label file are fractions of the image, from 0 to 1")
+    may_be_pixels = any(isfinite(value) and abs(value) > _LARGEST_FRACTION for value in places)
     if has_score and values[-1] > 1 and words[-1].isdecimal():
         raise ValueError(f"has {words[-1][:20]} in the place of the score, as if it were the number of a track")
     if is_box:
@@ -89,7 +90,7 @@ def _line(number: int, words: Sequence[str], key_points: int) -> Line:
         box = (xc - width / 2, yc - height / 2, xc + width / 2, yc + height / 2)
     else:
         box = around_points(list(zip(places[::2], places[1::2], strict=True)))
-    return Line(number, int(values[0]), box, values[-1] if has_score else None, not is_box)
+    return Line(number, int(values[0]), box, values[-1] if has_score else None, not is_box, may_be_pixels)
 
 
 def _may_be_key_points(values: Sequence[float]) -> bool:
