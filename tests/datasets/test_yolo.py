@@ -217,5 +217,5 @@ def test_a_closed_folder_among_the_images_is_a_problem_and_takes_no_image_with_i
     assert [record.path.name for record in dataset.records] == ["a.png"]
     named = [problem for problem in dataset.problems if problem.file == str(tmp_path / "images" / "closed")]
     assert [problem.detail for problem in named] == [
-        "the folder cannot be read (Permission denied): what is in it is left out"
+        "the folder cannot be read (Permission denied); what is in it was passed over"
     ]
