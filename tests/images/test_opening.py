@@ -333,3 +333,38 @@ def test_bytes_and_binary_file_objects_are_read_from_where_they_stand(tmp_path: 
     for closed in (file, path.open("r", encoding="latin-1"), b"", io.StringIO("text")):
         with pytest.raises(InputError, match=r"closed file|gives text|holds no bytes"):
             open_upright(closed)  # type: ignore[arg-type]
+
+
+def _png_of_16_bit_colour(values: np.ndarray) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, bands = values.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[bands], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def _tiff_of_16_bit_colour(values: np.ndarray, order: str) -> bytes:
+    height, width, _ = values.shape
+    shorts = {256: width, 257: height, 258: 3, 259: 1, 262: 2, 273: 206, 277: 3, 278: height, 279: 6 * height * width}
+    table = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in shorts.items() if tag != 258)
+    bits = struct.pack(f"{order}HHII", 258, 3, 3, 200)
+    table = table[:24] + bits + table[24:]
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, 9) + table + bytes(4)
+    return head.ljust(200, b"\0") + struct.pack(f"{order}HHH", 16, 16, 16) + values.astype(f"{order}u2").tobytes()
+
+
+@pytest.mark.parametrize(("bits", "white"), [(10, 1023), (12, 4095), (14, 16383), (16, 65535)])
+@pytest.mark.parametrize("kind", ["png", "<tif", ">tif"])
+def test_colour_of_fewer_bits_in_a_file_of_16_is_scaled_by_what_it_holds(bits: int, white: int, kind: str) -> None:
+    values = np.random.default_rng(0).integers(0, 2**bits, (20, 30, 3), dtype=np.uint16)
+    content = _png_of_16_bit_colour(values) if kind == "png" else _tiff_of_16_bit_colour(values, kind[0])
+    found = open_upright(content)
+    np.testing.assert_allclose(found, values * (255 / white), atol=1 if bits == 16 else 0.51)
+    np.testing.assert_array_equal(open_fitted(content, 20, 30).pixels, found)
+
+
+def test_transparency_of_dark_16_bit_colour_is_kept() -> None:
+    values = np.array([[[4095, 0, 0, 65535], [0, 4095, 0, 0]]], np.uint16)
+    assert open_upright(_png_of_16_bit_colour(values)).tolist() == [[[255, 0, 0], [255, 255, 255]]]

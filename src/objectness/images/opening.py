@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, Any, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 
 from objectness.errors import InputError
 from objectness.images.damage import DAMAGED, damaged
+from objectness.images.deep_colour import raw_mode, with_lower_bytes
 from objectness.images.frames import count_frames
 from objectness.images.headers import DEFAULT_MAX_PIXELS, opened, opened_bytes, read_stream, require_affordable
 from objectness.images.pixel_formats import array_as_rgb, as_rgb, to_array, upright_array
@@ -75,7 +77,7 @@ def open_fitted(
         frames = count_frames(image) if is_file else 1
         small = _decode_small(image, name, short_side, long_side) if is_file else None
         if small is None:
-            whole = _decode(image, name)
+            whole = _decode(image, source, name, max_pixels)
             return replace(_fitted(whole, short_side, long_side, keep_image=keep_image), frames=frames)
     return replace(small, image=open_upright(source, max_pixels=max_pixels)) if keep_image else small
 
@@ -84,10 +86,11 @@ def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS)
     """Read a photograph as RGB, turned as its EXIF orientation says.
 
     Transparent pixels are laid on white. Grey of 16 bits is scaled from the smallest of the ranges of 8, 10, 12, 14 and
-    16 bits that holds its largest value, as cameras write 12 bits into files of 16. Other grey of more than 8 bits
-    ("I", "F") is scaled in the same way; floats from 0..1 where that holds them, and from 0 to their maximum where that
-    lies above 1 and below 64 (high dynamic range); negative or larger values from their own minimum to their own
-    maximum. Of an animation or a file of pages the first counts.
+    16 bits that holds its largest value, as cameras write 12 bits into files of 16; so is colour of 16 bits a channel
+    in PNG and TIFF whose values need 14 bits or fewer (other such colour keeps its higher eight bits). Other grey of
+    more than 8 bits ("I", "F") is scaled in the same way; floats from 0..1 where that holds them, and from 0 to their
+    maximum where that lies above 1 and below 64 (high dynamic range); negative or larger values from their own minimum
+    to their own maximum. Of an animation or a file of pages the first counts.
 
     Args:
         source: A file, the bytes of one, a binary file object (read from where it stands), a PIL image (as it stands,
@@ -105,8 +108,10 @@ def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS)
     if isinstance(source, np.ndarray):
         return array_as_rgb(source)
     name = describe(source)
+    if not isinstance(source, str | os.PathLike | Image.Image):
+        source = _content(source, name)
     with _header(source, name, max_pixels) as image:
-        return _decode(image, name)
+        return _decode(image, source, name, max_pixels)
 
 
 def describe(source: Source) -> str:
@@ -172,10 +177,13 @@ def _content(source: Source, name: str) -> bytes:
     )
 
 
-def _decode(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def _decode(image: Image.Image, source: Source, name: str, max_pixels: int | None) -> NDArray[np.uint8]:
+    """The opened image as upright RGB; ``source`` is what it was opened from."""
+    mode = None if isinstance(source, Image.Image) else raw_mode(image)
     try:
         image.load()
-        return upright_array(image, orientation(image))
+        turned = orientation(image)
+        return upright_array(with_lower_bytes(image, mode, partial(_header, source, name, max_pixels)), turned)
     except (MemoryError, *DAMAGED) as error:
         raise damaged(name, error) from None
 

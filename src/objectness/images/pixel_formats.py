@@ -95,7 +95,12 @@ def _grey_range(image: Image.Image) -> tuple[float, float]:
         return 0.0, 1.0
     if image.mode == "F" and high < _BIT_RANGES[0] / 4:
         return 0.0, high  # light above white, as high dynamic range has it
-    return 0.0, next(limit for limit in _BIT_RANGES if high <= limit)
+    return 0.0, bit_range(high)
+
+
+def bit_range(largest: float) -> float:
+    """The largest value of 8, 10, 12, 14 or 16 bits, the fewest that hold ``largest``."""
+    return next(limit for limit in _BIT_RANGES if largest <= limit)
 
 
 def array_as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
