@@ -68,6 +68,7 @@ def split(
     """Split a data set by chance, alike in object sizes; identical files land in the same part."""
     from objectness.datasets import load_dataset
     from objectness.datasets.conversion import write_parts
+    from objectness.datasets.locating import home_of
     from objectness.datasets.splitting import split as split_data
 
     output = Output(as_json, quiet)
@@ -77,7 +78,11 @@ def split(
     found = split_data(dataset, shares, seed)
     layout = to or dataset.layout
     has_ids = dataset.layout == "coco"
-    written = write_parts(found.parts, dataset.class_names, out, layout, images=images, has_ids=has_ids)
+    written = write_parts(
+        found.parts, dataset.class_names, out, layout, images=images, has_ids=has_ids, home=home_of(data)
+    )
+    for note in dataset.notes:
+        output.warn(note)
     if found.duplicates:
         output.warn(
             f"{found.duplicates} images have the same bytes as another; each lies in the part of the one it repeats."

@@ -16,7 +16,7 @@ import numpy as np
 
 from objectness.datasets import rules
 from objectness.datasets.building import ClassNames, Row, build_record
-from objectness.datasets.locating import Boundary, Locator
+from objectness.datasets.locating import Boundary, Locator, home_of, is_annotation_folder
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
@@ -62,14 +62,12 @@ def find(root: Path, allow_outside: bool = False) -> CocoFiles | None:
     for path in next((some for group in (named, others, candidates) if (some := _coco_among(group))), []):
         split = _split_of_file(path, root)
         (doubles if split in found else found).setdefault(split, path)
-    folder = root.parent if _is_annotation_folder(root) else root
-    return CocoFiles(root, found, doubles, Boundary(folder, allow_outside)) if found else None
+    return CocoFiles(root, found, doubles, Boundary(home_of(root), allow_outside)) if found else None
 
 
 def of_file(path: Path, allow_outside: bool = False) -> CocoFiles:
     """One COCO file as a data set: its folder is the file's own, or that above ``annotations/``."""
-    folder = path.parent.parent if _is_annotation_folder(path.parent) else path.parent
-    return CocoFiles(path, {ALL: path}, {}, Boundary(folder, allow_outside))
+    return CocoFiles(path, {ALL: path}, {}, Boundary(home_of(path), allow_outside))
 
 
 def read(source: CocoFiles, split: str | None) -> Dataset:
@@ -186,7 +184,7 @@ def _coco_among(paths: Iterable[Path]) -> list[Path]:
 
 
 def _may_hold_annotations(folder: Path) -> bool:
-    return _is_annotation_folder(folder) or split_of(folder.name) is not None
+    return is_annotation_folder(folder) or split_of(folder.name) is not None
 
 
 def _split_of_file(path: Path, root: Path) -> str:
@@ -297,7 +295,7 @@ def _folders(annotation: Path, split: str) -> list[Path]:
     """Where the images of one JSON file may lie: the usual folders."""
     words = dict.fromkeys([annotation.stem.rpartition("_")[2], split, "valid" if split == "val" else split])
     own = annotation.parent
-    bases = [own, own.parent] if _is_annotation_folder(own) else [own]
+    bases = [own, own.parent] if is_annotation_folder(own) else [own]
     return [
         folder
         for base in bases
@@ -310,10 +308,6 @@ def _folders(annotation: Path, split: str) -> list[Path]:
         )
         if folder.is_dir()
     ]
-
-
-def _is_annotation_folder(folder: Path) -> bool:
-    return folder.name.lower().startswith(("annotation", "label"))
 
 
 def _merged(root: Path, parts: Iterable[Dataset]) -> Dataset:

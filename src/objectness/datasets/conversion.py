@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from objectness.atomic_write import filling
-from objectness.datasets import write_coco, write_voc, write_yolo
+from objectness.datasets import new_names, write_coco, write_voc, write_yolo
 from objectness.datasets.layout import available_splits, load_dataset
-from objectness.datasets.parts import Parts, flat_names, usable
+from objectness.datasets.locating import home_of
+from objectness.datasets.parts import Parts, one_entry_each, valid_boxes, with_real_sizes
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
 from objectness.errors import InputError, did_you_mean
 from objectness.images.sizes import is_file
+from objectness.untrusted import is_inside
 
 LAYOUTS = ("coco", "voc", "yolo")
 PLACINGS = ("copy", "link", "leave")
@@ -29,7 +31,7 @@ class Written:
 
     Attributes:
         images: Part -> number of images.
-        boxes: Part -> number of boxes as annotated.
+        boxes: Part -> number of boxes that were written.
         said: What was lost or changed, in sentences.
     """
 
@@ -58,10 +60,11 @@ def convert(
     position = {name: index for index, name in enumerate(whole.class_names)}
     parts: dict[str, Sequence[Record]] = {}
     said = (
-        [f"{len(whole.problems)} parts of {source} could not be read: objectness check names them"]
+        [f"{len(whole.problems)} parts of {source} could not be read or are doubled: objectness check names them"]
         if whole.problems
         else []
     )
+    said += [note.rstrip(".") for note in whole.notes]
     for split in available_splits(source, allow_outside=allow_outside):
         part = load_dataset(source, split, allow_outside=allow_outside)
         moved = [position[name] for name in part.class_names]
@@ -73,7 +76,8 @@ def convert(
     else:
         parts = {ALL: whole.records}
     has_ids = whole.layout == "coco"
-    written = write_parts(parts, whole.class_names, target, layout, images=images, has_ids=has_ids)
+    home = home_of(Path(source))
+    written = write_parts(parts, whole.class_names, target, layout, images=images, has_ids=has_ids, home=home)
     return Written(written.images, written.boxes, (*said, *written.said))
 
 
@@ -85,8 +89,20 @@ def write_parts(
     *,
     images: str = "copy",
     has_ids: bool = True,
+    home: Path | None = None,
 ) -> Written:
-    """Write parts of records as a data set; ``has_ids`` where their ids are the data set's own.
+    """Write parts of records as a data set.
+
+    Only files that are images are copied or linked, whatever they are called.
+
+    Args:
+        records: Part -> its records.
+        class_names: Of their ``class_ids``.
+        target: A new or empty folder.
+        layout: "coco", "voc" or "yolo".
+        images: As for :func:`convert`.
+        has_ids: Their ids are the data set's own.
+        home: The data set's folder: images that lie outside of it are counted and said.
 
     Raises:
         InputError: an unknown layout, a target that is not empty or cannot be written.
@@ -95,7 +111,7 @@ def write_parts(
         if value not in known:
             raise InputError(f"There is no {what} {value!r}: {did_you_mean(value, known)}")
     with filling(Path(target)) as folder:
-        return _write_into(folder, records, class_names, layout, images=images, has_ids=has_ids)
+        return _write_into(folder, records, class_names, layout, images=images, has_ids=has_ids, home=home)
 
 
 def _write_into(
@@ -106,9 +122,19 @@ def _write_into(
     *,
     images: str,
     has_ids: bool,
+    home: Path | None,
 ) -> Written:
+    records, pictures, said = with_real_sizes(records)
+    records, sentences = valid_boxes(records, within_images=layout != "coco")
+    said += sentences
+    if layout != "coco":  # COCO lists entries, the others have one annotation file an image
+        records, sentences = one_entry_each(records, across_parts=layout == "voc")
+        said += sentences
     paths = list(dict.fromkeys(record.path for part in records.values() for record in part))
-    parts, said = usable(Parts(class_names, records, flat_names(paths), images == "leave", has_ids))
+    called = new_names.class_names(class_names) if layout != "coco" else class_names
+    renamed = sum(old != new for old, new in zip(class_names, called, strict=True))
+    said += [f"{renamed} class names were changed, as they could not be read back"] if renamed else []
+    parts = Parts(called, records, new_names.flat_names(paths), images == "leave", has_ids)
     match layout:
         case "coco":
             said += write_coco.write(folder, parts)
@@ -120,37 +146,64 @@ def _write_into(
             said += write_yolo.write(folder, parts)
             place = write_yolo.image_folder
     renamed = sum(path.name != parts.names[path] for path in paths)
-    said += [f"{renamed} images were renamed, as others have their name"] if renamed else []
+    said += (
+        [f"{renamed} images were renamed, as others have their name or it could not be read back"] if renamed else []
+    )
     if images == "leave":
         folders = sorted({place(split) for split in parts.records})
-        said += [] if layout == "coco" else [f"the images were left: put or link them into {', '.join(folders)}"]
+        said.append(
+            "the images were left: reading the new data set has to allow names that lead outside (--allow-outside)"
+            if layout == "coco"
+            else f"the images were left: put or link them into {', '.join(folders)}"
+        )
     else:
-        missing = 0
-        for split, part in parts.records.items():
-            for path in dict.fromkeys(record.path for record in part):
-                missing += not _place(path, folder / place(split) / parts.names[path], images)
-        said += [f"{missing} images are missing and could not be put there"] if missing else []
-    return Written(
-        {split: len(part) for split, part in parts.records.items()},
-        {split: sum(len(record.boxes_xyxy) for record in part) for split, part in parts.records.items()},
-        tuple(said),
-    )
+        said += _place_all(folder, parts, place, pictures, images, home)
+    written = {
+        split: sum(len(record.ignore) if layout != "yolo" else int((~record.ignore).sum()) for record in part)
+        for split, part in parts.records.items()
+    }
+    return Written({split: len(part) for split, part in parts.records.items()}, written, tuple(said))
+
+
+def _place_all(
+    folder: Path, parts: Parts, place: Callable[[str], str], pictures: Collection[Path], how: str, home: Path | None
+) -> list[str]:
+    """Copy or link the images; what is no image stays where it is, as nobody knows what it is."""
+    placed: set[Path] = set()
+    missing: set[Path] = set()
+    strange: set[Path] = set()
+    for split, part in parts.records.items():
+        for path in dict.fromkeys(record.path for record in part):
+            if not is_file(path):
+                missing.add(path)
+            elif path not in pictures:
+                strange.add(path)
+            else:
+                _place(path, folder / place(split) / parts.names[path], how)
+                placed.add(path)
+    outside = 0 if home is None else sum(not is_inside(path, home) for path in placed)
+    done = "copied" if how == "copy" else "linked"
+    return [
+        f"{count} {what}"
+        for count, what in (
+            (len(missing), "images are missing and could not be put there"),
+            (len(strange), f"files are no images that can be read, and were not {done}"),
+            (outside, f"of the images lie outside of {home}, behind links or by names that were allowed"),
+        )
+        if count
+    ]
 
 
 def _with_classes(record: Record, moved: Sequence[int]) -> Record:
     return replace(record, class_ids=np.array(moved, dtype=np.int64)[record.class_ids]) if moved else record
 
 
-def _place(path: Path, target: Path, how: str) -> bool:
-    """Copy or link one image; False where there is none."""
-    if not is_file(path):
-        return False
+def _place(path: Path, target: Path, how: str) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if how == "copy":
             shutil.copyfile(path, target)
-        else:
+        elif not target.is_symlink():  # VOC has one folder for all parts
             os.symlink(path.resolve(), target)  # noqa: PTH211
     except OSError as error:
         raise InputError(f"{target} cannot be written ({error.strerror or error}).") from None
-    return True

@@ -50,6 +50,17 @@ class Boundary:
         )
 
 
+def home_of(path: Path) -> Path:
+    """The folder of the data set that a user named: itself, or that of a file; ``annotations/`` belongs to its own."""
+    folder = path if path.is_dir() else path.parent
+    return folder.parent if is_annotation_folder(folder) else folder
+
+
+def is_annotation_folder(folder: Path) -> bool:
+    """Whether annotations lie in a folder of their own, with the images beside it."""
+    return folder.name.lower().startswith(("annotation", "label"))
+
+
 class Locator:
     """The images of one annotation file: tries the folders in turn, the last that held an image first.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
 from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts, count_crowds, count_other_areas
@@ -24,18 +25,20 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def write(folder: Path, parts: Parts) -> list[str]:
     """Write one XML file an image; crowd and ignore regions are marked difficult, which VOC leaves out of account.
 
+    Boxes lie within their image, as ``parts.valid_boxes`` makes them.
+
     Returns:
         What VOC cannot hold, in sentences.
     """
-    moved = total = 0
+    moved = thin = total = 0
     for split, records in parts.records.items():
         stems = []
         for record in records:
             name = parts.names[record.path]
             stems.append(Path(name).stem)
-            whole = np.round(record.boxes_xyxy)
-            moved += int((np.abs(whole - record.boxes_xyxy) > _MOVED_PX).any(axis=1).sum())
             total += 1
+            moved += int((np.abs(_whole_pixels(record) - record.boxes_xyxy) > _MOVED_PX).any(axis=1).sum())
+            thin += int(_are_thin(record.boxes_xyxy).any(axis=1).sum())
             with replacing(folder / "Annotations" / f"{stems[-1]}.xml") as file:
                 file.writelines(_lines(record, name, parts))
         if split != ALL:
@@ -43,6 +46,7 @@ def write(folder: Path, parts: Parts) -> list[str]:
                 file.writelines(f"{stem}\n" for stem in stems)
     counts = (
         (moved, "boxes were rounded to whole pixels, as VOC has no others"),
+        (thin, "boxes had no whole pixel between their sides and are one pixel wide or high now"),
         (count_crowds(parts), "crowd and ignore regions are marked difficult, as VOC has no mark of its own for them"),
         (count_other_areas(parts), "areas of masks are lost"),
         (total if parts.has_ids else 0, "image ids are lost: VOC goes by name"),
@@ -55,6 +59,23 @@ def image_folder(split: str) -> str:
     return "JPEGImages"
 
 
+def _are_thin(boxes_xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """``(N, 2)``: no whole pixel would be left of the width, or of the height."""
+    thin: NDArray[np.bool_] = np.round(boxes_xyxy[:, 2:]) <= np.round(boxes_xyxy[:, :2])
+    return thin
+
+
+def _whole_pixels(record: Record) -> NDArray[np.int64]:
+    """The boxes in whole pixels, at least one wide and high; they lie within their image, and so does this."""
+    whole = np.round(record.boxes_xyxy).astype(np.int64)
+    height, width = record.size_hw or (1, 1)
+    thin = _are_thin(record.boxes_xyxy)
+    start = np.minimum(np.floor(record.boxes_xyxy[:, :2]).astype(np.int64), np.array([width, height]) - 1)
+    whole[:, :2] = np.where(thin, start, whole[:, :2])
+    whole[:, 2:] = np.where(thin, start + 1, whole[:, 2:])
+    return whole
+
+
 def _lines(record: Record, name: str, parts: Parts) -> Iterator[str]:
     height, width = record.size_hw or (0, 0)
     yield f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{_text(name)}</filename>\n"
@@ -63,7 +84,7 @@ def _lines(record: Record, name: str, parts: Parts) -> Iterator[str]:
     yield f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>\n"
     yield "  <segmented>0</segmented>\n"
     difficult = record.ignore if record.difficult is None else record.ignore | record.difficult
-    for index, (x1, y1, x2, y2) in enumerate(np.round(record.boxes_xyxy).astype(np.int64).tolist()):
+    for index, (x1, y1, x2, y2) in enumerate(_whole_pixels(record).tolist()):
         corners = f"<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>"
         yield (
             f"  <object>\n    <name>{_text(parts.class_names[record.class_ids[index]])}</name>\n"

@@ -5,42 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from objectness import boxes
 from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts, count_crowds, count_difficult, count_other_areas
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
 
-_MOVED_PX = 1e-3
-
 
 def write(folder: Path, parts: Parts) -> list[str]:
     """Write one label file an image; crowd and ignore regions are left out, as YOLO would take them for objects.
 
-    Boxes are clipped to the image: YOLO training throws an image away whose boxes stick out.
+    Boxes lie within their image, as ``parts.valid_boxes`` makes them: YOLO training throws an image away whose boxes
+    stick out. ``data.yaml`` has no ``path``: without it, every reader starts from the folder of the file itself.
 
     Returns:
         What YOLO cannot hold, in sentences.
     """
     import yaml
 
-    clipped = total = 0
+    total = 0
     for split, records in parts.records.items():
         for record in records:
             total += 1
-            inside = boxes.clip(record.boxes_xyxy, record.size_hw or (0, 0))
-            clipped += int((np.abs(inside - record.boxes_xyxy) > _MOVED_PX).any(axis=1).sum())
             label = (
                 folder
                 / image_folder(split).replace("images", "labels", 1)
                 / f"{Path(parts.names[record.path]).stem}.txt"
             )
             with replacing(label) as file:
-                file.writelines(_lines(record, inside))
+                file.writelines(_lines(record))
     document = {
-        "path": ".",
         **{"train" if split == ALL else split: image_folder(split) for split in parts.records},
         "names": dict(enumerate(parts.class_names)),
     }
@@ -50,7 +43,6 @@ def write(folder: Path, parts: Parts) -> list[str]:
         (int(ALL in parts.records), "part, train, holds all images in data.yaml: objectness data split makes more"),
         (count_crowds(parts), "crowd and ignore regions were left out, as YOLO would take them for objects"),
         (count_difficult(parts), "marks difficult are lost"),
-        (clipped, "boxes were clipped to their image"),
         (count_other_areas(parts), "areas of masks are lost"),
         (total if parts.has_ids else 0, "image ids are lost: YOLO goes by name"),
     )
@@ -62,9 +54,9 @@ def image_folder(split: str) -> str:
     return "images" if split == ALL else f"images/{split}"
 
 
-def _lines(record: Record, boxes_xyxy: boxes.Boxes) -> Iterator[str]:
+def _lines(record: Record) -> Iterator[str]:
     height, width = record.size_hw or (1, 1)
-    for index, (x1, y1, x2, y2) in enumerate(boxes_xyxy.astype(float).tolist()):
+    for index, (x1, y1, x2, y2) in enumerate(record.boxes_xyxy.astype(float).tolist()):
         if record.ignore[index]:
             continue
         numbers = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
