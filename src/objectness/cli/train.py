@@ -91,7 +91,8 @@ def command(
         if data is not None or assignments or show or any(v is not None for v in (settings_file, recipe, weights)):
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
         folder = run.run_folder(resume)
-        data = Path(run.read_config(folder)["data"])
+        config = run.read_config(folder)
+        data, allow_outside = Path(config["data"]), bool(config["allow_outside"])
         with _Live(output) as live:
             outcome = run.resume(folder, watchers=[live], tell=output.note)
     else:
@@ -120,7 +121,7 @@ def command(
         output.warn(f"Stopped and saved. Go on with: objectness train --resume {folder}")
     else:
         output.tables.print(f"{_reached(outcome)} · {folder / 'best.safetensors'}", markup=False, soft_wrap=True)
-        for line in _next_steps(folder, data):
+        for line in _next_steps(folder, data, allow_outside):
             output.note(line)
     output.result(
         {
@@ -147,17 +148,17 @@ def _reached(outcome: Outcome) -> str:
     return f"Best AR@100 {outcome.best_ar100:.4f} (validation, epoch {best}{before})"
 
 
-def _next_steps(folder: Path, data: Path) -> list[str]:
+def _next_steps(folder: Path, data: Path, allow_outside: bool) -> list[str]:
     """What one does with a trained network, as commands that can be copied."""
     from objectness.datasets import available_splits
 
-    known = available_splits(data)
+    known = available_splits(data, allow_outside=allow_outside)
     split = next((f" --split {name}" for name in ("test", "val") if name in known), "")
     among = "" if split else "  # the photographs that were trained on among them"
     run, where = shlex.quote(str(folder)), shlex.quote(str(data))
     return [
         "Next:",
-        f"  objectness evaluate {run} {where}{split}{among}",
+        f"  objectness evaluate {run} {where}{split}{' --allow-outside' if allow_outside else ''}{among}",
         f"  objectness export {run}",
         f"  objectness propose PHOTOS --model {run}",
     ]

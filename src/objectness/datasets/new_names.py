@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from objectness.images.finding import DRAWN_SUFFIX
-from objectness.images.opening import PHOTO_SUFFIXES
-from objectness.images.sizes import BROKEN_IMAGE
+from objectness.images.damage import ImageError
+from objectness.images.finding import DRAWN_SUFFIX, PHOTO_SUFFIXES
+from objectness.images.headers import opened
 
 # Line ends of all kinds, control characters, lone surrogates, byte order marks: no list of names survives them.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -76,9 +74,9 @@ def _suffix(path: Path, tidy: str) -> str:
     if suffix.lower() in PHOTO_SUFFIXES:
         return suffix
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             format_ = image.format or ""
-    except BROKEN_IMAGE:
+    except ImageError:
         return suffix
     known = _SUFFIXES.get(format_, f".{format_.lower()}")
     return known if known in PHOTO_SUFFIXES else suffix
