@@ -5,13 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 2000
+
 
 class InputError(ValueError):
     """Input that cannot be used: the message says what was wrong, where, and what to do.
 
     The command line prints the message alone (exit code 2); anything else that is raised is a defect of ours
-    and keeps its traceback.
+    and keeps its traceback. A name of many kilobytes, as a stranger's file may hold, is cut out of the middle.
     """
+
+    def __init__(self, message: str = "") -> None:
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST - 500]} ... {message[-400:]}"
+        super().__init__(message)
 
 
 def to_keep(error: InputError) -> InputError:

@@ -121,6 +121,18 @@ class TestCvatShapes:
             read_cvat(tmp_path, "<annotations>" + "<a>" * 300_000 + "</a>" * 300_000 + "</annotations>")
 
 
+@pytest.mark.parametrize("points", ["nan,2;5,3;4,9", "1,2;5,nan;4,9", "1,2;inf,3;4,9"])
+def test_a_point_that_is_no_number_is_not_passed_over(points: str, tmp_path: Path) -> None:
+    shape = f'<polygon points="{points}"/>'
+    with pytest.raises(InputError, match="not made of finite numbers"):
+        read_cvat(tmp_path, f'<annotations><image id="0" name="a.jpg">{shape}</image></annotations>')
+    ring = [[float(word) for word in pair.split(",")] for pair in points.split(";")]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(InputError, match="not made of finite numbers"):
+        formats.read(tmp_path / "a.geojson")
+
+
 def test_boxes_around_what_is_turned_by_hand() -> None:
     assert around_rotated((0, 0, 4, 2), 90, (0, 0)) == pytest.approx((-2, 0, 0, 4))
     assert around_rotated((0, 0, 4, 2), -90, (2, 1)) == pytest.approx((1, -1, 3, 3))

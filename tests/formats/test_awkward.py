@@ -200,6 +200,13 @@ def test_one_score_that_is_none_is_named_and_can_be_left_out(entry: Format, valu
     assert "left out 1 proposals that have no finite box and score or swapped corners" in got.notes
 
 
+def test_a_sentence_stays_one_whatever_an_image_is_called() -> None:
+    said = str(InputError(f"first {'x' * 1_000_000} last: do this."))
+    assert len(said) < 2100
+    assert said.startswith("first xxx")
+    assert said.endswith("last: do this.")
+
+
 @pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface"])
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '[{"image_id":' * 100_000, "[" + "9" * 5000 + "]"])
 def test_deeply_nested_json_is_one_sentence(name: str, text: str, tmp_path: Path) -> None:

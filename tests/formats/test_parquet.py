@@ -36,6 +36,8 @@ def same(count: int, **more: Any) -> dict[str, Any]:
         (lambda: same(3_000_000), r"bytes would unfold into 3,000,000 rows"),
         (lambda: same(200, image_id=pa.array(["x" * 2_000_000 + str(n) for n in range(200)])), "would unfold into 200"),
         (lambda: same(9, image_id=pa.DictionaryArray.from_arrays([0] * 9, ["y" * 200_000])), "200,000 characters"),
+        (lambda: same(9, path=pa.DictionaryArray.from_arrays([0] * 9, ["y" * 200_000])), "200,000 characters"),
+        (lambda: same(1, path=pa.array([b"caf\xe9"], pa.binary()).cast(pa.string(), safe=False)), "neither whole"),
         (lambda: same(1, x1=pa.array([[0.0] * 1_000_000])), "'x1' holds lists or records"),
         (lambda: same(1, image_id=pa.array([10**30], pa.decimal128(38))), "image_id .* is no whole number and no text"),
         (lambda: same(1, x1=pa.array(["a"])), "column 'x1' does not hold numbers"),

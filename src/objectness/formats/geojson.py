@@ -16,6 +16,7 @@ from objectness.errors import InputError
 from objectness.formats import json_text
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.known import KnownImages, finished
+from objectness.formats.outlines import around_points
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
 from objectness.proposal_set import ProposalSet, as_set
@@ -59,7 +60,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             score = json_text.score(measured, "score", path, where)
         image_id, name = json_text.image_id(properties.get("image_id")), json_text.text(properties.get("image"))
         key = image_id if image_id is not None else ("name", name)
-        box = (min(xs), min(ys), max(xs), max(ys))
+        box = around_points(list(zip(xs, ys, strict=True)))
         level = json_text.number(properties.get("level"))
         parts.part(key, image_id, name).add(box, score, number, json_text.number(properties.get("logit")), level)
     notes = [f"took the box around {drawn} outlines that are no upright rectangles"] if drawn else []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import cos, hypot, isfinite, radians, sin
+from math import cos, hypot, isfinite, nan, radians, sin
 
 Box = tuple[float, float, float, float]
 
 
 def around_points(points: Sequence[tuple[float, float]]) -> Box:
-    """Around at least one point x, y."""
+    """Around at least one point x, y; a box of NaN where one is not finite, which ``min`` might pass over."""
+    if not all(isfinite(x) and isfinite(y) for x, y in points):
+        return nan, nan, nan, nan
     xs, ys = [x for x, _ in points], [y for _, y in points]
     return min(xs), min(ys), max(xs), max(ys)
 

@@ -55,16 +55,16 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     if beside.is_file():
         listed, more = _load(beside, {"image_id"}, {"path", "width", "height"})
         metadata = {**more, **metadata}
-        for row in listed.to_pylist():
+        for row in _records(beside, listed):
             image_id = _image_id(beside, row["image_id"])
-            parts.part(image_id, image_id, json_text.text(row.get("path")), json_text.size_hw(row))
+            parts.part(image_id, image_id, _name(beside, row.get("path")), json_text.size_hw(row))
     boxes = np.stack([_floats(path, corner, table) for corner in _CORNERS], axis=1)
     scores, logits, levels, rank = (_floats(path, name, table) for name in ("score", "logit", "level", "rank"))
     named = next((column for column in _NAMES if column in table.column_names), None)
-    names: list[Any] = table.column(named).to_pylist() if named else []
+    which, names = _encoded(path, named, table) if named else (np.empty(0, np.int64), [])
     for image_id, rows in _rows_by_image(path, table):
-        for name in {names[row] for row in rows} if names else ():
-            parts.part(image_id, image_id, json_text.text(name))
+        for index in np.unique(which[rows]).tolist() if named else ():
+            parts.part(image_id, image_id, _name(path, names[index]))
         if np.isfinite(rank[rows]).all():
             rows = rows[np.argsort(rank[rows], kind="stable")]
         parts.part(image_id, image_id).extend(
@@ -153,7 +153,7 @@ def _load(path: Path, needed: set[str], wanted: set[str]) -> tuple[Any, dict[str
             _refuse_bombs(path, footer)
             schema = footer.schema.to_arrow_schema()
             present = _flat_columns(path, schema, needed | wanted)
-            text = [name for name in ("image_id", "path") if name in present]  # held once where it repeats
+            text = [name for name in ("image_id", *_NAMES) if name in present]  # held once where it repeats
             opened = pq.ParquetFile(file, metadata=footer, read_dictionary=text)
             table = _decoded(path, opened, sorted(present & (needed | wanted)))
             said = schema.metadata or {}
@@ -236,19 +236,40 @@ def _floats(path: Path, name: str, table: Any) -> NDArray[np.float64]:
 
 def _rows_by_image(path: Path, table: Any) -> Iterator[tuple[ImageId, NDArray[np.int64]]]:
     """Each image's id and the rows that are its, images in the order in which they turn up."""
-    import pyarrow as pa
-
-    try:
-        column = table.column("image_id").unify_dictionaries().combine_chunks().dictionary_encode()
-        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
-        ids = [*column.dictionary.to_pylist(), None]
-    except (pa.ArrowException, ValueError, TypeError, AttributeError):
-        raise InputError(f"{path}: the column 'image_id' holds neither whole numbers nor text.") from None
+    indices, ids = _encoded(path, "image_id", table)
     order = np.argsort(indices, kind="stable")
     present, starts = np.unique(indices[order], return_index=True)
     for index, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True) if len(present) else ():
         yield _image_id(path, ids[index]), rows
+
+
+def _encoded(path: Path, name: str, table: Any) -> tuple[NDArray[np.int64], list[Any]]:
+    """A column as the number of each row's value, and the values, of which the last is None: each is built once."""
+    import pyarrow as pa
+
+    try:
+        column = table.column(name).unify_dictionaries().combine_chunks().dictionary_encode()
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+        return indices, [*column.dictionary.to_pylist(), None]
+    except (pa.ArrowException, ValueError, TypeError, AttributeError):
+        raise InputError(f"{path}: the column {name!r} holds neither whole numbers nor text.") from None
+
+
+def _records(path: Path, table: Any) -> list[dict[str, Any]]:
+    """The rows of the table of images."""
+    columns = {}
+    for name in table.column_names:
+        indices, values = _encoded(path, name, table)
+        columns[name] = [values[index] for index in indices.tolist()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _name(path: Path, given: Any) -> str | None:
+    name = json_text.text(given)
+    if name is not None and len(name) > _LONGEST_ID:
+        raise InputError(f"{path}: the name of an image has {len(name):,} characters, more than any has.")
+    return name
 
 
 def _image_id(path: Path, given: Any) -> ImageId:
