@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer
+
+from objectness.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
@@ -64,3 +68,29 @@ def test_notice_and_card_count_the_training_photographs_alike() -> None:
 def test_the_training_photographs_have_the_licences_that_the_notice_says(shared_data: Path) -> None:
     images = json.loads((shared_data / "coco" / "instances_train.json").read_text())["images"]
     assert Counter(image["license"] for image in images) == {1: 702, 2: 289, 3: 641, 4: 392, 5: 200, 6: 109, 7: 6}
+
+
+COMMANDS = [
+    pytest.param(line, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, line in enumerate(
+        re.findall(r"^(?:\.venv/bin/)?objectness ([a-z].*?)(?:\s+#.*)?$", page.read_text(), flags=re.MULTILINE)
+    )
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_options_in_the_pages_are_those_of_the_commands(line: str) -> None:
+    words = shlex.split(line.partition(" > ")[0].partition(" | ")[0])
+    group = typer.main.get_command(app)
+    context = group.make_context("objectness", list(words), resilient_parsing=True)
+    command = group.get_command(context, words[0])  # type: ignore[attr-defined]
+    assert command is not None
+    rest = words[1:]
+    if hasattr(command, "commands"):  # a command of commands, as data
+        command, rest = command.commands[rest[0]], rest[1:]
+    command.make_context(words[0], rest, parent=context)  # raises where an option or an argument is none of its own
+
+
+def test_the_pages_have_commands() -> None:
+    assert len(COMMANDS) > 30

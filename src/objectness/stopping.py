@@ -23,9 +23,22 @@ def heed() -> None:
             signal.signal(number, _stop)
 
 
-def note(number: int) -> None:
-    """Remember which signal ended the program, for code that handles signals by itself."""
-    _received.append((number, time.monotonic()))
+def begin() -> None:
+    """A program begins: it has not been stopped."""
+    _received.clear()
+
+
+def note(number: int) -> bool:
+    """Remember a signal, also for code that handles signals by itself.
+
+    Returns:
+        Whether it is a wish of its own: the first, another Ctrl-C, or one that comes much later.
+    """
+    now = time.monotonic()
+    is_new = not _received or number == signal.SIGINT or now - _received[-1][1] > _PATIENCE_SECONDS
+    if is_new:
+        _received.append((number, now))
+    return is_new
 
 
 def exit_code() -> int:
@@ -34,7 +47,5 @@ def exit_code() -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    is_first = not _received or time.monotonic() - _received[-1][1] > _PATIENCE_SECONDS
-    if is_first:
-        note(number)
+    if note(number):
         raise KeyboardInterrupt

@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from objectness import stopping
 from objectness.cli import app
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import read_description
@@ -24,6 +26,7 @@ from objectness.training import run
 from objectness.training.checkpoints import STATE_FILE
 from objectness.training.data import images_of
 from objectness.training.finite import NonFiniteLossError, require_sound
+from objectness.training.interrupts import Interrupt
 from objectness.training.loop import Outcome, Step
 from objectness.training.report import Board
 from objectness.training.settings import LoopSettings, RunSettings
@@ -347,3 +350,15 @@ def test_a_disk_that_is_full_for_tensorboard_is_one_sentence(tmp_path: Path) -> 
     (tmp_path / "tensorboard").write_text("a file where the folder should be")
     with pytest.raises(InputError, match=r"events\.out\.tfevents\.\S+ cannot be written \(.*\): make room there"):
         Board(tmp_path).on_epoch({"epoch": 1, "step": 2, "AR@100": 0.75}, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_wish_to_end_lets_the_running_update_end(number: int) -> None:
+    stopping.begin()
+    with Interrupt() as interrupt:
+        os.kill(os.getpid(), number)
+        assert interrupt.asked()
+        if number != signal.SIGINT:
+            os.kill(os.getpid(), signal.SIGTERM)  # a closing terminal sends two
+        assert stopping.exit_code() == 128 + number
+    stopping.begin()

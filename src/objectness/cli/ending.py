@@ -23,6 +23,7 @@ def finish(run: Callable[[], Any], as_json: bool) -> int:
         run: The command line, which raises what is wrong with the arguments and returns an exit code or nothing.
         as_json: Whether errors are JSON documents too.
     """
+    stopping.begin()
     try:
         ended = run()
         code = ended if isinstance(ended, int) else 0

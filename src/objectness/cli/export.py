@@ -90,6 +90,7 @@ def command(
 
     The file is run beside PyTorch on two image sizes and on a batch before it appears.
     """
+    from objectness.cli.targets import require_targets
     from objectness.loading import model_file
 
     output = Output(as_json, quiet)
@@ -106,10 +107,7 @@ def command(
     target = out or checkpoint.with_suffix(settings.suffix)
     if target.suffix != settings.suffix:
         raise InputError(f"--out {target} must end in {settings.suffix}.")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {target}: its folder cannot be made ({error.strerror}); name another.") from None
+    require_targets((target,), (photos, checkpoint), None if calibrate in (None, "none") else Path(calibrate))
     sources = _sources(checkpoint, calibrate, photos, output, allow_outside)
     report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), tell=output.note)
     _report(report, output)
@@ -188,7 +186,7 @@ def _report(report: ExportReport, output: Output) -> None:
             f"{calibrated.after.error:.3f} on average, {calibrated.before.error:.3f} before. {_recall(report.recall)}."
         )
     size = sum(file.stat().st_size for file in report.files if file.suffix != ".png")
-    output.tables.print(f"{' '.join(map(str, report.files))} ({size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
+    output.summary(f"{' '.join(map(str, report.files))} ({size / 1e6:.1f} MB)")
     output.result(
         {
             "file": str(report.target),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -35,6 +36,24 @@ def outline(draw: ImageDraw.ImageDraw, box_xyxy: Sequence[float], colour: Colour
         edge = (left - halo, top - halo, right + halo, bottom + halo)
         draw.rectangle(edge, outline=DARK, width=width + 2 * halo)
     draw.rectangle((left, top, right, bottom), outline=colour, width=width)
+
+
+def writable(text: str) -> str:
+    """Text in letters that Pillow's own font has: it draws a box for every other, as in a file's name."""
+    return "".join(letter if letter.isascii() or _has(letter) else _plain(letter) for letter in text)
+
+
+def _plain(letter: str) -> str:
+    known = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{MULTIPLICATION SIGN}": "x"}
+    known |= {"\N{GREATER-THAN OR EQUAL TO}": ">=", "\N{LESS-THAN OR EQUAL TO}": "<="}
+    base = unicodedata.normalize("NFKD", letter)
+    return known.get(letter) or "".join(part for part in base if part.isascii()) or "?"
+
+
+@lru_cache(maxsize=1024)
+def _has(letter: str) -> bool:
+    font = font_of_size(12)
+    return bytes(font.getmask(letter)) != bytes(font.getmask("\uffff"))
 
 
 def readable_on(colour: Colour) -> Colour:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image, ImageDraw
 
 from objectness.calibration import Reliability
-from objectness.drawing.pen import Colour, font_of_size
+from objectness.drawing.pen import Colour, font_of_size, writable
 
 _PAPER: Colour = (255, 255, 255)
 _INK: Colour = (40, 40, 46)
@@ -42,7 +42,7 @@ def draw_reliability(before: Reliability, after: Reliability, title: str) -> Ima
     draw.line([_place(0, 0), _place(1, 1)], fill=_INK, width=1)
     draw.text((_MARGIN + _SIDE / 2, _MARGIN + _SIDE + 34), "score", fill=_INK, font=font, anchor="ma")
     draw.text((12, 40), "share of proposals that overlap an object (IoU >= 0.5)", fill=_INK, font=font)
-    draw.text((12, 14), title, fill=_INK, font=font_of_size(18))
+    draw.text((12, 14), writable(title), fill=_INK, font=font_of_size(18))
     for number, (name, colour, found) in enumerate((("before", _BEFORE, before), ("after", _AFTER, after))):
         _line(draw, found, colour)
         y = _MARGIN + _SIDE + 60 + 20 * number

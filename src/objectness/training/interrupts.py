@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill, as a question that the loop asks."""
+"""Ctrl-C, a polite kill and a closed terminal, as a question that the loop asks."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import signal
 from types import FrameType
 from typing import Any
 
+from objectness import stopping
+
 
 class Interrupt:
-    """Ctrl-C (or a polite kill) asks the loop to stop after the running update; a second one stops at once."""
+    """Ctrl-C (or a kill, or a closed terminal) asks the loop to stop after the running update; a second stops it."""
 
     def __init__(self) -> None:
         self._wanted = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, *stopping.SIGNALS):
+            if signal.getsignal(number) is signal.SIG_IGN:  # nohup
+                continue
             try:
                 self._before[number] = signal.signal(number, self._ask)
             except ValueError:  # not the main thread: whoever runs us handles signals
@@ -31,6 +35,6 @@ class Interrupt:
         return self._wanted
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._wanted:
+        if stopping.note(number) and self._wanted:
             raise KeyboardInterrupt
         self._wanted = True

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from objectness.drawing.pen import writable
 from objectness.evaluation.curves import Chart, Line
 from objectness.evaluation.report.axes import Axes, colour
 
@@ -54,11 +55,12 @@ def _sides(axes: Axes) -> tuple[float, ...]:
 
 
 def _write(draw: ImageDraw.ImageDraw, at: Point, words: str, anchor: str, size: int = 12) -> None:
-    draw.text(at, words, fill=_INK, font=ImageFont.load_default(size * _SCALE), anchor=anchor)
+    draw.text(at, writable(words), fill=_INK, font=ImageFont.load_default(size * _SCALE), anchor=anchor)
 
 
 def _write_upwards(picture: Image.Image, y: float, words: str) -> None:
     font = ImageFont.load_default(12 * _SCALE)
+    words = writable(words)
     left, top, right, bottom = font.getbbox(words)
     strip = Image.new("RGB", (round(right - left) + 2, round(bottom - top) + 2), _PAPER)
     ImageDraw.Draw(strip).text((-left, -top), words, fill=_INK, font=font)
