@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectness.image_index import ImageIndex, Named, is_running, number_of, plain_path
+from objectness.image_index import ImageIndex, Named
+from objectness.image_spelling import is_running, number_of, plain_path
 from objectness.proposal_set import ImageId
 
 HASHES = [f"{number:08x}-" for number in (0x1F2E3D4C, 0x0A1B2C3D, 0x99887766, 0x12345678, 0xDEADBEEF, 0xCAFEF00D)]

@@ -8,29 +8,28 @@ sentence, and never guessed.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from objectness.images.finding import PHOTO_SUFFIXES
+from objectness.image_spelling import (
+    ANY_STEM_LEVEL,
+    FORMS,
+    LAST_NUMBER,
+    LONGEST_NUMBER,
+    Form,
+    any_stem,
+    common_folders,
+    final_name,
+    folders_of,
+    is_running,
+    number_of,
+    other_split,
+    plain_path,
+    stem_of,
+)
 from objectness.proposal_set import ImageId
-
-_LONGEST_NUMBER = 40  # digits of an id
-_WHOLE = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
-_LAST_NUMBER = re.compile(r"(\d+)\D*$", re.ASCII)
-_SCHEME = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+):/{1,3}", re.IGNORECASE)  # two letters or more: no drive
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio, before the name of an upload
-_ROBOFLOW = re.compile(r"(.+)[_-](?:jpe?g|png|bmp|tiff?|webp|gif)\.rf\.[0-9A-Za-z]{8,40}", re.IGNORECASE)
-_SPLIT = re.compile(r"(train|training|trainval|val|valid|validation|minival|dev|test|testing)[-_]?\d*", re.IGNORECASE)
-_SPLITS = {"training": "train", "trainval": "train", "valid": "val", "validation": "val", "minival": "val"} | {
-    "dev": "val",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class ImageIndex:
     def __init__(self, images: Iterable[Named]) -> None:
         self._images = tuple(images)
         self._paths = [plain_path(image.name or "") for image in self._images]
-        self._levels: dict[int, Mapping[str, list[int]]] = {}
+        self._indexes: dict[Form, Mapping[str, list[int]]] = {}
 
     def named(self, name: str) -> tuple[int, ...]:
         """Positions of the images that may be called ``name``: one where it is clear, none for a stranger."""
@@ -129,29 +128,40 @@ class ImageIndex:
     def _named(self, name: str) -> tuple[tuple[int, ...], int]:
         """The places, and how far the spelling had to be bent to find them."""
         path = plain_path(name)
-        for level, form in enumerate(_FORMS):
-            key = form(path)
-            same = self._level(level).get(key, []) if key else []
-            found = tuple(place for place in same if not _other_split(path, self._paths[place]))
+        for level, (asked, own) in enumerate(FORMS):
+            found = self._called(asked(path), own, path)
             if found:
-                return self._nearest(path, found), max(level, 1)
-        return (), len(_FORMS)
+                nearest = self._nearest(path, found)
+                others = self._nearer(path, nearest) if level < ANY_STEM_LEVEL else ()
+                return (*nearest, *others), max(level, 1)
+        return (), len(FORMS)
 
-    def _level(self, level: int) -> Mapping[str, list[int]]:
-        if level not in self._levels:
+    def _called(self, key: str, own: Form, path: str) -> tuple[int, ...]:
+        """Images of which ``own`` makes this key, but for those of another split than the path's."""
+        if own not in self._indexes:
             index: dict[str, list[int]] = defaultdict(list)
-            for position, path in enumerate(self._paths):
-                if key := _FORMS[level](path):
-                    index[key].append(position)
-            self._levels[level] = index
-        return self._levels[level]
+            for position, known in enumerate(self._paths):
+                index[own(known)].append(position)
+            self._indexes[own] = index
+        same = self._indexes[own].get(key, []) if key else []
+        return tuple(place for place in same if not other_split(path, self._paths[place]))
+
+    def _nearer(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
+        """Images of a name that is spelled less well, but in a folder that fits better: they may be meant as well."""
+        folders = folders_of(path)
+        most = max(common_folders(folders, folders_of(self._paths[place])) for place in found)
+        if most == len(folders):
+            return ()
+        alike = self._called(any_stem(path), any_stem, path)
+        nearer = (place for place in alike if common_folders(folders, folders_of(self._paths[place])) > most)
+        return tuple(place for place in nearer if place not in found)
 
     def _nearest(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
         """Of several images of one name those that share most folders with ``path``, from the name upwards."""
         if len(found) == 1:
             return found
-        folders = _folders(path)
-        shared = {place: _common(folders, _folders(self._paths[place])) for place in found}
+        folders = folders_of(path)
+        shared = {place: common_folders(folders, folders_of(self._paths[place])) for place in found}
         most = max(shared.values())
         return tuple(place for place in found if shared[place] == most)
 
@@ -178,8 +188,8 @@ class ImageIndex:
     def _by_last_number(self) -> Mapping[int, list[int]]:
         index: dict[int, list[int]] = defaultdict(list)
         for position, path in enumerate(self._paths):
-            digits = _LAST_NUMBER.search(_stem(path))
-            if digits and len(digits[1]) <= _LONGEST_NUMBER:
+            digits = LAST_NUMBER.search(stem_of(path))
+            if digits and len(digits[1]) <= LONGEST_NUMBER:
                 index[int(digits[1])].append(position)
         return index
 
@@ -241,7 +251,7 @@ class ImageIndex:
     def _is_called_by_id(self, place: int) -> bool:
         """Whether an image's own id is text, and the number that it spells is its file's name: one may be the other."""
         own = self._images[place].image_id
-        return isinstance(own, str) and number_of(own) == number_of(_stem(self._paths[place]))
+        return isinstance(own, str) and number_of(own) == number_of(stem_of(self._paths[place]))
 
     def _match_renamed(self, asked: Sequence[Named]) -> Match:
         """No name is known. Ids that are more than running numbers may still be."""
@@ -273,12 +283,12 @@ class ImageIndex:
         for position, one in enumerate(asked):
             if one.name is None or position not in sure:
                 return None
-            number = number_of(_stem(plain_path(one.name)))
+            number = number_of(stem_of(plain_path(one.name)))
             if number is None or (one.image_id is not None and number_of(one.image_id) != number):
                 return None
-            if one.image_id is None and _final(one.name) != _stem(one.name):
+            if one.image_id is None and final_name(one.name) != stem_of(one.name):
                 return None
-        by_id = [self.with_id(number_of(_stem(plain_path(one.name or ""))) or 0) for one in asked]
+        by_id = [self.with_id(number_of(stem_of(plain_path(one.name or ""))) or 0) for one in asked]
         if any(len(places) != 1 for places in by_id):
             return None
         other = next((at for at, places in enumerate(by_id) if places[0] != sure[at]), None)
@@ -297,7 +307,7 @@ class ImageIndex:
                 labels = f"{_said(asked[users[place]])} and {_said(asked[position])}"
                 return _doubtful(
                     asked,
-                    f"images {labels} are both for {_final(self._paths[place])}: keep one of them",
+                    f"images {labels} are both for {final_name(self._paths[place])}: keep one of them",
                     is_double=True,
                 )
             users[place] = position
@@ -312,125 +322,9 @@ class ImageIndex:
         return f"{one.label} may be {named[0]} or {named[1]}: give more of its path"
 
 
-def number_of(image_id: ImageId) -> int | None:
-    """The whole number that an id is or spells: "2", "2.0" (of tables with gaps), "000012"; None for other text."""
-    if isinstance(image_id, int):
-        return image_id
-    text = image_id.strip()
-    if not _WHOLE.fullmatch(text) or len(text) > _LONGEST_NUMBER:
-        return None
-    return int(text.split(".")[0])
-
-
-def is_running(ids: Iterable[ImageId | None]) -> bool:
-    """Whether ids may be numbers that somebody gave to the images as they came: whole numbers from 0 or 1, no gap."""
-    numbers = sorted(image_id for image_id in ids if isinstance(image_id, int))
-    if not numbers or len(numbers) < len(list(ids) if not isinstance(ids, Sequence) else ids):
-        return False
-    return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
-
-
-def plain_path(name: str) -> str:
-    """A path with slashes out of a path of any system or an address."""
-    text = name.replace("\\", "/")
-    scheme = _SCHEME.search(text)
-    if scheme:  # also behind a folder that a reader put before it, which makes one slash of two
-        host = "/" if scheme[1].lower() == "file" else ""
-        text = f"{scheme[1]}://{host}{text[scheme.end() :]}"
-    if scheme or text.startswith("/data/"):
-        text = _of_address(text)
-    parts = [part for part in text.split("/") if part not in ("", ".")]
-    return ("/" if text.startswith("/") else "") + "/".join(parts)
-
-
-def _of_address(address: str) -> str:
-    try:
-        parts = urlsplit(address)
-        asked = parse_qs(parts.query).get("d")
-    except ValueError:
-        return address
-    if asked and parts.path.endswith("local-files/"):
-        return asked[0].replace("\\", "/")
-    if parts.scheme or parts.path.startswith("/data/upload/"):
-        return unquote(parts.path)
-    return address
-
-
-def _final(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
-
-
-def _stem(path: str) -> str:
-    """The file name without an image's suffix: "a.v2" is a whole name."""
-    name = _final(path)
-    start, dot, suffix = name.rpartition(".")
-    return start if dot and start and f".{suffix.lower()}" in PHOTO_SUFFIXES else name
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _loose(text: str) -> str:
-    return _composed(unquote(text).strip())
-
-
-def _without_marks(path: str) -> str:
-    """The stem without what Label Studio puts before it and Roboflow behind it."""
-    stem = _UPLOADED.sub("", _loose(_stem(path)), count=1)
-    exported = _ROBOFLOW.fullmatch(stem)
-    return (exported[1] if exported else stem).casefold()
-
-
-def _number_name(path: str) -> str:
-    stem = _stem(path)
-    return str(int(stem)) if stem.isascii() and stem.isdecimal() and len(stem) <= _LONGEST_NUMBER else ""
-
-
-# Spellings of a path, the closest first; an image is called so where both sides give the same.
-_FORMS: tuple[Callable[[str], str], ...] = (
-    lambda path: path,
-    _final,
-    lambda path: _composed(_final(path)),
-    lambda path: _loose(_final(path)),
-    lambda path: _loose(_final(path)).casefold(),
-    _stem,
-    lambda path: _loose(_stem(path)),
-    lambda path: _loose(_stem(path)).casefold(),
-    _without_marks,
-    _number_name,
-)
-
-
-def _folders(path: str) -> list[str]:
-    return [_loose(part).casefold() for part in path.split("/")[:-1][::-1]]
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    return next(
-        (depth for depth, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
-
-
-def _other_split(one: str, other: str) -> bool:
-    """Whether two paths are alike but for the name of a split: "images/train/0.jpg" and "images/val/0.jpg"."""
-    a, b = PurePosixPath(one).parts, PurePosixPath(other).parts
-    if len(a) < 2 or len(b) < 2:
-        return False
-    first, second = _split(a[-2]), _split(b[-2])
-    if first is None or second is None or first == second:
-        return False
-    return len(a) == 2 or len(b) == 2 or a[-3] == b[-3]
-
-
-def _split(folder: str) -> str | None:
-    found = _SPLIT.fullmatch(folder)
-    return _SPLITS.get(found[1].lower(), found[1].lower()) if found else None
-
-
 def _is_made_of_id(one: Named) -> bool:
     """Whether a name is only the id, as formats write it that must have names ("7", "7.jpg")."""
-    return one.name is not None and one.image_id is not None and _stem(one.name) == str(one.image_id)
+    return one.name is not None and one.image_id is not None and stem_of(one.name) == str(one.image_id)
 
 
 def _said(one: Named) -> str:

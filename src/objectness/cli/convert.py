@@ -59,7 +59,7 @@ def command(
     from objectness.formats import yolo
     from objectness.formats.catalogue import format_named, guess_to_read, guess_to_write
     from objectness.formats.known import known_images, need_own_ids
-    from objectness.image_index import is_running
+    from objectness.image_spelling import is_running
 
     output = Output(as_json, quiet)
     reading = format_named(source_format) if source_format else guess_to_read(source)

@@ -21,7 +21,7 @@ from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
-from objectness.image_index import number_of
+from objectness.image_spelling import number_of
 from objectness.untrusted import load_json, regular_file
 
 _LARGEST_ID = 2**63

@@ -12,7 +12,7 @@ from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
-from objectness.image_index import number_of
+from objectness.image_spelling import number_of
 
 
 def write(folder: Path, parts: Parts) -> list[str]:

@@ -24,7 +24,7 @@ from objectness.formats.known import KnownImages, finished
 from objectness.formats.naming import unknown_size
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.image_index import number_of
+from objectness.image_spelling import number_of
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 

@@ -12,7 +12,7 @@ from objectness.errors import InputError
 from objectness.formats.known import KnownImages
 from objectness.formats.peek import Peek
 from objectness.formats.raw import RawFile
-from objectness.image_index import number_of
+from objectness.image_spelling import number_of
 from objectness.installation import Extra, how_to_install
 from objectness.proposal_set import ImageId, ProposalSet
 

@@ -14,7 +14,8 @@ from objectness.errors import InputError, MissingContextError
 from objectness.formats import json_text
 from objectness.formats.peek import peek
 from objectness.formats.raw import RawFile, RawImage, assemble
-from objectness.image_index import ImageIndex, Match, Named, number_of
+from objectness.image_index import ImageIndex, Match, Named
+from objectness.image_spelling import number_of
 from objectness.images.finding import walk
 from objectness.images.sizes import read_sizes
 from objectness.proposal_set import ImageId, ProposalSet

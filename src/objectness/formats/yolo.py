@@ -142,7 +142,7 @@ def _label_files(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.rglob("*.txt")
-        if file.name.lower() not in _NOT_LABELS and not file.name.startswith("._")
+        if (file.name.lower() not in _NOT_LABELS or _looks_like_label(file)) and not file.name.startswith("._")
     )
 
 

@@ -1,0 +1,172 @@
+"""How ids and file names of images are spelled by different tools, and when two spellings are one.
+
+A path of a data set and the name that another file gives it are compared form by form, the closest first: as they
+stand, in one Unicode form, without percent signs, in any letter case, without suffix, without the marks of annotation
+tools, as a number.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from objectness.images.finding import PHOTO_SUFFIXES
+from objectness.proposal_set import ImageId
+
+LONGEST_NUMBER = 40  # digits of an id
+_WHOLE = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
+LAST_NUMBER = re.compile(r"(\d+)\D*$", re.ASCII)
+_SCHEME = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+):/{1,3}", re.IGNORECASE)  # two letters or more: no drive
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio, before the name of an upload
+_ROBOFLOW = re.compile(r"(.+)[_-](?:jpe?g|png|bmp|tiff?|webp|gif)\.rf\.[0-9A-Za-z]{8,40}", re.IGNORECASE)
+_SPLIT = re.compile(r"(train|training|trainval|val|valid|validation|minival|dev|test|testing)[-_]?\d*", re.IGNORECASE)
+_SPLITS = {
+    **dict.fromkeys(("training", "trainval"), "train"),
+    **dict.fromkeys(("valid", "validation", "minival", "dev"), "val"),
+    "testing": "test",
+}
+
+
+def number_of(image_id: ImageId) -> int | None:
+    """The whole number that an id is or spells: "2", "2.0" (of tables with gaps), "000012"; None for other text."""
+    if isinstance(image_id, int):
+        return image_id
+    text = image_id.strip()
+    if not _WHOLE.fullmatch(text) or len(text) > LONGEST_NUMBER:
+        return None
+    return int(text.split(".")[0])
+
+
+def is_running(ids: Iterable[ImageId | None]) -> bool:
+    """Whether ids may be numbers that somebody gave to the images as they came: whole numbers from 0 or 1, no gap."""
+    numbers = sorted(image_id for image_id in ids if isinstance(image_id, int))
+    if not numbers or len(numbers) < len(list(ids) if not isinstance(ids, Sequence) else ids):
+        return False
+    return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
+
+
+def plain_path(name: str) -> str:
+    """A path with slashes out of a path of any system or an address."""
+    text = name.replace("\\", "/")
+    scheme = _SCHEME.search(text)
+    if scheme:  # also behind a folder that a reader put before it, which makes one slash of two
+        host = "/" if scheme[1].lower() == "file" else ""
+        text = f"{scheme[1]}://{host}{text[scheme.end() :]}"
+    if scheme or text.startswith("/data/"):
+        text = _of_address(text)
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    return ("/" if text.startswith("/") else "") + "/".join(parts)
+
+
+def _of_address(address: str) -> str:
+    if address.startswith("/data/upload/"):
+        return unquote(address.partition("?")[0])
+    try:
+        parts = urlsplit(address)
+        asked = parse_qs(parts.query).get("d")
+    except ValueError:
+        return address
+    if asked and parts.path.endswith("local-files/"):
+        return asked[0].replace("\\", "/")
+    return unquote(parts.path).replace("\\", "/") if parts.scheme else address
+
+
+def final_name(path: str) -> str:
+    """The file name without folders."""
+    return path.rsplit("/", 1)[-1]
+
+
+def stem_of(path: str) -> str:
+    """The file name without an image's suffix: "a.v2" is a whole name."""
+    name = final_name(path)
+    start, dot, suffix = name.rpartition(".")
+    return start if dot and start and f".{suffix.lower()}" in PHOTO_SUFFIXES else name
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _name(path: str) -> str:
+    return _composed(final_name(path))
+
+
+def _unquoted(path: str) -> str:
+    return _composed(final_name(unquote(path).replace("\\", "/")).strip())
+
+
+def _any_case(path: str) -> str:
+    return _unquoted(path).casefold()
+
+
+def _plain_stem(path: str) -> str:
+    return _composed(stem_of(path))
+
+
+def any_stem(path: str) -> str:
+    """The stem without percent signs, in one letter case."""
+    return stem_of(_unquoted(path)).casefold()
+
+
+def _without_marks(path: str) -> str:
+    """The stem without what Label Studio puts before it and Roboflow behind it."""
+    stem = _UPLOADED.sub("", any_stem(path), count=1)
+    exported = _ROBOFLOW.fullmatch(stem)
+    return exported[1] if exported else stem
+
+
+def _number_name(path: str) -> str:
+    stem = stem_of(path)
+    return str(int(stem)) if stem.isascii() and stem.isdecimal() and len(stem) <= LONGEST_NUMBER else ""
+
+
+Form = Callable[[str], str]
+# How a name is spelled where it is asked for, and in the data set, the closest spellings first: an image is called so
+# where both give the same.
+FORMS: tuple[tuple[Form, Form], ...] = (
+    (lambda path: path, lambda path: path),
+    (final_name, final_name),
+    (_name, _name),
+    (_unquoted, _name),
+    (_name, _unquoted),
+    (_unquoted, _unquoted),
+    (_any_case, _any_case),
+    (_plain_stem, _plain_stem),
+    (any_stem, any_stem),
+    (_without_marks, any_stem),
+    (any_stem, _without_marks),
+    (_without_marks, _without_marks),
+    (_number_name, _number_name),
+)
+ANY_STEM_LEVEL = 8
+
+
+def folders_of(path: str) -> list[str]:
+    """The folders of a path, from the name upwards."""
+    return [_any_case(part) for part in path.split("/")[:-1][::-1]]
+
+
+def common_folders(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many folders two paths share, from the name upwards."""
+    return next(
+        (depth for depth, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def other_split(one: str, other: str) -> bool:
+    """Whether two paths are alike but for the name of a split: "images/train/0.jpg" and "images/val/0.jpg"."""
+    a, b = PurePosixPath(one).parts, PurePosixPath(other).parts
+    if len(a) < 2 or len(b) < 2:
+        return False
+    first, second = _split(a[-2]), _split(b[-2])
+    if first is None or second is None or first == second:
+        return False
+    return len(a) == 2 or len(b) == 2 or a[-3] == b[-3]
+
+
+def _split(folder: str) -> str | None:
+    found = _SPLIT.fullmatch(folder)
+    return _SPLITS.get(found[1].lower(), found[1].lower()) if found else None
