@@ -16,6 +16,8 @@ from objectness.untrusted import read_text
 MOST_YAML_BYTES = 4 << 20
 """Names of tens of thousands of classes fit; the parser takes seconds a megabyte."""
 
+_PLAIN = frozenset({"null", "bool", "int", "float", "str", "seq", "map"})
+
 
 def load_yaml(path: Path) -> Any:
     """Parse a YAML file.
@@ -47,6 +49,11 @@ def parse_yaml(text: str, where: str) -> Any:
     PlainLoader.yaml_implicit_resolvers = {
         first: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:timestamp"]
         for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    PlainLoader.yaml_constructors = {
+        tag: constructor
+        for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag.rpartition(":")[2] in _PLAIN
     }
     try:
         return yaml.load(text, Loader=PlainLoader)

@@ -474,3 +474,17 @@ class TestWhereItWrites:
 def test_seen_classes_get_their_table(run: Run, found: Path, data: Path) -> None:
     assert "Average recall by seen in training" in run(found, data, "--seen", "thing").stdout
     assert "Average recall by seen in training" not in run(found, data).stdout
+
+
+def test_boxes_that_are_not_finite_are_left_out_and_said(tmp_path: Path) -> None:
+    image = {"id": 1, "file_name": "a.png", "width": 64, "height": 48}
+    boxes = ["[4, 4, 20, 20]", "[NaN, 4, 20, 20]", "[1e999, 0, 5, 5]"]
+    rows = [f'{{"id": {i}, "image_id": 1, "category_id": 1, "bbox": {box}}}' for i, box in enumerate(boxes, start=1)]
+    (tmp_path / "gt.json").write_text(f'{{"images": [{json.dumps(image)}], "annotations": [{", ".join(rows)}]}}')
+    found = [{"image_id": 1, "bbox": [4, 4, 20, 20], "score": 0.9, "category_id": 1}]
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    words = ["evaluate", str(tmp_path / "found.json"), str(tmp_path / "gt.json"), "--k", "10", "--draws", "1", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["ar"]["10"] == 1
+    assert "left out 2 boxes of 1 images that are not made of finite numbers" in result.stderr

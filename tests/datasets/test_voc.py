@@ -156,3 +156,39 @@ def test_the_shared_micrographs(shared_data: Path) -> None:
     assert {record.size_hw for record in whole.records} == {(480, 640)}
     same = {record.path: record.image_id for record in whole.records}
     assert all(same[r.path] == r.image_id for dataset in splits.values() for r in dataset.records)
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [("1", True), ("true", True), ("1.0", True), ("0", False), ("", False), ("Unspecified", False)],
+)
+def test_difficult_in_every_spelling(making: Any, tmp_path: Path, written: str, means: bool) -> None:
+    xml = making.voc_xml("a.png", (1, 1, 9, 9)).replace("<difficult>1<", f"<difficult>{written}<")
+    making.write(voc(making, tmp_path, "a") / "Annotations" / "a.xml", xml)
+    dataset = load_dataset(tmp_path)
+    assert dataset.records[0].difficult is not None
+    assert dataset.records[0].difficult.tolist() == [means]
+    assert dataset.problems == ()
+
+
+def test_a_difficult_that_is_no_flag_is_named(making: Any, tmp_path: Path) -> None:
+    xml = making.voc_xml("a.png", (1, 1, 9, 9)).replace("<difficult>1<", "<difficult>very<")
+    making.write(voc(making, tmp_path, "a") / "Annotations" / "a.xml", xml)
+    assert load_dataset(tmp_path).problems[0].detail == "object 1 has difficult 'very', taken for 0 as it is no flag"
+
+
+@pytest.mark.parametrize("side", ["1" + "0" * 400, "inf", "nan", "-40", "wide"])
+def test_sizes_that_no_image_has_are_unknown(making: Any, tmp_path: Path, side: str) -> None:
+    xml = making.voc_xml("a.png", (1, 1, 9, 9)).replace("<width>40<", f"<width>{side}<")
+    making.write(voc(making, tmp_path, "a") / "Annotations" / "a.xml", xml)
+    assert load_dataset(tmp_path).records[0].size_hw is None
+
+
+def test_names_with_spaces_in_lists(making: Any, tmp_path: Path) -> None:
+    for name in ("two words", "cat 1", "photo.jpg"):
+        making.image(tmp_path / "JPEGImages" / f"{name}.png")
+        making.write(tmp_path / "Annotations" / f"{name}.xml", making.voc_xml(f"{name}.png"))
+    voc(making, tmp_path, "a")
+    lines = "two words\ncat 1\nphoto.jpg\na  -1\n"
+    making.write(tmp_path / "ImageSets" / "Main" / "train.txt", lines)
+    assert [r.path.stem for r in load_dataset(tmp_path, "train").records] == ["two words", "cat 1", "photo.jpg", "a"]

@@ -219,3 +219,31 @@ def test_a_closed_folder_among_the_images_is_a_problem_and_takes_no_image_with_i
     assert [problem.detail for problem in named] == [
         "the folder cannot be read (Permission denied); what is in it was passed over"
     ]
+
+
+@pytest.mark.parametrize("line", ["0 320 240 100 80", "0 100 100 300 100 200 300", "0 .5 .5 2 .5", "0 -3 .5 .1 .1"])
+def test_pixels_are_no_fractions_and_become_no_object(making: Any, tmp_path: Path, line: str) -> None:
+    dataset = load_dataset(yolo(making, tmp_path, f"0 0.5 0.5 0.5 0.5\n{line}\n"), "train")
+    assert dataset.records[0].boxes_xyxy.tolist() == [[10, 7.5, 30, 22.5]]
+    assert [problem.kind for problem in dataset.problems] == [rules.MALFORMED]
+    assert "no fractions of the image (are they pixels?)" in dataset.problems[0].detail
+
+
+def test_key_points_with_visibility_are_known_by_it(making: Any, tmp_path: Path) -> None:
+    points = "0.45 0.5 2 0.55 0.5 1 0 0 0 0.5 0.45 2"
+    dataset = load_dataset(yolo(making, tmp_path, f"0 0.5 0.5 0.5 0.2 {points}\n1 0.5 0.5 0.5 0.2 {points}\n"), "train")
+    np.testing.assert_allclose(dataset.records[0].boxes_xyxy, [[10, 12, 30, 18]] * 2, rtol=1e-6)
+    assert dataset.problems == ()
+    assert "17 columns were read as a box and 4 key points" in dataset.notes[0]
+
+
+def test_outlines_are_no_key_points(making: Any, tmp_path: Path) -> None:
+    lines = "0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9 0.1 0.5\n0 0.2 0.2 0.4 0.2 0.4 0.4\n"
+    dataset = load_dataset(yolo(making, tmp_path, lines), "train")
+    np.testing.assert_allclose(dataset.records[0].boxes_xyxy, [[4, 3, 36, 27], [8, 6, 16, 12]], rtol=1e-6)
+    assert dataset.notes == ()
+
+
+def test_what_could_be_either_is_said(making: Any, tmp_path: Path) -> None:
+    dataset = load_dataset(yolo(making, tmp_path, "0 0.5 0.5 0.5 0.2 0.45 0.5 0.55 0.5 0.5 0.45\n"), "train")
+    assert "11 columns were read as polygons: should they be a box and key points, 'kpt_shape'" in dataset.notes[0]

@@ -66,13 +66,16 @@ def words(texts: Sequence[str] | None) -> tuple[str, ...]:
 def open_data(data: Path, split: str | None, output: Output, *, allow_outside: bool = False) -> Dataset:
     """Read the ground truth: by default the validation split, else the test split, else everything."""
     from objectness.datasets import available_splits, load_dataset
+    from objectness.datasets.repair import without_endless_boxes
 
     splits = available_splits(data, allow_outside=allow_outside)
     usual = next((name for name in ("val", "test") if name in splits), None)
-    dataset = load_dataset(data, split or usual, allow_outside=allow_outside)
+    dataset, left_out = without_endless_boxes(load_dataset(data, split or usual, allow_outside=allow_outside))
     output.note(f"Measuring on {which(dataset)}: {len(dataset)} images.")
     for note in dataset.notes:
         output.note(note)
+    if left_out:
+        output.warn(left_out)
     if dataset.problems:
         output.warn(
             f"{len(dataset.problems)} parts of {data} could not be read or are doubled: objectness check names them."

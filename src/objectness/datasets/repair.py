@@ -75,6 +75,25 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
     return replace(dataset, records=tuple(records), problems=(), notes=()), (*dataset.notes, *_sentences(problems))
 
 
+def without_endless_boxes(dataset: Dataset) -> tuple[Dataset, str | None]:
+    """Leave out boxes that are not made of finite numbers: no proposal can find them, so they are no missed objects.
+
+    Returns:
+        The data set, otherwise as read, and a sentence that says how many were left out, if any.
+    """
+    finite = [np.all(np.isfinite(record.boxes_xyxy), axis=1) for record in dataset.records]
+    count = sum(int((~mask).sum()) for mask in finite)
+    if not count:
+        return dataset, None
+    records = tuple(record.keep(mask) for record, mask in zip(dataset.records, finite, strict=True))
+    images = sum(not mask.all() for mask in finite)
+    sentence = (
+        f"{dataset.root}: left out {count} boxes of {images} images that are not made of finite numbers; they count "
+        "neither as found nor as missed."
+    )
+    return replace(dataset, records=records), sentence
+
+
 def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
     faults = rules.box_faults(record.boxes_xyxy, size_hw)
     keep = ~(faults[rules.NON_FINITE] | faults[rules.DEGENERATE] | faults[rules.OUTSIDE])

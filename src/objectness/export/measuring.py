@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from objectness import boxes
 from objectness.calibration import Calibration, Reliability, fit, reliability
 from objectness.datasets import Dataset, Record, available_splits, load_dataset
+from objectness.datasets.repair import without_endless_boxes
 from objectness.engines import Engine, Ranker
 from objectness.errors import InputError
 from objectness.evaluation.judging import judge
@@ -72,7 +73,7 @@ def load_measured(path: Any, *, allow_outside: bool = False) -> Dataset:
     """
     splits = available_splits(path, allow_outside=allow_outside)
     split = next((name for name in ("val", "test") if name in splits), None)
-    dataset = load_dataset(path, split, allow_outside=allow_outside)
+    dataset, _ = without_endless_boxes(load_dataset(path, split, allow_outside=allow_outside))
     if not any(len(record.boxes_xyxy) for record in dataset.records):
         raise InputError(f"{path}: has no boxes to measure on; give a data set with boxes.")
     return dataset
