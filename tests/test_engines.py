@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from objectness.engines import (
     float32_at_most,
     open_graph,
 )
+from objectness.engines.onnx_file import with_limits_as_inputs
 from objectness.errors import InputError
 
 DESCRIPTION = ModelDescription("tiny", short_side=32, long_side=64, nms_iou=0.6, top=5, details={"ar_100": 0.25})
@@ -108,6 +111,40 @@ def test_the_default_model_is_read_from_the_package(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(loading.resources, "files", lambda package: tmp_path)
     assert loading.load().description == DESCRIPTION
     assert loading.load("default").description == DESCRIPTION
+
+
+def test_the_model_in_the_box_opens_in_plain_onnx_runtime_without_a_word() -> None:
+    pytest.importorskip("onnxruntime")
+    code = (
+        "import objectness, onnxruntime, numpy; from importlib import resources;"
+        "model = (resources.files('objectness.models') / 'default.onnx').read_bytes();"
+        "session = onnxruntime.InferenceSession(model);"
+        "boxes, scores, counts = session.run(None, {'pixels': numpy.zeros((1, 32, 32, 3), numpy.uint8)});"
+        "print(session.get_modelmeta().version, boxes.shape, [value.name for value in session.get_inputs()])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 (1, 300, 4) ['pixels']\n", "")
+
+
+def test_thresholds_that_are_constants_of_a_file_can_still_be_asked_for() -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra train is not installed")
+    model = (loading.resources.files("objectness.models") / "default.onnx").read_bytes()
+    opened = onnx.load_from_string(with_limits_as_inputs(model))
+    onnx.checker.check_model(opened)
+    declared = {value.name: value.type.tensor_type for value in opened.graph.input}
+    constants = {constant.name: constant for constant in opened.graph.initializer}
+    assert list(declared) == ["pixels", "nms_iou", "top"]
+    for name in ("nms_iou", "top"):
+        assert declared[name].elem_type == constants[name].data_type
+        assert [side.dim_value for side in declared[name].shape.dim] == list(constants[name].dims) == [1]
+    assert with_limits_as_inputs(opened.SerializeToString()) == opened.SerializeToString()  # as older versions wrote
+    photo = Path(__file__).parents[1] / "examples/photos/astronaut.jpg"
+    whole, fewer = (loading.load(threads=1, top=top)(photo) for top in (700, 20))
+    assert (len(whole), len(fewer)) == (700, 20)
+    np.testing.assert_array_equal(fewer.boxes_xyxy, whole.boxes_xyxy[:20])
+    apart = loading.load(threads=1, top=300, nms=0.3)(photo).boxes_xyxy
+    np.testing.assert_array_equal(apart[0], whole.boxes_xyxy[0])
+    assert not np.array_equal(apart, whole.boxes_xyxy[: len(apart)])  # near-copies are gone
 
 
 def test_candidates_of_one_size_after_another(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT
-from objectness.engines.onnx_weights import require_own_weights
+from objectness.engines.onnx_file import read_model, with_limits_as_inputs
 from objectness.engines.opening import Surface
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
@@ -44,13 +44,11 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors only: its warnings speak to the author of a graph
         providers = _providers(settings.device)
-        require_own_weights(model, where)
+        content = with_limits_as_inputs(read_model(model, where))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a device that cannot be used: refused below
-                self._session = ort.InferenceSession(
-                    model if isinstance(model, bytes) else str(model), options, providers=providers
-                )
+                self._session = ort.InferenceSession(content, options, providers=providers)
         except _failures() as error:
             raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
         self.device = _device_used(self._session, settings.device)

@@ -69,7 +69,7 @@ def open_graph(model: Path | bytes, where: str, settings: EngineSettings | None 
             return GraphEngine(runtime, description)
         if outputs == set(PROPOSAL_OUTPUTS) and inputs == {INPUT, NMS_INPUT, TOP_INPUT}:
             return GraphRanker(runtime, description)
-        if outputs == set(PROPOSAL_OUTPUTS) and inputs == {INPUT}:  # OpenVINO makes constants of inputs with defaults
+        if outputs == set(PROPOSAL_OUTPUTS) and inputs == {INPUT}:  # OpenVINO runs them as constants
             return GraphRanker(runtime, description, fixed=True)
     found = ", ".join(f"{name} {kind}" for name, kind in surface.inputs.items())
     raise InputError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT
-from objectness.engines.onnx_weights import require_own_weights
+from objectness.engines.onnx_file import read_model
 from objectness.engines.opening import Surface
 from objectness.engines.openvino_precision import with_last_layers_in_float32
 from objectness.engines.settings import EngineSettings
@@ -45,7 +45,7 @@ class OpenVinoRuntime:
             if not model.with_suffix(".bin").is_file():
                 raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
         else:
-            require_own_weights(model, where)
+            model = read_model(model, where)
         core = ov.Core()
         device = settings.device.upper()
         known = [*core.available_devices, "AUTO"]

@@ -228,6 +228,7 @@ def _described(model: onnx.ModelProto, description: ModelDescription) -> onnx.Mo
     described.CopyFrom(model)
     onnx.helper.set_model_props(described, {METADATA_KEY: description.to_json()})
     described.producer_name = "objectness"
+    described.model_version = 1  # ONNX Runtime shows the largest number there is where none is written
     described.producer_version = str(description.details.get("version", ""))
     described.doc_string = (
         f"{description.name}: region proposals. Licence of the weights: {description.details['licence']}."

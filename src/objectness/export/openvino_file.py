@@ -37,9 +37,10 @@ def write_openvino(model: onnx.ModelProto, description: str, target: Path, *, ha
     ov = import_openvino()
     free = onnx.ModelProto()
     free.CopyFrom(model)
-    # OpenVINO would make constants of inputs that have a value in the file; here they must be given.
+    # Constants in ONNX; here they are inputs, which must be given.
     defaults = [constant for constant in free.graph.initializer if constant.name in (NMS_INPUT, TOP_INPUT)]
     for constant in defaults:
+        free.graph.input.append(onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims))
         free.graph.initializer.remove(constant)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "model.onnx")

@@ -65,7 +65,7 @@ def combine(
 
     Returns:
         With ``nms``: ``boxes_xyxy (B, N, 4)``, ``scores (B, N)`` and ``counts (B,)``; N and the IoU threshold are
-        inputs with defaults. Else also ``levels (B, N)``, and N is as many as there can be.
+        the constants ``top`` and ``nms_iou``. Else also ``levels (B, N)``, and N is as many as there can be.
     """
     outside, body = _Nodes("batch/"), _Nodes("image/")
     constants, found = _place(network, one_image, body)
@@ -91,8 +91,11 @@ def combine(
     graph.node.extend(outside.nodes)
     graph.initializer.extend([*constants, *body.constants, *outside.constants])
     if nms:
-        _add_input(graph, NMS_INPUT, np.array([float32_at_most(settings.nms_iou)], np.float32))
-        _add_input(graph, TOP_INPUT, np.array([settings.after_nms], np.int64))
+        # Constants, not inputs with a value: every program that opens the file would warn of these. Our own engine
+        # makes inputs of them.
+        limits = {NMS_INPUT: np.array([float32_at_most(settings.nms_iou)], np.float32)}
+        limits[TOP_INPUT] = np.array([settings.after_nms], np.int64)
+        graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in limits.items())
     del graph.output[:]
     for name in names:
         sides: tuple[str | int, ...] = ("batch", "places")
@@ -230,9 +233,3 @@ def _subgraph(body: _Nodes, names: Sequence[str], results: Sequence[str]) -> Any
         helper.make_tensor_value_info("image/go_on", TensorProto.BOOL, []),
     ]
     return helper.make_graph(body.nodes, "one_image", inputs, outputs)
-
-
-def _add_input(graph: Any, name: str, default: Any) -> None:
-    """An input that need not be given: it has a value in the file."""
-    graph.input.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(default.dtype), [1]))
-    graph.initializer.append(numpy_helper.from_array(default, name))
