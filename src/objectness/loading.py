@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from objectness.engines import Engine, EngineSettings, Ranker, open_graph
+from objectness.engines.checkpoint_file import weights_digest
 from objectness.engines.opening import GRAPH_SUFFIXES
 from objectness.engines.settings import EngineName, Precision
 from objectness.errors import InputError
@@ -33,7 +34,8 @@ def load(
 
     Args:
         model: An exported ``.onnx`` or OpenVINO ``.xml`` file; a ``.safetensors`` checkpoint or a training's run
-            folder (they need PyTorch); None or "default" for the model that comes with the package.
+            folder (they need PyTorch; without it the ``.onnx`` file beside the checkpoint is taken, if it was exported
+            from these weights); None or "default" for the model that comes with the package.
         top: Give at most this many proposals; None for the model's own number (usually 300).
         score: Leave out proposals below this score.
         nms: Drop the worse of two boxes whose IoU is above this; None for the model's own (usually 0.7).
@@ -69,12 +71,28 @@ def _open_engine(model: str | os.PathLike[str] | None, settings: EngineSettings)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "objectness":
             raise
-        raise InputError(
-            f"{path}: a checkpoint needs PyTorch ({error.name} is not installed); "
-            f"{how_to_install('train')}, or use the .onnx file that `objectness export` makes of it."
-        ) from None
+        return _exported(path, settings, str(error.name))
     loaded: Engine = load_engine(path, device=settings.device, threads=settings.threads)
     return loaded
+
+
+def _exported(checkpoint: Path, settings: EngineSettings, missing: str) -> Engine | Ranker:
+    """The file beside a checkpoint that was exported from its weights, where PyTorch is not installed.
+
+    Raises:
+        InputError: There is none, or it was exported from other weights.
+    """
+    exported = checkpoint.with_suffix(".onnx")
+    stale = ""
+    if exported.is_file() and settings.engine == "auto":
+        opened = open_graph(exported, str(exported), settings)
+        if opened.description.details.get("weights_sha256") == weights_digest(checkpoint):
+            return opened
+        stale = f" ({exported.name} beside it was exported from other weights)"
+    raise InputError(
+        f"{checkpoint}: a checkpoint needs PyTorch ({missing} is not installed); {how_to_install('train')}, or use "
+        f"the .onnx file that `objectness export` makes of it{stale}."
+    )
 
 
 def model_file(path: Path) -> Path:

@@ -42,7 +42,9 @@ def command(
     run: Annotated[Path, typer.Argument(help="A run folder, or a .safetensors checkpoint.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The file to write.", show_default="beside the checkpoint, with its name"),
+        typer.Option(
+            "--out", help="The file to write.", show_default="beside the checkpoint: best.onnx, best.int8.onnx, ..."
+        ),
     ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="One .onnx file, or OpenVINO's .xml with its .bin.")
@@ -104,10 +106,12 @@ def command(
             raise
         raise InputError(f"Exporting needs {error.name}: {how_to_install('train')}.") from None
     settings = ExportSettings(format_.value, precision.value, nms, licence, tuple(set_ or ()), most_lost)
-    target = out or checkpoint.with_suffix(settings.suffix)
+    target = out or checkpoint.with_suffix(settings.variant + settings.suffix)
     if target.suffix != settings.suffix:
         raise InputError(f"--out {target} must end in {settings.suffix}.")
     require_targets((target,), (photos, checkpoint), None if calibrate in (None, "none") else Path(calibrate))
+    if target.exists():
+        output.note(f"{target} is there already, and will be replaced.")
     sources = _sources(checkpoint, calibrate, photos, output, allow_outside)
     report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), tell=output.note)
     _report(report, output)

@@ -6,7 +6,6 @@ calibration of scores, for any image size and any batch. It appears only after i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Literal
 
 import onnx
 
-from objectness.atomic_write import replacing_bytes
+from objectness.atomic_write import placing, replacing_bytes, require_place
 from objectness.datasets import Dataset
 from objectness.drawing.reliability import draw_reliability
 from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, GraphRanker, ModelDescription
@@ -41,6 +40,7 @@ from objectness.rpn.checkpoint import load_network
 from objectness.rpn.engine import TorchEngine, describe_network
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import override
+from objectness.untrusted import regular_file
 
 __all__ = ["Agreement", "ExportReport", "ExportSettings", "Sources", "export_model"]
 
@@ -69,6 +69,11 @@ class ExportSettings:
     licence: str | None = None
     changes: tuple[str, ...] = ()
     most_lost: float = 0.5
+
+    @property
+    def variant(self) -> str:
+        """What tells files of one checkpoint apart: nothing for fp32 with suppression, else ".int8", ".candidates"."""
+        return ("" if self.precision == "fp32" else f".{self.precision}") + ("" if self.nms else ".candidates")
 
     @property
     def suffix(self) -> str:
@@ -144,6 +149,7 @@ def export_model(
             PyTorch disagree beyond half a pixel or 0.001 in score, or int8 loses more than ``most_lost``.
     """
     settings, sources = settings or ExportSettings(), sources or Sources()
+    _require_place(target)
     if settings.format == "openvino":
         require_openvino()
     if settings.precision == "int8" and not sources.photos:
@@ -264,22 +270,36 @@ def _write(
     calibrated: measuring.Calibrated | None,
 ) -> tuple[Path, ...]:
     """Write beside the target, look at what was written, and only then let it take its place."""
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
-    pairs = [(temporary, target)]
-    try:
-        if settings.format == "openvino":
-            write_openvino(model, description.to_json(), temporary, half=settings.precision == "fp16")
-            pairs.insert(0, (temporary.with_suffix(".bin"), target.with_suffix(".bin")))
-        else:
-            onnx.save(_described(model, description), temporary)
-        written = open_graph(temporary, str(target), EngineSettings())
-        calibration = calibrated.calibration if calibrated else None
-        require_written(written, proposals, calibration, target, exact=settings.format == "onnx")
-        for source, place in pairs:
-            source.replace(place)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror or error}): name another place.") from None
-    finally:
-        for source, _ in pairs:
-            source.unlink(missing_ok=True)
-    return tuple(place for _, place in pairs)
+    is_pair = settings.format == "openvino"
+    with placing(target) as temporary:
+        weights = temporary.with_suffix(".bin")
+        try:
+            if is_pair:
+                write_openvino(model, description.to_json(), temporary, half=settings.precision == "fp16")
+            else:
+                onnx.save(_described(model, description), temporary)
+            written = open_graph(temporary, str(target), EngineSettings())
+            calibration = calibrated.calibration if calibrated else None
+            require_written(written, proposals, calibration, target, exact=not is_pair)
+            if is_pair:
+                weights.replace(target.with_suffix(".bin"))
+        finally:
+            weights.unlink(missing_ok=True)
+    return (target.with_suffix(".bin"), target) if is_pair else (target,)
+
+
+def _require_place(target: Path) -> None:
+    """Find out before the work whether the file may be written there.
+
+    Raises:
+        InputError: It cannot, or something is there that is no model of OpenVINO: an annotation in XML, other weights.
+    """
+    require_place(target)
+    if target.suffix != ".xml":
+        return
+    if target.exists():
+        with regular_file(target).open("rb") as file:
+            if b"<net " not in file.read(1000):
+                raise InputError(f"{target} is there and no model of OpenVINO; name another place.")
+    elif target.with_suffix(".bin").exists():
+        raise InputError(f"{target.with_suffix('.bin')} is there and belongs to no {target.name}; name another place.")
