@@ -81,6 +81,11 @@ def test_what_is_doubtful_is_refused(text: str | bytes, says: str, tmp_path: Pat
         csv_rows.read(put(tmp_path / "a.csv", text))
 
 
+def test_ids_of_a_column_with_gaps_in_half_of_europe(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.csv", "image_id;x1;y1;x2;y2\n2,0;1,5;2;3;4\n10,0;1;2;3;4\n")
+    assert list(csv_rows.read(path)) == [2, 10]
+
+
 def test_a_row_with_empty_corners_is_an_image_without_boxes(sample: Any, tmp_path: Path) -> None:
     path = put(tmp_path / "p.csv", "image_path,xmin,ymin,xmax,ymax,score\na.png,0,0,9,9,0.9\nb.png,,,,,\n")
     got = formats.read(path, data=sample.data)

@@ -10,6 +10,7 @@ has no boxes.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -72,7 +73,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     columns, notes = _by_column(path, sheet, names)
     listed = _images(beside) if beside.is_file() else []
     table = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    as_numbers = all(_is_whole(row.get("image_id", "")) for row in (*table, *listed) if row.get("image_id"))
+    as_numbers = all(map(_is_whole, {row.get("image_id", "") for row in (*table, *listed)} - {""}))
     for row in listed:
         image_id = _image_id(row, as_numbers)
         parts.part(image_id, image_id, row.get("path") or None, _size(row))
@@ -154,8 +155,10 @@ def _by_column(path: Path, sheet: Sheet, names: Sequence[str]) -> tuple[dict[str
     wanted = {name: names.index(name) for name in dict.fromkeys(names) if name in (*_NUMBERS, "image_id", "path")}
     columns = {name: [row[index] if index < len(row) else "" for row in sheet.rows] for name, index in wanted.items()}
     had_commas = with_points(
-        path, {name: cells for name, cells in columns.items() if name in (*_NUMBERS, "image_id")}, sheet.separator
+        path, {name: cells for name, cells in columns.items() if name in _NUMBERS}, sheet.separator
     )
+    if had_commas and "image_id" in columns:  # 2,0 is how a column with gaps writes 2
+        columns["image_id"] = [re.sub(r"^(-?\d+),(0+)$", r"\1.\2", cell) for cell in columns["image_id"]]
     if sheet.separator == ",":
         return columns, []
     commas = " and decimal commas" if had_commas else ""

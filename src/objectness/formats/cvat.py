@@ -57,12 +57,13 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     labels: set[str | None] = set()
     for position, image in enumerate(root.findall("image"), start=1):
         name = image.get("name") or None
-        part = parts.part(position, None, name, _size(image))
+        part, where = parts.part(position, None, name, _size(image)), f"of image {json_text.shown(name)}"
         for number, element in enumerate(image, start=1):
-            box = box_of(path, element, f"shape {number} of image {json_text.shown(name)}", said)
+            here = f"shape {number} {where}"
+            box = box_of(path, element, here, said)
             if box is not None:
                 labels.add(element.get("label"))
-                part.add(box, score_of(path, element, f"shape {number} of image {json_text.shown(name)}"), number)
+                part.add(box, score_of(path, element, here), number)
     original = root.find("./meta//original_size")
     size = None if original is None else _size({side: original.findtext(side) for side in ("width", "height")})
     tracks = root.findall("track")
