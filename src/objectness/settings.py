@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -58,6 +58,8 @@ def from_dict(kind: type[S], data: object, where: str = "") -> S:
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in data.items():
+        if key in _retired(kind):
+            continue
         if key not in names:
             raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, names)}")
         hint = hints[key]
@@ -66,6 +68,12 @@ def from_dict(kind: type[S], data: object, where: str = "") -> S:
         else:
             values[key] = _checked(hint, value, f"{where}{key}")
     return _built(lambda: kind(**values), where)
+
+
+def _retired(kind: type) -> Collection[str]:
+    """Keys that files of earlier versions hold, and that nothing asks for any more."""
+    retired: Collection[str] = getattr(kind, "RETIRED", ())
+    return retired
 
 
 def merge(settings: S, data: object, where: str = "") -> S:
@@ -79,6 +87,8 @@ def merge(settings: S, data: object, where: str = "") -> S:
     hints = get_type_hints(type(settings))
     values: dict[str, Any] = {}
     for key, value in data.items():
+        if key in _retired(type(settings)):
+            continue
         if key not in hints:
             raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, hints)}")
         current = getattr(settings, key)

@@ -274,13 +274,42 @@ def test_proposals_are_ranked_by_the_fit_where_the_settings_say_so(
 
 
 def test_hard_window_leaves_flat_background_out(make_network: Make, tiny_settings: RPNSettings) -> None:
+    """Columns 5 to 7 of the map vary, the last of which is the border; an anchor of 16 px touches two cells at most."""
     network = make_network(replace(tiny_settings, sample=SampleSettings(sampler="hard-window", size=10_000)))
     outputs = said(network, (8, 8))
     outputs.features[0][:, :, :, 5:] = torch.rand(outputs.features[0][:, :, :, 5:].shape, generator=chance())
     report = network.loss(outputs, [target([], (128, 128))], chance())
     drawn = report.anchors_xyxy[report.samples[0].negatives]
     assert len(drawn) > 0
-    assert ((drawn[:, 0] + drawn[:, 2]) / 2).min() >= 4 * 16 + 8
+    assert drawn[:, 2].min() > 4 * 16
+
+
+def test_no_black_negative_is_drawn_of_a_black_image(make_network: Make, tiny_settings: RPNSettings) -> None:
+    """Features vary everywhere, by what lies in their receptive field and by the border; the pixels do not."""
+    pixels = torch.zeros(1, 3, 160, 160, dtype=torch.uint8)
+    pixels[:, :, 96:128, 16:48] = 180  # the object
+    pixels[:, :, 16:56, 88:128] = photo(40, 40)  # a textured patch
+
+    def drawn(**sample: object) -> tuple[float, float]:
+        settings = replace(
+            tiny_settings,
+            anchors=AnchorSettings(sizes=(16.0, 24.0, 32.0)),
+            sample=SampleSettings(sampler="hard-window", **sample),  # type: ignore[arg-type]
+        )
+        network = make_network(settings)
+        report = network.loss(network(pixels), [target([[16, 96, 48, 128]], (160, 160))], chance())
+        negatives = report.samples[0].negatives
+        corners = report.anchors_xyxy[negatives]
+        windows = torch.cat([corners[:, :2].ceil(), corners[:, 2:].floor()], dim=1).long().tolist()
+        black = [pixels[0, :, y1:y2, x1:x2].max().item() == 0 for x1, y1, x2, y2 in windows]
+        return float(np.mean(black)), float((report.matches[0].iou[negatives] == 0).float().mean())
+
+    assert drawn(size=32) == (0, 0)  # enough overlap the object a little
+    black, apart = drawn(size=10_000)
+    assert black == 0
+    assert apart > 0.3
+    assert drawn(size=10_000, window_rule="partial-and-varying") == (0, 0)
+    assert drawn(size=10_000, window_rule="partial-or-varying")[0] == 0
 
 
 def test_the_loss_falls_when_one_image_is_learnt(make_network: Make, tiny_settings: RPNSettings) -> None:

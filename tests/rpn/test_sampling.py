@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +15,6 @@ from objectness.rpn.sampling import (
     sample_iou_balanced,
     sample_random,
     sampler_of,
-    window_rank,
 )
 from objectness.rpn.settings import SampleSettings
 
@@ -21,12 +22,13 @@ SAMPLERS = [sample_random, sample_hard_loss, sample_hard_window, sample_iou_bala
 
 
 def evidence(
-    labels: list[int] | Tensor, iou: Tensor | None = None, loss: Tensor | None = None, rank: Tensor | None = None
+    labels: list[int] | Tensor, iou: Tensor | None = None, loss: Tensor | None = None, variation: Tensor | None = None
 ) -> Evidence:
     labels = torch.as_tensor(labels).to(torch.int8)
     nothing = torch.zeros(len(labels))
     matches = Matches(labels, torch.zeros(len(labels), dtype=torch.int64), nothing if iou is None else iou)
-    return Evidence(matches, nothing if loss is None else loss, torch.ones(len(labels)) if rank is None else rank)
+    varied = torch.ones(len(labels)) if variation is None else variation
+    return Evidence(matches, nothing if loss is None else loss, varied)
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -91,10 +93,10 @@ def test_a_seed_draws_the_same_and_another_draws_others(sampler: Sampler) -> Non
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_seed_draws_the_same_on_a_gpu(sampler: Sampler) -> None:
-    labels, loss, rank = torch.tensor([1, 0, 0, -1]).repeat(500), torch.rand(2000), torch.rand(2000)
-    cpu = sampler(evidence(labels, loss=loss, rank=rank), SampleSettings(), chance())
+    labels, loss, variation = torch.tensor([1, 0, 0, -1]).repeat(500), torch.rand(2000), torch.rand(2000)
+    cpu = sampler(evidence(labels, loss=loss, variation=variation), SampleSettings(), chance())
     matches = Matches(labels.to(torch.int8).cuda(), torch.zeros(2000).long().cuda(), torch.zeros(2000).cuda())
-    gpu = sampler(Evidence(matches, loss.cuda(), rank.cuda()), SampleSettings(), chance())
+    gpu = sampler(Evidence(matches, loss.cuda(), variation.cuda()), SampleSettings(), chance())
     assert gpu.positives.tolist() == cpu.positives.tolist()
     assert gpu.negatives.tolist() == cpu.negatives.tolist()
 
@@ -134,38 +136,57 @@ def test_hard_loss_with_all_at_random_is_random() -> None:
     assert found.negatives.float().mean() < 700
 
 
-def test_hard_window_draws_what_touches_and_what_varies_and_nothing_else() -> None:
-    iou = torch.tensor([0.0, 0.1, 0.0, 0.2, 0.8])
-    rank = torch.tensor([0.0, 0.0, 0.9, 0.4, 0.9])
-    found = sample_hard_window(evidence([0, 0, 0, -1, 1], iou=iou, rank=rank), SampleSettings(), chance())
-    assert found.positives.tolist() == [4]
-    assert found.negatives.tolist() == [1, 2]  # the batch stays short: 0 is flat background
+# Eight anchors: partial and varying, varying, partial, neither, flat and partial, flat, ignored, positive.
+CLASSES = [0, 0, 0, 0, 0, 0, -1, 1]
+IOU = torch.tensor([0.2, 0.0, 0.1, 0.0, 0.2, 0.0, 0.4, 0.9])
+VARIATION = torch.tensor([0.9, 0.8, 0.3, 0.4, 0.0, 0.0, 0.9, 0.9])
 
 
-def test_hard_window_never_draws_the_flat_part_of_a_map() -> None:
-    """The left three quarters are one colour, with large features as a dark background has."""
-    features = torch.full((4, 16, 16), 1234.567)
-    features[:, :, 12:] += torch.rand(4, 16, 4, generator=chance())
-    rank = window_rank(features, anchors_per_cell=3)
-    cells = rank.reshape(16, 16, 3)
-    assert cells[:, :11].unique().tolist() == [0]
-    assert cells[:, 11:].min() >= 11 / 16
-    for quantile in (0.0, 0.5):
-        settings = SampleSettings(window_quantile=quantile)
-        drawn = sample_hard_window(evidence([0] * 768, rank=rank), settings, chance()).negatives
-        assert len(drawn) == 16 * 5 * 3
-        assert ((drawn // 3) % 16 >= 11).all()
+@pytest.mark.parametrize(
+    ("rule", "room", "drawn"),
+    [
+        ("partial-then-varying", 1, [0]),
+        ("partial-then-varying", 2, [0, 1]),
+        ("partial-then-varying", 3, [0, 1, 2]),
+        ("partial-then-varying", 7, [0, 1, 2, 3]),  # short by three: flat windows are never drawn
+        ("partial-and-varying", 7, [0]),
+        ("partial-or-varying", 7, [0, 1, 2]),
+    ],
+)
+def test_hard_window_draws_by_its_rule(rule: str, room: int, drawn: list[int]) -> None:
+    settings = SampleSettings(sampler="hard-window", size=room + 1, window_rule=rule)  # type: ignore[arg-type]
+    settings = replace(settings, positive_fraction=1 / (room + 1))
+    found = sample_hard_window(evidence(CLASSES, iou=IOU, variation=VARIATION), settings, chance())
+    assert found.positives.tolist() == [7]
+    assert found.negatives.tolist() == drawn
 
 
-def test_rounding_does_not_make_a_flat_part_vary() -> None:
-    features = 10 + 1e-5 * torch.rand(4, 16, 16, generator=chance())
-    features[:, :, 12:] += torch.rand(4, 16, 4, generator=chance())
-    assert window_rank(features, anchors_per_cell=1).reshape(16, 16)[:, :11].unique().tolist() == [0]
+def test_hard_window_draws_by_chance_within_a_class() -> None:
+    """60 partial and varying ones, all drawn; of 200 varying ones 40, from everywhere."""
+    iou = torch.tensor([0.1] * 60 + [0.0] * 200)
+    settings = SampleSettings(size=100)
+    counts = torch.zeros(260)
+    for seed in range(50):
+        counts[sample_hard_window(evidence([0] * 260, iou=iou), settings, chance(seed)).negatives] += 1
+    assert counts[:60].unique().tolist() == [50]
+    assert counts[60:].sum() == 50 * 40
+    assert counts[60:].max() < 25  # 10 expected, standard deviation 2.8
 
 
-def test_hard_window_with_a_flat_image_has_no_negatives() -> None:
-    rank = window_rank(torch.full((2, 5, 5), 0.1), anchors_per_cell=1)
-    assert sample_hard_window(evidence([0] * 25, rank=rank), SampleSettings(), chance()).negatives.tolist() == []
+@pytest.mark.parametrize("rule", ["partial-then-varying", "partial-and-varying", "partial-or-varying"])
+def test_hard_window_with_a_flat_image_has_no_negatives(rule: str) -> None:
+    flat = evidence([0] * 25, iou=torch.full((25,), 0.1), variation=torch.zeros(25))
+    settings = SampleSettings(window_rule=rule)  # type: ignore[arg-type]
+    assert sample_hard_window(flat, settings, chance()).negatives.tolist() == []
+
+
+def test_hard_window_varies_above_its_threshold() -> None:
+    variation = torch.tensor([0.2, 0.5, 0.6])
+    for threshold, drawn in ((0.1, [0, 1, 2]), (0.5, [2]), (0.9, [])):
+        settings = SampleSettings(window_rule="partial-or-varying", window_variation=threshold)
+        assert (
+            sample_hard_window(evidence([0] * 3, variation=variation), settings, chance()).negatives.tolist() == drawn
+        )
 
 
 def test_iou_balanced_takes_as_many_of_each_overlap() -> None:
@@ -193,27 +214,6 @@ def test_iou_balanced_with_one_bin_draws_every_negative_alike() -> None:
         for seed in range(100)
     ]
     assert 400 < int((torch.cat(drawn) >= 20).sum()) < 600  # 500 expected, standard deviation 14
-
-
-def test_window_rank_by_hand() -> None:
-    """A row of cells 0 0 0 3: the windows hold (0 0), (0 0 0), (0 0 3) and (0 3), deviations 0, 0, 1.41 and 1.5."""
-    features = torch.tensor([[[0.0, 0.0, 0.0, 3.0]]])
-    assert window_rank(features, anchors_per_cell=1).tolist() == [0, 0, 0.5, 0.75]
-    assert window_rank(features, anchors_per_cell=2).tolist() == [0, 0, 0, 0, 0.5, 0.5, 0.75, 0.75]
-
-
-def test_window_rank_averages_over_channels() -> None:
-    """Deviations of one channel are 1.5, 1.41, 0, 0, of the other 0, 0, 2.83, 3 (twice the mirror image)."""
-    features = torch.tensor([[[3.0, 0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0, 6.0]]])
-    assert window_rank(features, anchors_per_cell=1).tolist() == [0.25, 0, 0.5, 0.75]
-
-
-def test_window_rank_leaves_padding_out() -> None:
-    image = torch.rand(3, 6, 7, generator=chance())
-    padded = torch.nn.functional.pad(image, (0, 5, 0, 4), value=9.0)
-    found = window_rank(padded, 2, valid_hw=(6, 7)).reshape(10, 12, 2)
-    assert torch.equal(found[:6, :7], window_rank(image, 2).reshape(6, 7, 2))
-    assert found[6:].unique().tolist() == found[:, 7:].unique().tolist() == [0]
 
 
 def test_the_sampler_that_the_settings_name() -> None:

@@ -47,6 +47,14 @@ def test_a_round_trip_through_plain_data() -> None:
     assert from_dict(RPNSettings, to_dict(settings)) == settings
 
 
+def test_files_of_earlier_versions_load() -> None:
+    earlier = {"sample": {"sampler": "hard-window", "window_quantile": 0.5, "size": 64}, "match": {"positive_iou": 0.6}}
+    settings = from_dict(RPNSettings, earlier)
+    assert (settings.sample.size, settings.sample.window_variation, settings.match.tie_tolerance) == (64, 0.5, 1e-4)
+    with pytest.raises(InputError, match="Unknown setting"):
+        override(RPNSettings(), ["sample.window_quantile=0.4"])
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [

@@ -24,11 +24,11 @@ from objectness.rpn.open_world import open_world_loss
 from objectness.rpn.outputs import Outputs
 from objectness.rpn.refinement import Refinement
 from objectness.rpn.sampled import sampled_loss
-from objectness.rpn.sampling import window_rank
 from objectness.rpn.second_stage import corrector, second_loss
 from objectness.rpn.selection import Selection, candidates, suppress
 from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings
 from objectness.rpn.truth import Answer, LossReport, Target
+from objectness.rpn.variation import flat_windows, window_variation
 
 
 class RegionProposalNetwork(nn.Module):
@@ -96,7 +96,8 @@ class RegionProposalNetwork(nn.Module):
             for extra in self.extra:
                 maps.append(extra(maps[-1]))
         logits, deltas, quality = self.head(maps)
-        return Outputs(logits, deltas, maps, quality, None if self.refinement is None else self.refinement(maps))
+        detail = None if self.refinement is None else self.refinement(maps)
+        return Outputs(logits, deltas, maps, quality, detail, pixels)
 
     def anchors(
         self, maps_hw: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
@@ -116,7 +117,7 @@ class RegionProposalNetwork(nn.Module):
                 logits[index],
                 deltas[index],
                 self._taking_part(anchors, target.size_hw),
-                self._window_ranks(outputs, index, target.size_hw),
+                self._variation(outputs, index, anchors, target.size_hw),
                 self._locations(target.size_hw),
                 target,
                 None if quality is None else quality[index],
@@ -195,17 +196,16 @@ class RegionProposalNetwork(nn.Module):
         """N_reg: the anchor locations of an image of this size, over all levels."""
         return sum(-(-size_hw[0] // stride) * -(-size_hw[1] // stride) for stride in self.strides)
 
-    def _window_ranks(self, outputs: Outputs, index: int, size_hw: tuple[int, int]) -> Float[Tensor, " M"]:
+    def _variation(
+        self, outputs: Outputs, index: int, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]
+    ) -> Float[Tensor, " M"]:
+        """What lies under each anchor, on the finest map: coarser ones see far beyond the anchor."""
         if self.settings.sample.sampler != "hard-window":  # the others never look
-            count = sum(level.shape[1] for level in outputs.logits)
-            return torch.zeros(count, device=outputs.logits[0].device)
-        k = self.head.anchors_per_cell
-        return torch.cat(
-            [
-                window_rank(level[index], k, (-(-size_hw[0] // stride), -(-size_hw[1] // stride)))
-                for level, stride in zip(outputs.features, self.strides, strict=True)
-            ]
-        )
+            return torch.zeros(len(anchors), device=anchors.device)
+        variation = window_variation(anchors, outputs.features[0][index], self.strides[0], size_hw)
+        if outputs.pixels is None:
+            return variation
+        return variation.masked_fill(flat_windows(anchors, outputs.pixels[index], size_hw), 0)
 
 
 def _extra_level(settings: BackboneSettings) -> nn.Module:

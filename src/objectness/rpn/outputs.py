@@ -18,6 +18,7 @@ class Outputs:
         features: ``(B, C, H, W)`` each: what the head saw.
         quality: ``(B, N, 1)`` each: logits of how well the boxes fit; None without a layer for it.
         detail: ``(B, H, W, c)`` each: what the second stage looks boxes up in; None where there is none.
+        pixels: ``(B, 3, H, W)`` as given; None where only the head's answer is known.
     """
 
     logits: list[Float[Tensor, "B _ K"]]
@@ -25,6 +26,7 @@ class Outputs:
     features: list[Float[Tensor, "B C _ _"]]
     quality: list[Float[Tensor, "B _ 1"]] | None = None
     detail: list[Float[Tensor, "B _ _ c"]] | None = None
+    pixels: Tensor | None = None
 
     @property
     def maps_hw(self) -> list[tuple[int, int]]:

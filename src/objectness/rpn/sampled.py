@@ -46,7 +46,7 @@ def _of_image(
 ) -> tuple[RPNLoss, Sample, Matches]:
     target = answer.target
     matches = assign(anchors_xyxy, anchors_a_level, target.boxes_xyxy, target.ignore_xyxy, settings.match, answer.kept)
-    evidence = Evidence(matches, _negative_losses(answer.logits), answer.window_rank)
+    evidence = Evidence(matches, _negative_losses(answer.logits), answer.variation)
     sample = sampler_of(settings.sample)(evidence, settings.sample, generator)
     chosen = torch.cat([sample.positives, sample.negatives])
     labels = torch.cat([torch.ones_like(sample.positives), torch.zeros_like(sample.negatives)])

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from objectness.rpn.matching import NEGATIVE, POSITIVE, Matches
 from objectness.rpn.settings import SampleSettings
-
-_FLAT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +25,13 @@ class Evidence:
     Attributes:
         matches: Labels and overlaps.
         negative_loss: ``(N,)`` loss that each anchor would have as a negative, detached.
-        window_rank: ``(N,)`` share of the cells of the anchor's level whose feature window varies less
-            (``window_rank`` computes it); flat background has 0.
+        variation: ``(N,)`` how much the features under each anchor vary; 0 where the image is flat there (see
+            ``window_variation`` and ``flat_windows``).
     """
 
     matches: Matches
     negative_loss: Float[Tensor, " N"]
-    window_rank: Float[Tensor, " N"]
+    variation: Float[Tensor, " N"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +67,28 @@ def sample_hard_loss(evidence: Evidence, settings: SampleSettings, generator: to
 
 
 def sample_hard_window(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
-    """Hard negatives as in R-CNN practice: those that touch an object, or whose feature window varies.
+    """Hard negatives by what lies under them: those that overlap an object a little and whose features vary.
 
-    A negative is drawn only if 0 < IoU < ``negative_iou`` with some box, or if its window's standard
-    deviation is above the ``window_quantile`` of its level. Flat background is never drawn, even when the
-    batch stays short.
+    A negative overlaps a little where 0 < IoU < ``negative_iou`` with some box, and varies where its window does so by
+    more than ``window_variation``. ``window_rule`` says which are taken. A flat window is never drawn, even when the
+    batch stays short: an image that is flat everywhere has no negatives.
     """
     positives, room = _draw_positives(evidence, settings, generator)
-    touching = evidence.matches.iou > 0
-    varying = evidence.window_rank > settings.window_quantile
-    hard = (evidence.matches.labels == NEGATIVE) & (touching | varying)
-    return Sample(positives, draw(torch.nonzero(hard).flatten(), room, generator))
+    negative = (evidence.matches.labels == NEGATIVE) & (evidence.variation > 0)
+    partial = negative & (evidence.matches.iou > 0)
+    varying = negative & (evidence.variation > settings.window_variation)
+    match settings.window_rule:
+        case "partial-then-varying":
+            classes = [partial & varying, varying & ~partial, partial & ~varying, negative & ~partial & ~varying]
+        case "partial-and-varying":
+            classes = [partial & varying]
+        case "partial-or-varying":
+            classes = [partial | varying]
+    negatives = positives[:0]
+    for alike in classes:
+        drawn = draw(torch.nonzero(alike).flatten(), room - len(negatives), generator)
+        negatives = torch.cat([negatives, drawn])
+    return Sample(positives, negatives.sort().values)
 
 
 def sample_iou_balanced(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
@@ -112,53 +120,6 @@ def sampler_of(settings: SampleSettings) -> Sampler:
             return sample_hard_window
         case "iou-balanced":
             return sample_iou_balanced
-
-
-def window_rank(
-    feature_map: Float[Tensor, "C H W"], anchors_per_cell: int, valid_hw: tuple[int, int] | None = None
-) -> Float[Tensor, " N"]:
-    """How much the 3 x 3 window under each of N = H * W * anchors_per_cell anchors varies: a rank in its map.
-
-    The standard deviation over the window is taken channel by channel and averaged; one below a thousandth of
-    the map's largest counts as 0, so that rounding gives flat background no rank. The rank is the share of
-    cells with a strictly smaller deviation, in [0, 1).
-
-    Args:
-        feature_map: Of one image.
-        anchors_per_cell: The rank of a cell is repeated for each of its anchors.
-        valid_hw: Rows and columns that show the image; the cells beyond are padding, and have rank 0.
-    """
-    height, width = feature_map.shape[1:]
-    rows, columns = valid_hw or (height, width)
-    features = feature_map[:, :rows, :columns].detach().float()
-    deviation = _window_deviation(features)
-    deviation = deviation.where(deviation > _FLAT * deviation.amax(), 0)
-    rank = torch.searchsorted(deviation.flatten().sort().values, deviation.flatten()) / deviation.numel()
-    full = features.new_zeros(height, width)
-    full[:rows, :columns] = rank.view(deviation.shape)
-    return full.flatten().repeat_interleave(anchors_per_cell)
-
-
-def _window_deviation(features: Float[Tensor, "C H W"]) -> Float[Tensor, "H W"]:
-    """Mean over the channels of the standard deviation in the 3 x 3 window, cells outside the map left out.
-
-    Computed from differences to the centre, which are exactly 0 where the map is flat; mean square minus
-    squared mean would drown small deviations in the rounding of large features.
-    """
-    height, width = features.shape[1:]
-    padded = F.pad(features, (1, 1, 1, 1))
-    inside = F.pad(features.new_ones(height, width), (1, 1, 1, 1))
-    count, total = torch.zeros_like(features[0]), torch.zeros_like(features)
-    squares = torch.zeros_like(features)
-    for y in range(3):
-        for x in range(3):
-            there = inside[y : y + height, x : x + width]
-            difference = (padded[:, y : y + height, x : x + width] - features) * there
-            count += there
-            total += difference
-            squares += difference.square()
-    variance = squares / count - (total / count).square()
-    return variance.clamp(min=0).sqrt().mean(dim=0)
 
 
 def _draw_positives(

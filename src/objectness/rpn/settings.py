@@ -183,14 +183,18 @@ class SampleSettings:
     """The mini-batch of one image (paper, section 3.1.3).
 
     Attributes:
-        sampler: "random" (the paper), "hard-loss" (the negatives with the highest loss), "hard-window"
-            (negatives that touch an object a little or whose feature window varies, never flat background) or
-            "iou-balanced" (as many that overlap an object much as little).
+        sampler: "random" (the paper), "hard-loss" (the negatives with the highest loss), "hard-window" (those that
+            overlap an object a little and whose features vary, never flat background) or "iou-balanced" (as many
+            that overlap an object much as little).
         size: Anchors in a mini-batch.
         positive_fraction: Positives at most; missing ones are padded with negatives.
         random_share: "hard-loss": this share of the negatives is drawn at random all the same.
-        window_quantile: "hard-window": a window varies when its standard deviation is above this quantile of
-            its level.
+        window_rule: "hard-window": "partial-then-varying" draws negatives that overlap an object a little and vary;
+            where they are too few, those that vary, then those that overlap, then any that is not flat.
+            "partial-and-varying" draws the first of these only, and the batch stays short without them.
+            "partial-or-varying" draws from the first three alike.
+        window_variation: "hard-window": features under an anchor vary when the root mean square of the differences
+            between neighbouring cells is above this fraction of the standard deviation of the map.
         bins: "iou-balanced": parts of the range of overlaps that give the same number each.
     """
 
@@ -198,13 +202,17 @@ class SampleSettings:
     size: int = 256
     positive_fraction: float = 0.5
     random_share: float = 0.25
-    window_quantile: float = 0.5
+    window_rule: Literal["partial-then-varying", "partial-and-varying", "partial-or-varying"] = "partial-then-varying"
+    window_variation: float = 0.5
     bins: int = 3
+
+    RETIRED = frozenset({"window_quantile"})  # a threshold by rank, in files of earlier versions
 
     def __post_init__(self) -> None:
         require_within(self, ["size"], 1, MOST_BOXES)
         require_within(self, ["bins"], 1, 1000)
-        require_within(self, ["positive_fraction", "random_share", "window_quantile"], 0, 1)
+        require_within(self, ["positive_fraction", "random_share"], 0, 1)
+        require_within(self, ["window_variation"], 0, 100)
 
 
 @dataclass(frozen=True)

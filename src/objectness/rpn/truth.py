@@ -35,7 +35,7 @@ class Answer:
         logits: ``(M, K)``.
         deltas: ``(M, 4)``.
         kept: ``(M,)`` anchors that training looks at.
-        window_rank: ``(M,)`` how much the features under each anchor vary; zeros where no sampler asks.
+        variation: ``(M,)`` how much the features under each anchor vary; zeros where no sampler asks.
         locations: Cells of all levels that show the image: the paper's N_reg.
         target: The truth.
         quality: ``(M,)`` logits of how well each box fits, where the network has a layer for it.
@@ -44,7 +44,7 @@ class Answer:
     logits: Float[Tensor, "M K"]
     deltas: Float[Tensor, "M 4"]
     kept: Bool[Tensor, " M"]
-    window_rank: Float[Tensor, " M"]
+    variation: Float[Tensor, " M"]
     locations: int
     target: Target
     quality: Float[Tensor, " M"] | None = None
