@@ -420,3 +420,23 @@ def test_yolo_goes_by_stems_as_its_trainers_write_them(run: Run, making: Any) ->
     for target in ("detectron2", "coco-results", "mmdet2", "mmdet3", "hosang", "fiftyone"):
         assert run("convert", found, f"out-{target}", "--to", target, "--data", "yolo").exit_code == 0
         assert recall(run, Path(f"out-{target}"), Path("yolo"), "--from", target) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("target", ["mmdet2", "mmdet3", "selective-search", "detectron2", "parquet", "csv"])
+def test_ids_that_are_numbers_and_text_stay_apart_through_every_format(run: Run, target: str) -> None:
+    if target == "parquet":
+        pytest.importorskip("pyarrow")
+    data = coco(["3", 1, "x"], THREE)
+    found = results([(1, 1), (2, 2), (3, 0)], names=("b.jpg", "c.jpg", "a.jpg"))
+    result = run("convert", found, "out", "--to", target, "--data", data)
+    assert result.exit_code == 0, result.output
+    assert "no proposals" not in result.stderr
+    assert recall(run, Path("out"), data, "--from", target) == pytest.approx(1)
+
+
+def test_labels_of_an_image_called_like_a_list_are_read(run: Run, making: Any) -> None:
+    names = ("val.jpg", "classes.jpg", "c.jpg")
+    data = coco([3, 1, 2], names)
+    found = results([(1, 1), (2, 2), (3, 0)], names=(names[1], names[2], names[0]))
+    assert run("convert", found, "out", "--to", "yolo", "--data", data).exit_code == 0
+    assert recall(run, Path("out"), data, "--from", "yolo") == pytest.approx(1, abs=1e-6)

@@ -317,9 +317,8 @@ def _ids(path: Path | str, images: Sequence[RawImage]) -> tuple[list[ImageId], b
             f"{path}: image {label} has no id, but others have: a data set that has all images gives the ids (--data)."
         )
     ids = [image_id for image_id in given if image_id is not None]
-    if len({type(image_id) for image_id in ids}) > 1:
-        ids = [str(image_id) for image_id in ids]
-    if len(set(ids)) < len(ids):
-        double = Counter(ids).most_common(1)[0][0]
+    spelled = [str(image_id) for image_id in ids]  # 1 and "1" are one image to most readers
+    if len(set(spelled)) < len(spelled):
+        double = next(text for text, count in Counter(spelled).items() if count > 1)
         raise InputError(f"{path}: image {double} is there twice: keep one of them.")
     return ids, False
