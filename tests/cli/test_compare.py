@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from objectness import stopping
 from objectness.cli import app
 from objectness.errors import InputError
 from objectness.proposals import Proposals
@@ -234,3 +237,27 @@ def test_the_report_is_never_written_over_an_input(run: Run, data: Path) -> None
     assert result.exit_code == 2
     assert data.read_bytes() == before
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_kill_keeps_what_was_done_as_ctrl_c_does(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    calls: list[int] = []
+
+    def uniform(image: np.ndarray, top: int, seed: int) -> Proposals:
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), number)
+        return Proposals(np.array([[0, 0, 10, 10]]), np.array([1.0]), image.shape[:2])
+
+    monkeypatch.setattr("objectness.evaluation.baselines.uniform.uniform", uniform)
+    before = signal.getsignal(number)
+    stopping.heed()
+    try:
+        result = run(data, *WITH, "--json")
+    finally:
+        signal.signal(number, before)
+    assert told(result, code)["methods"][0]["images"] == 2
+    assert told(run(data, *WITH, "--json"))["methods"][0]["images"] == 4
+    assert len(calls) == 5

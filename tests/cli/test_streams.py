@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -159,3 +160,18 @@ def test_what_was_found_outlives_a_kill(tmp_path: Path, making: Any, number: int
     assert kept - 1 <= len(drawn) <= kept
     for path in drawn:
         Image.open(path).load()  # none is half a picture
+
+
+def test_a_picture_for_which_there_is_no_room_is_named_and_not_half_written(
+    run: Run, tmp_path: Path, making: Any
+) -> None:
+    making.image(tmp_path / "photos" / "large.jpg", 640, 480)
+    making.image(tmp_path / "photos" / "small.jpg")
+    limit = (100_000, 100_000)
+    ended = run("propose", "photos", "--json", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    assert ended.returncode == 1, ended.stderr
+    document = json.loads(ended.stdout)
+    assert [image["picture"] for image in document["images"]] == [None, "proposals/small.proposals.jpg"]
+    assert "large.proposals.jpg cannot be written (File too large)" in document["failed"][0]["error"]
+    names = sorted(path.name for path in (tmp_path / "proposals").iterdir())
+    assert names == ["proposals.images.json", "proposals.json", "small.proposals.jpg"]
