@@ -221,3 +221,9 @@ def test_heif_is_read_where_pillow_heif_is_installed(tmp_path: Path, monkeypatch
     np.testing.assert_allclose(open_upright(tmp_path / "plain.heic")[28, 30], (255, 0, 0), atol=12)
     monkeypatch.setattr(headers, "can_read_heif", lambda: False)
     assert all("is a HEIF photograph" in said for said in _everywhere(tmp_path / "plain.heic"))
+
+
+def test_images_are_opened_in_one_place() -> None:
+    source = Path(headers.__file__).parents[1]
+    opens = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if "Image.open(" in path.read_text()}
+    assert opens <= {"images/headers.py", "drawing/saving.py"}  # a comment; a picture that we drew ourselves

@@ -8,8 +8,6 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
 from objectness.images.damage import DAMAGED
 
@@ -27,8 +25,9 @@ def orientation(image: Image.Image) -> int:
     pixels itself, and what it has turned is not left to apply.
     """
     try:
-        if isinstance(image, PngImageFile) and image.tile:  # not decoded yet
-            if image.fp is not None and _has_metadata_behind_pixels(image.fp):
+        file = getattr(image, "fp", None)
+        if image.format == "PNG" and getattr(image, "tile", None):  # not decoded yet
+            if file is not None and _has_metadata_behind_pixels(file):
                 image.load()
             # Pillow's own method for PNG decodes the whole file wherever there is no EXIF in front.
             found = Image.Image.getexif(image).get(_ORIENTATION, 1)
@@ -42,7 +41,7 @@ def orientation(image: Image.Image) -> int:
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) of an opened image after its orientation."""
     # Some versions of Pillow give a TIFF's size as stored, others upright: its tags are as stored.
-    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     width, height = tags.get(_TIFF_WIDTH, image.width), tags.get(_TIFF_HEIGHT, image.height)
     return (width, height) if orientation(image) in LYING else (height, width)
 
