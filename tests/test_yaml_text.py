@@ -61,6 +61,12 @@ def test_aliases_never_unfold() -> None:
         parse_yaml("a: &a {x: 1}\nb:\n  <<: [*a, *a]\n", "data.yaml")
 
 
+def test_open_brackets_cost_no_time() -> None:
+    assert parse_yaml("[" * 30 + "]" * 30, "data.yaml")
+    with pytest.raises(InputError, match="brackets are nested too deeply"):
+        parse_yaml("[" * 300 + "a, " * 100_000, "data.yaml")
+
+
 def test_more_than_anybody_writes_is_not_parsed(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_bytes(b"#" * (MOST_YAML_BYTES + 1))
     with pytest.raises(InputError, match="larger than"):

@@ -13,8 +13,10 @@ from typing import Any
 from objectness.errors import InputError
 from objectness.untrusted import read_text
 
-MOST_YAML_BYTES = 4 << 20
+MOST_YAML_BYTES = 1 << 20
 """Names of tens of thousands of classes fit; the parser takes seconds a megabyte."""
+
+_DEEPEST = 30
 
 _PLAIN = frozenset({"null", "bool", "int", "float", "str", "seq", "map"})
 
@@ -45,6 +47,12 @@ def parse_yaml(text: str, where: str) -> Any:
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
             return node
 
+        def fetch_flow_collection_start(self, token: Any) -> None:
+            # The scanner looks through all open brackets at every word.
+            if self.flow_level >= _DEEPEST:
+                raise yaml.MarkedYAMLError(problem="brackets are nested too deeply", problem_mark=self.get_mark())
+            super().fetch_flow_collection_start(token)
+
     # Dates would be lost as what they are: a class may be called 2024-01-01.
     PlainLoader.yaml_implicit_resolvers = {
         first: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:timestamp"]
@@ -58,7 +66,7 @@ def parse_yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader=PlainLoader)
     except RecursionError:
-        reason = "its brackets are nested too deeply"
+        reason = "it is nested too deeply"
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
