@@ -10,6 +10,7 @@ class XmlError(Exception):
 
 
 _DEEPEST = 200
+_PIECE = 1 << 18
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -36,7 +37,13 @@ def parse_xml(content: bytes) -> ElementTree.Element:
         XmlError: it is not well-formed, has a document type, or is nested deeper than anything that is read here.
     """
     try:
-        return ElementTree.fromstring(content, ElementTree.XMLParser(target=_NoDoctype()))
+        parser = ElementTree.XMLParser(target=_NoDoctype())
+        for start in range(
+            0, max(len(content), 1), _PIECE
+        ):  # after what is refused the parser goes on to the piece's end
+            parser.feed(content[start : start + _PIECE])
+        root: ElementTree.Element = parser.close()
+        return root
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: encodings
         raise XmlError(f"is not well-formed XML ({error})") from None
     except MemoryError:

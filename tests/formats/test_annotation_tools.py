@@ -66,7 +66,7 @@ class TestCvatVideo:
             (box(-1, 0), "is on no frame"),
             (box(1.5, 0), "is on no frame"),
             (box(1, 0) + box(1, 2), "track 0 has two shapes on frame 1"),
-            (box(0, 0) + box(9_000_000, 2), "leaves more than 1,000,000 boxes to be computed"),
+            (box(0, 0) + box(9_000_000, 2), "leaves more than 200,000 boxes to be computed"),
             ('<box frame="0" xtl="1"/>', "has no xtl, ytl, xbr, ybr as numbers"),
         ],
     )

@@ -21,7 +21,7 @@ from objectness.formats.outlines import Box
 from objectness.formats.raw import Parts
 
 _MOST_FRAMES = 10_000_000
-_MOST_BETWEEN = 1_000_000  # boxes that the file does not hold, in a file of any size
+_MOST_BETWEEN = 200_000  # boxes that the file does not hold, in a file of any size
 
 
 @dataclass(frozen=True)
