@@ -122,12 +122,22 @@ def test_statistics_of_norms_may_be_large_but_must_be_numbers() -> None:
         require_sound(norm, 0, 0.1, lambda: "nothing")
 
 
-@pytest.mark.parametrize(("flags", "why"), [({}, r"\.$"), ({"iscrowd": 1}, "all 10 are ignored")])
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [({}, r": all boxes lie in the photographs for validation\.$"), ({"iscrowd": 1}, "all 10 are ignored")],
+)
 def test_a_data_set_without_a_box_to_learn_from_is_refused(
     flags: dict[str, int], why: str, photographs: Path, tiny: Tiny
 ) -> None:
     without_boxes(photographs, **flags)
     with pytest.raises(InputError, match=f"data has no box to learn from in its 6 training photographs.*{why}"):
+        run.prepare(photographs, tiny())
+
+
+def test_no_box_anywhere_is_refused(photographs: Path, tiny: Tiny) -> None:
+    without_boxes(photographs)
+    without_boxes(photographs, "val")
+    with pytest.raises(InputError, match=r"no box to learn from in its 6 training photographs\.$"):
         run.prepare(photographs, tiny())
 
 
@@ -362,3 +372,28 @@ def test_every_wish_to_end_lets_the_running_update_end(number: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)  # a closing terminal sends two
         assert stopping.exit_code() == 128 + number
     stopping.begin()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_way_of_being_stopped_saves(number: int, photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    class Stop(Watching):
+        def on_step(self, step: Any) -> None:
+            signal.raise_signal(number)
+
+    stopping.begin()
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    outcome = go(photographs, tiny("loop.epochs=1"), tmp_path / "run", watchers=[Stop()])
+    assert outcome.interrupted
+    assert (tmp_path / "run" / STATE_FILE).exists()
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+    stopping.begin()
+
+
+def test_a_run_under_nohup_outlives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupt.asked()
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -123,7 +123,7 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False, *, allow_ou
     """
     pick_device(settings.loop.device)
     splits = read_splits(data, settings, strict, allow_outside=allow_outside)
-    _require_boxes(data, splits.training, settings)
+    _require_boxes(data, splits, settings)
     torch.manual_seed(settings.loop.seed)
     origin: Mapping[str, Any] = {}
     network = RegionProposalNetwork(settings.rpn, load_weights=not settings.start)
@@ -206,8 +206,9 @@ def _require_nothing_trained(folder: Path) -> None:
         )
 
 
-def _require_boxes(data: Path, training: Dataset, settings: RunSettings) -> None:
+def _require_boxes(data: Path, splits: Splits, settings: RunSettings) -> None:
     """Raises InputError where there is no box to learn from."""
+    training = splits.training
     if any((~record.ignore).any() for record in training.records):
         return
     chosen = settings.data.only_classes or settings.data.held_out_classes
@@ -217,6 +218,8 @@ def _require_boxes(data: Path, training: Dataset, settings: RunSettings) -> None
         why = f": all {ignored} are ignored (crowds, difficult ones" + (", classes left out)" if chosen else ")")
     elif chosen:
         why = ": no box is of a class that data.only_classes and data.held_out_classes leave"
+    elif any((~record.ignore).any() for record in splits.validation.records):
+        why = ": all boxes lie in the photographs for validation"
     raise InputError(f"{data} has no box to learn from in its {len(training)} training photographs{why}.")
 
 
