@@ -110,9 +110,10 @@ def known_images(
         folder = Path(images)
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder: --images takes the folder that holds the images.")
-        return KnownImages(
-            tuple(_with_sizes([KnownImage(None, path, None) for path in walk(folder).images])), str(folder)
-        )
+        walked = walk(folder)
+        closed = f" (without {', '.join(map(str, walked.closed))}, which cannot be read)" if walked.closed else ""
+        known = _with_sizes([KnownImage(None, path, None) for path in walked.images])
+        return KnownImages(tuple(known), f"{folder}{closed}")
     return None
 
 
