@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from objectness.errors import InputError
-from objectness.rpn.backbones import TimmBackbone, build_backbone, vgg16, zf
+from objectness.rpn.backbones import TimmBackbone, WithinChannelNorm, build_backbone, vgg16, zf
 from objectness.rpn.settings import BackboneSettings
 
 
@@ -42,6 +42,18 @@ def test_zf_as_in_the_paper() -> None:
     assert receptive_field(backbone) == 171
 
 
+def test_zf_normalises_within_each_channel() -> None:
+    """The neighbours are those of the same channel: by hand, 9 of 300 squared in the middle, 4 of 9 in a corner."""
+    assert not any(isinstance(module, nn.LocalResponseNorm) for module in zf().modules())
+    assert sum(isinstance(module, WithinChannelNorm) for module in zf().modules()) == 2
+    features = torch.zeros(1, 3, 3, 3)
+    features[0, 0], features[0, 1, 1, 1] = 300.0, 2.0  # the first channel says nothing of the second
+    found = WithinChannelNorm()(features)
+    assert found[0, 0, 1, 1].item() == pytest.approx(300 / (1 + 5e-5 * 300**2) ** 0.75)
+    assert found[0, 0, 0, 0].item() == pytest.approx(300 / (1 + 5e-5 * 300**2 * 4 / 9) ** 0.75)
+    assert found[0, 1, 1, 1].item() == pytest.approx(2 / (1 + 5e-5 * 4 / 9) ** 0.75)
+
+
 def test_map_sizes() -> None:
     """VGG pools by floor, ZF pads its strides; the paper's 60 x 40 lies between."""
     pixels = torch.zeros(1, 3, 600, 1000, device="meta")  # shapes only, nothing is computed
@@ -59,7 +71,7 @@ def test_a_gradient_reaches_as_far_as_the_receptive_field() -> None:
                 stage[index] = nn.AvgPool2d(3, stride=2, padding=1)
             elif isinstance(layer, nn.Conv2d):
                 nn.init.constant_(layer.weight, 1e-2)
-            elif isinstance(layer, nn.LocalResponseNorm):
+            elif isinstance(layer, WithinChannelNorm):
                 stage[index] = nn.Identity()
     pixels = torch.ones(1, 3, 320, 320, requires_grad=True)
     (feature_map,) = backbone(pixels)

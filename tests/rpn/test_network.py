@@ -202,8 +202,25 @@ def test_padding_is_never_sampled(drop: bool, make_network: Make, tiny_settings:
     assert bool(inside) is drop  # without the filter, anchors may cross the border
 
 
-def test_the_number_of_locations_is_the_papers(make_network: Make) -> None:
-    assert make_network()._locations((600, 1000)) == 38 * 63 == 2394  # "about 2,400"
+@pytest.mark.parametrize(
+    ("name", "size_hw", "alone", "padded"),
+    [
+        ("vgg16", (600, 1000), 37 * 62, 37 * 62),  # 2,294, "about 2,400": each pool rounds down
+        ("zf", (600, 1000), 38 * 63, 38 * 63),
+        ("vgg16", (8, 40), 1 * 2, 1 * 2),
+    ],
+)
+def test_the_locations_are_counted_in_the_map(name: str, size_hw: tuple[int, int], alone: int, padded: int) -> None:
+    settings = RPNSettings(backbone=BackboneSettings(name=name, pretrained=False), head=HeadSettings(channels=8))
+    network = RegionProposalNetwork(settings, load_weights=False).to("meta")
+
+    def answer(height: int, width: int) -> Outputs:
+        pixels = torch.zeros(1, 3, height, width, device="meta")
+        maps = network.backbone(pixels)
+        return Outputs([], [], maps, pixels=pixels)
+
+    assert network._locations(answer(*size_hw), size_hw) == alone
+    assert network._locations(answer(size_hw[0] + 40, size_hw[1] + 100), size_hw) == padded
 
 
 def test_chance_decides_what_is_drawn_and_nothing_else_does(make_network: Make) -> None:

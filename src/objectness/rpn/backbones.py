@@ -25,10 +25,14 @@ Stages = Sequence[Sequence[nn.Module]]
 
 
 class SequentialBackbone(nn.Module):
-    """One map at the end of a chain of stages: the paper's VGG-16 and ZF."""
+    """One map at the end of a chain of stages: the paper's VGG-16 and ZF.
 
-    def __init__(self, stages: Sequence[nn.Sequential], stride: int, channels: int) -> None:
+    ``rounds_down``: a side of the map is the image's divided by the stride, rounded down, and not up.
+    """
+
+    def __init__(self, stages: Sequence[nn.Sequential], stride: int, channels: int, *, rounds_down: bool) -> None:
         super().__init__()
+        self.rounds_down = rounds_down
         self.layers = nn.ModuleList(stages)
         self.strides = (stride,)
         self.channels = (channels,)
@@ -51,6 +55,8 @@ class SequentialBackbone(nn.Module):
 
 class TimmBackbone(nn.Module):
     """Any timm model, as the maps at the wanted strides."""
+
+    rounds_down = False
 
     def __init__(self, name: str, strides: Sequence[int]) -> None:
         super().__init__()
@@ -92,6 +98,18 @@ class TimmBackbone(nn.Module):
         return [maps[index] for index in self._picked]
 
 
+class WithinChannelNorm(nn.Module):
+    """Local response normalisation over the 3 x 3 neighbours in the same channel: x / (1 + 5e-5 * mean of x^2) ^ 0.75.
+
+    As in the released ZF (py-faster-rcnn, models/pascal_voc/ZF: local_size 3, alpha 0.00005, beta 0.75, norm_region
+    WITHIN_CHANNEL). PyTorch's own layer is across channels. Neighbours beyond the map count as 0, as in Caffe.
+    """
+
+    def forward(self, features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """The normalised map."""
+        return features / (1 + 5e-5 * F.avg_pool2d(features.square(), 3, stride=1, padding=1)) ** 0.75
+
+
 def vgg16() -> SequentialBackbone:
     """VGG-16 up to conv5_3: five stages, 13 convolutions, stride 16, 512 channels (paper, section 3.1)."""
     stages, before = [], 3
@@ -101,24 +119,27 @@ def vgg16() -> SequentialBackbone:
             layers += [nn.Conv2d(before, width, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
             before = width
         stages.append(nn.Sequential(*layers))
-    return SequentialBackbone(stages, stride=16, channels=512)
+    return SequentialBackbone(stages, stride=16, channels=512, rounds_down=True)
 
 
 def zf() -> SequentialBackbone:
-    """The Zeiler and Fergus model up to conv5: 5 convolutions, stride 16, 256 channels (paper, section 3.1)."""
+    """The Zeiler and Fergus model up to conv5: 5 convolutions, stride 16, 256 channels (paper, section 3.1).
+
+    Its local response normalisation is that of the authors' released networks, within each channel.
+    """
     stages = [
-        nn.Sequential(nn.Conv2d(3, 96, 7, stride=2, padding=3), nn.ReLU(inplace=True), nn.LocalResponseNorm(3, 5e-5)),
+        nn.Sequential(nn.Conv2d(3, 96, 7, stride=2, padding=3), nn.ReLU(inplace=True), WithinChannelNorm()),
         nn.Sequential(
             nn.MaxPool2d(3, stride=2, padding=1),
             nn.Conv2d(96, 256, 5, stride=2, padding=2),
             nn.ReLU(inplace=True),
-            nn.LocalResponseNorm(3, 5e-5),
+            WithinChannelNorm(),
         ),
         nn.Sequential(nn.MaxPool2d(3, stride=2, padding=1), nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(inplace=True)),
         nn.Sequential(nn.Conv2d(384, 384, 3, padding=1), nn.ReLU(inplace=True)),
         nn.Sequential(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True)),
     ]
-    return SequentialBackbone(stages, stride=16, channels=256)
+    return SequentialBackbone(stages, stride=16, channels=256, rounds_down=False)
 
 
 def build_backbone(

@@ -118,7 +118,7 @@ class RegionProposalNetwork(nn.Module):
                 deltas[index],
                 self._taking_part(anchors, target.size_hw),
                 self._variation(outputs, index, anchors, target.size_hw),
-                self._locations(target.size_hw),
+                self._locations(outputs, target.size_hw),
                 target,
                 None if quality is None else quality[index],
             )
@@ -192,9 +192,22 @@ class RegionProposalNetwork(nn.Module):
         centres = (anchors[:, :2] + anchors[:, 2:]) / 2
         return (centres < torch.tensor(size_hw[::-1], device=anchors.device)).all(dim=1)
 
-    def _locations(self, size_hw: tuple[int, int]) -> int:
-        """N_reg: the anchor locations of an image of this size, over all levels."""
-        return sum(-(-size_hw[0] // stride) * -(-size_hw[1] // stride) for stride in self.strides)
+    def _locations(self, outputs: Outputs, size_hw: tuple[int, int]) -> int:
+        """N_reg: the anchor locations of an image of this size, over all levels: of the maps computed.
+
+        Where the batch pads the image, of its part that the maps would have alone.
+        """
+        count = 0
+        for map_hw, stride in zip(outputs.maps_hw, self.strides, strict=True):
+            cells = 1
+            for axis, (most, side) in enumerate(zip(map_hw, size_hw, strict=True)):
+                if outputs.pixels is not None and outputs.pixels.shape[2 + axis] == side:
+                    cells *= most
+                else:
+                    alone = side // stride if self.backbone.rounds_down else -(-side // stride)
+                    cells *= min(most, max(1, alone))
+            count += cells
+        return count
 
     def _variation(
         self, outputs: Outputs, index: int, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]
