@@ -50,6 +50,8 @@ def run(*words: str) -> Result:
         ["convert", "p.json", "p.json", "--to", "coco"],
         ["convert", "p.json", "./ds/../p.json"],
         ["convert", "p.json", "p.images.json", "--to", "csv"],
+        ["convert", "p.json", "ds/annotations/instances_val.json"],  # which was not said to be an input
+        ["evaluate", "p.json", "ds/annotations/instances_val.json", "--out", "ds/annotations/instances_train.json"],
         ["convert", "p.json", "ds/annotations/instances_val.json", "--data", "ds", "--to", "coco-results"],
         ["anchors", "ds", "--picture", "ds/train/1.png"],
         ["anchors", "ds", "--picture", "ds/val/2.png"],  # of the other part

@@ -15,7 +15,7 @@ _OF_A_RUN = (".safetensors", ".onnx", ".json", ".bin", ".xml")
 _LABELS = (".txt", ".json", ".mat", ".parquet", ".pkl", ".csv", ".xml", ".yaml")
 _IMAGES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _COCO = re.compile(rb'\s*\{\s*"(info|images|annotations|categories|licenses|type)"')
-_HEAD = 4096
+_HEAD, _MOST = 4096, 256 << 20
 
 
 @contextmanager
@@ -42,6 +42,8 @@ def guarded(
                 continue
             if root is not None and is_inside(target, root) and _is_ground_truth(target):
                 raise InputError(f"{target} is a file of the data set {data} and would be overwritten: name another.")
+            if _is_annotated(target):
+                raise InputError(f"{target} holds annotations and would be overwritten: name another, or delete it.")
             require_place(target)
         yield
 
@@ -110,9 +112,17 @@ def _is_ground_truth(path: Path) -> bool:
             return suffix in _IMAGES and not path.stem.endswith(DRAWN_SUFFIX) and not is_drawn_by_us(path)
 
 
-def _head(path: Path) -> bytes:
+def _is_annotated(path: Path) -> bool:
+    """Whether a COCO file of ground truth is there, wherever it lies: boxes, and no scores as ours have."""
+    if path.suffix.lower() != ".json" or not path.is_file() or not _COCO.match(_head(path)):
+        return False
+    content = _head(path, _MOST)
+    return b'"bbox"' in content and b'"score"' not in content
+
+
+def _head(path: Path, most: int = _HEAD) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD)
+            return file.read(most)
     except OSError:
         return b""
