@@ -168,3 +168,10 @@ def test_long_lists_are_cut(run: Run) -> None:
     path = results(*[(1, [0, 0, 0, 1], 0.5)] * 15)
     assert "  and 5 more: use --json" in run(path).stdout
     assert len(json.loads(run(path, "--json").stdout)["findings"]) == 29 + 1
+
+
+def test_what_the_reader_took_otherwise_is_said(run: Run) -> None:
+    Path("a.csv").write_text("path;x1;y1;x2;y2;score\na.png;0,5;0;9;9;1\n")
+    said = "a.csv is read with semicolons between its values and decimal commas"
+    assert f"note: {said}." in run("a.csv").stdout
+    assert json.loads(run("a.csv", "--json").stdout)["notes"] == [said]

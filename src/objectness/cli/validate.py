@@ -64,6 +64,7 @@ def _document(found: Validation) -> dict[str, Any]:
             }
             for finding in found.findings
         ],
+        "notes": list(found.notes),
     }
 
 
@@ -78,6 +79,8 @@ def _print(found: Validation, console: Console, *, is_bare: bool) -> None:
             _say(console, f"  {_place(finding, found.unit)}{finding.detail}")
         if len(findings) > _LISTED:
             _say(console, f"  and {len(findings) - _LISTED} more: use --json")
+    for note in found.notes:
+        _say(console, f"\nnote: {note}.")
     if not found.findings:
         _say(console, "Nothing is wrong.")
     if is_bare:

@@ -73,6 +73,7 @@ class Validation:
         images: Number of images.
         proposals: Number of proposals.
         findings: In the order of ``Kind``.
+        notes: What the reader left out or took otherwise, in sentences.
     """
 
     path: str
@@ -81,6 +82,7 @@ class Validation:
     images: int
     proposals: int
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def breaks(self) -> bool:
@@ -140,6 +142,7 @@ def validate(path: Path, source: Format, known: KnownImages | None = None) -> Va
         len(raw.images),
         sum(len(image.scores) for image in raw.images),
         tuple(sorted(found, key=lambda finding: order.index(finding.kind))),
+        raw.notes,
     )
 
 
