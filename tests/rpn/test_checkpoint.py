@@ -146,3 +146,30 @@ def test_a_checkpoint_of_before_the_newer_settings_loads_as_it_was(make_network:
     loaded, _ = load_network(path)
     assert loaded.settings == network.settings
     assert loaded.settings.quality.use == "none"
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        {"head": {"channels": 8192, "convolutions": 64}},
+        {"head": {"channels": 8192, "own_convolutions": 64}},
+        {"backbone": {"pyramid_channels": 8192}},
+        {"refine": {"grid": 64, "channels": 8192, "hidden": 8192}},
+    ],
+)
+def test_a_small_file_that_describes_a_huge_network_is_refused_before_it_is_built(
+    group: dict[str, dict[str, int]], saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = read_description(saved)
+    for name, values in group.items():
+        described["settings"][name] |= values
+    rewrite(saved, {"objectness": json.dumps(described)})
+    monkeypatch.setattr("objectness.rpn.checkpoint.RegionProposalNetwork", lambda *_, **__: pytest.fail("it was built"))
+    with pytest.raises(InputError, match=r"its settings describe a network of more than [\d,]+ MiB, but the file has"):
+        load_network(saved)
+
+
+def test_a_description_that_is_nested_too_deeply_is_one_sentence(saved: Path) -> None:
+    rewrite(saved, {"objectness": "[" * 100_000})
+    with pytest.raises(InputError, match="but not a checkpoint that `objectness train` wrote"):
+        read_description(saved)

@@ -16,6 +16,7 @@ from objectness.errors import InputError
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, to_dict
+from objectness.untrusted import parse_json
 
 _KEY = "objectness"
 _FORMAT = 1
@@ -53,7 +54,9 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Region
     """
     described = read_description(path)
     try:
-        network = RegionProposalNetwork(from_dict(RPNSettings, described["settings"]), load_weights=False)
+        settings = from_dict(RPNSettings, described["settings"])
+        _require_room(path, settings)
+        network = RegionProposalNetwork(settings, load_weights=False)
     except InputError as error:
         raise InputError(f"{path} cannot be read by this version: {error}") from None
     try:
@@ -64,6 +67,24 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Region
             f"{path}: the weights do not fit the network that the file describes ({reason}); train or copy it again."
         ) from None
     return network.to(device).eval(), described["details"]
+
+
+def _require_room(path: Path, settings: RPNSettings) -> None:
+    """Refuse settings of a network far larger than the file: a few bytes must not ask for all memory.
+
+    Counted are the weights above the backbone whose number the settings say, in half precision.
+    """
+    head, pyramid, refine = settings.head, settings.backbone.pyramid_channels, settings.refine
+    windows = max(0, head.convolutions - 1) + 2 * max(0, head.own_convolutions - 1)
+    weights = 9 * windows * head.channels**2 + 9 * pyramid**2
+    if refine.grid:
+        weights += refine.hidden**2 + refine.hidden * refine.channels * refine.grid**2
+    least, there = 2 * weights, path.stat().st_size
+    if least > there:
+        raise InputError(
+            f"its settings describe a network of more than {least / 2**20:,.0f} MiB, but the file has {there:,} bytes; "
+            "copy it again."
+        )
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -80,10 +101,10 @@ def read_description(path: Path) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a readable safetensors file ({error}): copy it again or train anew.") from None
     try:
-        described = json.loads(metadata[_KEY])
+        described = parse_json(metadata[_KEY], str(path))
         if described["format"] == _FORMAT:
             return {key: described[key] for key in ("format", "settings", "details")}
-    except (KeyError, TypeError, json.JSONDecodeError):
+    except (KeyError, TypeError, InputError):
         raise InputError(
             f"{path} is a safetensors file, but not a checkpoint that `objectness train` wrote: give one of these."
         ) from None
