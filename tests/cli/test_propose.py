@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -437,3 +439,19 @@ def test_an_address_fails_alone_and_a_photograph_beside_it_is_taken(run: Run) ->
     assert errors[0].startswith("https://example.com/a.jpg: is an address")
     assert len(errors) == 3
     assert all("no file can have this name" in error for error in errors[1:])
+
+
+def test_odd_metadata_prints_no_warning_of_a_library(
+    making: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own: pytest has its own way with warnings."""
+    monkeypatch.chdir(tmp_path)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0"  # says that there are five entries, and breaks off
+    Path("images").mkdir()
+    for number in range(2):
+        Image.new("RGB", (60, 40), (90 * number, 9, 9)).save(f"images/{number}.jpg", exif=exif)
+        making.write(Path(f"labels/{number}.txt"), "0 .5 .5 .4 .4\n")
+    making.write(Path("data.yaml"), "path: .\ntrain: images\nnames: [a]\n")
+    command = [sys.executable, "-m", "objectness", "evaluate", "uniform", ".", "--draws", "2", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -117,7 +118,9 @@ def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         as_json = bool(kwargs.get("as_json"))
         try:
-            return function(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata: no photograph is named in them
+                return function(*args, **kwargs)
         except InputError as error:
             tell_error(str(error), as_json)
             raise typer.Exit(EXIT_WRONG_USE) from None

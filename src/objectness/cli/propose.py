@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -150,8 +149,7 @@ def command(
     if out is not None:
         _make_folder(out)
     inputs = [*photos, *(source_path for source_path in (model, data) if source_path is not None)]
-    with warnings.catch_warnings(), protecting(inputs):
-        warnings.filterwarnings("ignore", module="PIL")  # about odd metadata, and no photograph is named in them
+    with protecting(inputs):
         tasks = _plan([photo for photo in photos if photo in image_ids], image_ids, out if pictures else None)
         if out is not None:
             results.journal = Journal(out / RESULTS_NAME)
