@@ -143,18 +143,19 @@ class ImageIndex:
             for position, known in enumerate(self._paths):
                 index[own(known)].append(position)
             self._indexes[own] = index
-        same = self._indexes[own].get(key, []) if key else []
+        same = self._indexes[own].get(key) if key else None
+        if same is None:
+            return ()
         return tuple(place for place in same if not other_split(path, self._paths[place]))
 
     def _nearer(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
         """Images of a name that is spelled less well, but in a folder that fits better: they may be meant as well."""
+        alike = [place for place in self._called(any_stem(path), any_stem, path) if place not in found]
+        if not alike:
+            return ()
         folders = folders_of(path)
         most = max(common_folders(folders, folders_of(self._paths[place])) for place in found)
-        if most == len(folders):
-            return ()
-        alike = self._called(any_stem(path), any_stem, path)
-        nearer = (place for place in alike if common_folders(folders, folders_of(self._paths[place])) > most)
-        return tuple(place for place in nearer if place not in found)
+        return tuple(place for place in alike if common_folders(folders, folders_of(self._paths[place])) > most)
 
     def _nearest(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
         """Of several images of one name those that share most folders with ``path``, from the name upwards."""

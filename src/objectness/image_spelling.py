@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from objectness.images.finding import PHOTO_SUFFIXES
@@ -87,7 +87,7 @@ def stem_of(path: str) -> str:
 
 
 def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _name(path: str) -> str:
@@ -144,9 +144,14 @@ FORMS: tuple[tuple[Form, Form], ...] = (
 ANY_STEM_LEVEL = 8
 
 
-def folders_of(path: str) -> list[str]:
+def folders_of(path: str) -> tuple[str, ...]:
     """The folders of a path, from the name upwards."""
-    return [_any_case(part) for part in path.split("/")[:-1][::-1]]
+    return _folders(path.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4096)  # many images lie in few folders
+def _folders(folder: str) -> tuple[str, ...]:
+    return tuple(_any_case(part) for part in folder.split("/")[::-1]) if folder else ()
 
 
 def common_folders(one: Sequence[str], other: Sequence[str]) -> int:
@@ -158,13 +163,16 @@ def common_folders(one: Sequence[str], other: Sequence[str]) -> int:
 
 def other_split(one: str, other: str) -> bool:
     """Whether two paths are alike but for the name of a split: "images/train/0.jpg" and "images/val/0.jpg"."""
-    a, b = PurePosixPath(one).parts, PurePosixPath(other).parts
-    if len(a) < 2 or len(b) < 2:
-        return False
-    first, second = _split(a[-2]), _split(b[-2])
+    return _other_split(one.rpartition("/")[0], other.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4096)
+def _other_split(one: str, other: str) -> bool:
+    a, b = one.split("/"), other.split("/")
+    first, second = _split(a[-1]), _split(b[-1])
     if first is None or second is None or first == second:
         return False
-    return len(a) == 2 or len(b) == 2 or a[-3] == b[-3]
+    return len(a) == 1 or len(b) == 1 or a[-2] == b[-2]
 
 
 def _split(folder: str) -> str | None:
