@@ -194,7 +194,12 @@ def _xml_files(folder: Path) -> tuple[Path, ...]:
 
 def _looks_like_voc(files: Sequence[Path]) -> bool:
     """Whether XML files that lie about are annotations: one of the first few says so near its start."""
-    return any(b"<annotation" in path.open("rb").read(4096) for path in files[:5] if path.is_file())
+    for path in files[:5]:
+        if path.is_file():
+            with path.open("rb") as file:
+                if b"<annotation" in file.read(4096):
+                    return True
+    return False
 
 
 def _folders(*folders: Path) -> tuple[Path, ...]:
