@@ -62,6 +62,8 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
     with pytest.raises(InputError, match=r"does not exist: did you mean .*cells\.$"):
         load_dataset(tmp_path / "cels")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_dataset("n" * 5000)
     with pytest.raises(InputError, match="does not exist: give a folder"):
         load_dataset(tmp_path / "no" / "such")
 
@@ -104,3 +106,11 @@ def test_impossible_names_are_missing_images(making: Any, tmp_path: Path, name: 
             [rules.MISSING_IMAGE],
             [rules.UNREADABLE_IMAGE],
         )
+
+
+def test_a_list_may_name_folders_that_cannot_be(making: Any, tmp_path: Path) -> None:
+    making.image(tmp_path / "images" / "a.png")
+    making.write(tmp_path / "list.txt", f"images/a.png\nimages/{'n' * 300}/b.png\nimages/z\0/c.png\n")
+    dataset = load_dataset(making.write(tmp_path / "data.yaml", "train: list.txt\n"))
+    assert [p.kind for p in inspect(dataset).problems].count(rules.DUPLICATE_IMAGE) == 0
+    assert len(dataset) == 3

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from objectness.datasets import rules
 from objectness.datasets.layout import available_splits, load_dataset
+from objectness.datasets.locating import exists
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL
 from objectness.images.finding import is_image
@@ -171,7 +172,7 @@ def _not_annotated(dataset: Dataset, paths: Iterable[Path]) -> Iterable[Problem]
         return
     known = set(paths)
     for folder in sorted({path.parent for path in known}):
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        for path in sorted(folder.iterdir()) if exists(folder) and folder.is_dir() else ():
             if is_image(path) and path not in known:
                 yield Problem(rules.NO_ANNOTATION, str(path), "lies among the images but no annotation names it")
 

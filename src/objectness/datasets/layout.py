@@ -106,6 +106,8 @@ def _find(path: Path, allow_outside: bool) -> Source:
         return _find_in_file(path, allow_outside) if path.is_file() else _find_in_folder(path, allow_outside)
     except PermissionError as error:
         raise InputError(f"{error.filename} may not be read (permission denied).") from None
+    except OSError as error:  # a name that is too long
+        raise InputError(f"{str(path)[:200]} cannot be read ({error.strerror or error}).") from None
 
 
 def _find_in_file(path: Path, allow_outside: bool) -> Source:

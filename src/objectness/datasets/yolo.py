@@ -171,7 +171,7 @@ def _orphans(images: Sequence[Path]) -> list[Problem]:
     return [
         Problem(rules.MISSING_IMAGE, str(label), "belongs to no image")
         for folder in sorted(mirrored)
-        if folder.is_dir()
+        if exists(folder) and folder.is_dir()
         for label in sorted(folder.glob("*.txt"))
         if label not in wanted and label.name != "classes.txt"
     ]
