@@ -20,7 +20,7 @@ from objectness.datasets.records import Record
 from objectness.proposals import Proposals
 
 # Everything that trains needs PyTorch; proposing and measuring must pass all their tests without it.
-collect_ignore = [] if find_spec("torch") else ["rpn", "training", "test_export.py", "parity/test_torchvision.py"]
+collect_ignore = [] if find_spec("torch") else ["rpn", "training", "export", "parity/test_torchvision.py"]
 
 # Shapes in the signatures of the network are checked in tests. This stands here and not in rpn/ because a module
 # that another folder's tests import first would go unchecked. jaxtyping takes the checker by name only; ours

@@ -32,7 +32,7 @@ from objectness.export.agreement import (
     share_lost,
 )
 from objectness.export.describing import describe_export
-from objectness.export.graph import export_graphs
+from objectness.export.graph import export_choice, export_network
 from objectness.export.openvino_file import require_openvino, write_openvino
 from objectness.export.precision import halve, quantise, range_images
 from objectness.export.tail import combine, needed
@@ -157,7 +157,10 @@ def export_model(
     network, details = load_network(checkpoint)
     network.settings = _changed(network.settings, settings.changes)
     description = describe_network(network, describe_export(network, details, settings))
-    batch, one_image = export_graphs(network)
+    tell("PyTorch exports the network: graph 1 of 2, a minute or more on a small machine.")
+    batch = export_network(network)
+    tell("PyTorch exports the choice of candidates: graph 2 of 2.")
+    one_image = export_choice(network)
 
     def build(of: onnx.ModelProto, *, nms: bool, calibration: Any = None) -> onnx.ModelProto:
         levels = len(network.strides)
@@ -166,6 +169,7 @@ def export_model(
     def opened(of: onnx.ModelProto, *, nms: bool) -> Any:
         return _open(build(of, nms=nms), description, target)
 
+    tell("Comparing the graph with PyTorch on images of two sizes.")
     candidates, proposals = opened(batch, nms=False), opened(batch, nms=True)
     reference = TorchEngine(network, description)
     agreements, differences = compare(reference, candidates), []
@@ -193,6 +197,7 @@ def export_model(
     calibrated = recall = None
     if sources.calibration is not None:
         records = measuring.measured_records(sources.calibration)
+        tell(f"Calibrating on {len(records)} photographs.")
         found = measuring.propose_all(proposals, records, track)
         recall = average_recall(found, records)
         try:
@@ -202,6 +207,7 @@ def export_model(
                 raise
             tell(f"Scores stay as the network gives them, not calibrated. {error}")
         description = _with_measures(description, sources.calibration, calibrated, recall)
+    tell(f"Writing {target} and comparing it with what it was made of.")
     model = build(batch, nms=settings.nms, calibration=calibrated.calibration if calibrated else None)
     files = _write(model, description, target, settings, proposals, calibrated)
     if calibrated is not None:

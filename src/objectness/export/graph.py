@@ -52,37 +52,51 @@ class _OneImageGraph(nn.Module):
         return found.boxes_xyxy, found.scores, found.levels
 
 
-def export_graphs(network: RegionProposalNetwork) -> tuple[Any, Any]:
-    """The network's graph and the choice's, as ``onnx.ModelProto``, free of the exporter's notes."""
-    network = network.eval()
-    pixels = torch.zeros((2, *_EXAMPLE_HW, 3), dtype=torch.uint8)
-    with torch.no_grad():
-        outputs = network(pixels.permute(0, 3, 1, 2))
-        anchors = network.anchors(outputs.maps_hw)
-    tensors = _tensors(outputs)
-    anchor_names = [f"anchors_{level}" for level in range(len(anchors))]
-    sides = {1: torch.export.Dim("height", **_SIDES), 2: torch.export.Dim("width", **_SIDES)}
-    batch = _export(
+def export_network(network: RegionProposalNetwork) -> Any:
+    """The network's graph as ``onnx.ModelProto``, free of the exporter's notes; no size or threshold is in it."""
+    pixels, tensors, anchors, _ = _example(network)
+    return _export(
         _BatchGraph(network),
         (pixels,),
         [INPUT],
-        [*tensors, *anchor_names],
-        {"pixels": {0: torch.export.Dim("batch", min=1, max=4096), **sides}},
+        [*tensors, *_anchor_names(anchors)],
+        {"pixels": {0: torch.export.Dim("batch", min=1, max=4096), **_sides()}},
     )
+
+
+def export_choice(network: RegionProposalNetwork) -> Any:
+    """The choice's graph as ``onnx.ModelProto``, free of the exporter's notes; no weights are in it."""
+    pixels, tensors, anchors, outputs = _example(network)
     free = torch.export.Dim.AUTO
     alone = [tensor[:1] for tensor in tensors.values()]
-    one_image = _export(
+    return _export(
         _OneImageGraph(network, outputs),
         (pixels[:1], alone, anchors),
-        [INPUT, *tensors, *anchor_names],
+        [INPUT, *tensors, *_anchor_names(anchors)],
         ["boxes_xyxy", "scores", "levels"],
         {
-            "pixels": sides,
+            "pixels": _sides(),
             "tensors": [dict.fromkeys(range(1, tensor.dim()), free) for tensor in alone],
             "anchors": [{0: free} for _ in anchors],
         },
     )
-    return batch, one_image
+
+
+def _example(network: RegionProposalNetwork) -> tuple[Tensor, dict[str, Tensor], list[Tensor], Outputs]:
+    """Two black images, and what the network says of them: its tensors by name, and the anchors of each level."""
+    pixels = torch.zeros((2, *_EXAMPLE_HW, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        outputs = network.eval()(pixels.permute(0, 3, 1, 2))
+        anchors = network.anchors(outputs.maps_hw)
+    return pixels, _tensors(outputs), anchors, outputs
+
+
+def _anchor_names(anchors: list[Tensor]) -> list[str]:
+    return [f"anchors_{level}" for level in range(len(anchors))]
+
+
+def _sides() -> dict[int, Any]:
+    return {1: torch.export.Dim("height", **_SIDES), 2: torch.export.Dim("width", **_SIDES)}
 
 
 def _export(module: nn.Module, example: Any, inputs: list[str], outputs: list[str], shapes: Any) -> Any:

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from objectness.export import ExportSettings, export_model
+from objectness.export.agreement import agreement
+from objectness.loading import load
+from objectness.ranking import select
+from objectness.rpn.engine import TorchEngine, load_engine
+from objectness.settings import override
+
+PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
+SIZES_HW = ((130, 470), (33, 31), (1, 1))
+Save = Callable[..., Path]
+
+
+def _images(size_hw: tuple[int, int], count: int = 1) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (count, *size_hw, 3), dtype=np.uint8)
+
+
+def test_the_graph_equals_the_network_on_other_sizes_than_it_was_traced_with(exported: Any) -> None:
+    found = exported.report.agreements
+    assert [(one.images, one.size_hw) for one in found] == [(1, (224, 320)), (2, (361, 257))]
+    for one in found:
+        assert one.candidates > 100
+        assert one.pixels < 0.05
+        assert one.score < 1e-4
+    reference = load_engine(exported.checkpoint)
+    for size_hw in SIZES_HW:
+        pixels = _images(size_hw)[0]
+        ours, theirs = reference.candidates(pixels), exported.engine.candidates(pixels)
+        assert len(ours.scores) == len(theirs.scores) > 0
+        assert agreement(size_hw, ours, theirs).pixels < 0.05
+
+
+@pytest.mark.parametrize(("nms", "top"), [(0.7, 300), (0.3, 7), (0.0, 50), (1.0, 10_000)])
+def test_suppression_inside_equals_suppression_outside(exported: Any, nms: float, top: int) -> None:
+    for size_hw in SIZES_HW:
+        pixels = _images(size_hw)[0]
+        candidates = exported.engine.candidates(pixels)
+        expected = select(candidates, resized_hw=size_hw, size_hw=size_hw, top=top, score=0, nms=nms, min_side=0)
+        found = exported.ranker.ranked(pixels, nms=nms, top=top)
+        np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_each_image_of_a_batch_is_seen_as_if_it_were_alone(exported: Any) -> None:
+    pixels = _images((97, 161), count=3)
+    pixels[1] = 0
+    for alone, together in zip(pixels, exported.ranker.batch(pixels, nms=0.7, top=40), strict=True):
+        one = exported.ranker.ranked(alone, nms=0.7, top=40)
+        assert len(one.scores) == len(together.scores)
+        np.testing.assert_allclose(together.scores, one.scores, atol=1e-5)
+        np.testing.assert_allclose(together.boxes_xyxy, one.boxes_xyxy, atol=1e-2)
+    for alone, candidates in zip(pixels, exported.engine.batch(pixels), strict=True):
+        assert len(candidates.scores) == len(exported.engine.candidates(alone).scores)
+
+
+def test_a_score_of_the_fit_is_exported_too(save_checkpoint: Save, tmp_path: Path) -> None:
+    checkpoint = save_checkpoint("single-level-softmax", tmp_path / "best.safetensors", "rpn.quality.use=both")
+    report = export_model(checkpoint, tmp_path / "fit.onnx")
+    for one in report.agreements:
+        assert one.candidates > 100
+        assert one.pixels < 0.05
+        assert one.score < 1e-4
+    pixels = _images((130, 470))[0]
+    scores = load_engine(checkpoint).candidates(pixels).scores
+    network = load_engine(checkpoint)._network
+    network.settings = override(network.settings, ["quality.use=none"])
+    assert not np.allclose(np.sort(scores), np.sort(TorchEngine(network, None).candidates(pixels).scores))
+
+
+def test_a_photograph_of_one_black_pixel(exported: Any) -> None:
+    found = load(exported.target)(np.zeros((1, 1, 3), np.uint8))
+    assert found.size_hw == (1, 1)
+    assert ((found.boxes_xyxy >= 0) & (found.boxes_xyxy <= 1)).all()
+
+
+def test_nothing_found_is_an_empty_result(save_checkpoint: Save, tmp_path: Path) -> None:
+    checkpoint = save_checkpoint("single-level-softmax", tmp_path / "best.safetensors", "rpn.select.min_size=5000")
+    for nms in (True, False):
+        export_model(checkpoint, tmp_path / "none.onnx", ExportSettings(nms=nms))
+        found = load(tmp_path / "none.onnx")(PHOTO)
+        assert found.boxes_xyxy.shape == (0, 4)
+        assert found.scores.shape == (0,)
+
+
+def test_both_engines_give_the_same_proposals_of_a_photograph(exported: Any) -> None:
+    from_torch, from_onnx = load(exported.checkpoint)(PHOTO), load(exported.target)(PHOTO)
+    assert from_torch.size_hw == from_onnx.size_hw == (400, 600)
+    assert len(from_torch) == len(from_onnx) > 20
+    assert from_onnx.scores == pytest.approx(from_torch.scores, abs=1e-4)
+    assert from_onnx.boxes_xyxy[:10] == pytest.approx(from_torch.boxes_xyxy[:10], abs=0.2)
