@@ -188,6 +188,15 @@ def test_a_truncated_model(tmp_path: Path) -> None:
         loading.load(path)
 
 
+def test_names_that_are_not_utf8_end_in_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "odd.onnx"
+    _save_model(path)
+    path.write_bytes(path.read_bytes().replace(b"pixels", b"pi\xf0els"))
+    with pytest.raises(InputError, match=r"odd\.onnx: is damaged, or no ONNX model"):
+        loading.load(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_devices(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     (tmp_path / "any.onnx").write_bytes(b"x")

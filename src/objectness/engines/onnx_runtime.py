@@ -48,25 +48,37 @@ class OnnxRuntime:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a device that cannot be used: refused below
-                self._session = ort.InferenceSession(content, options, providers=providers)
-        except _failures() as error:
+                # Its fallback to the processor prints on standard output.
+                self._session = ort.InferenceSession(content, options, providers=providers, enable_fallback=0)
+            self.device = _device_used(self._session, settings.device)
+            self.surface = _surface(self._session)
+        except InputError:
+            raise
+        except (*_failures(), ValueError, RuntimeError, MemoryError) as error:  # ValueError: names that are not UTF-8
+            if settings.device != "cpu":
+                raise InputError(
+                    f"{where}: cannot be opened on the device {settings.device} ({_reason(error)}); take cpu, or "
+                    "export it again."
+                ) from None
             raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
-        self.device = _device_used(self._session, settings.device)
-        values = [*self._session.get_inputs(), *self._session.get_overridable_initializers()]
-        self.surface = Surface(
-            inputs={value.name: f"{_type(value.type)} {_shape(value.shape)}" for value in values},
-            outputs=[value.name for value in self._session.get_outputs()],
-            description=self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY),
-        )
 
     def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """The named outputs, in their order."""
         try:
             found: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
-        except _failures() as error:  # memory, mostly: the next photograph may be smaller
+        except (*_failures(), ValueError, RuntimeError, MemoryError) as error:  # the next photograph may be smaller
             height, width = inputs[INPUT].shape[1:3]
             raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
         return found
+
+
+def _surface(session: Any) -> Surface:
+    values = [*session.get_inputs(), *session.get_overridable_initializers()]
+    return Surface(
+        inputs={value.name: f"{_type(value.type)} {_shape(value.shape)}" for value in values},
+        outputs=[value.name for value in session.get_outputs()],
+        description=session.get_modelmeta().custom_metadata_map.get(METADATA_KEY),
+    )
 
 
 def _device_used(session: Any, asked: str) -> str:
@@ -105,7 +117,8 @@ def _why_not(error: Exception, version: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200].removesuffix(".")
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].removesuffix(".")
 
 
 def _type(text: str) -> str:
