@@ -54,7 +54,7 @@ class OnnxRuntime:
             self.surface = _surface(self._session)
         except InputError:
             raise
-        except (*_failures(), ValueError, RuntimeError, MemoryError) as error:  # ValueError: names that are not UTF-8
+        except _failures() as error:
             if settings.device != "cpu":
                 raise InputError(
                     f"{where}: cannot be opened on the device {settings.device} ({_reason(error)}); take cpu, or "
@@ -66,7 +66,7 @@ class OnnxRuntime:
         """The named outputs, in their order."""
         try:
             found: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
-        except (*_failures(), ValueError, RuntimeError, MemoryError) as error:  # the next photograph may be smaller
+        except _failures() as error:  # memory, mostly: the next photograph may be smaller
             height, width = inputs[INPUT].shape[1:3]
             raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
         return found
@@ -100,11 +100,12 @@ def _device_used(session: Any, asked: str) -> str:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: siblings without a common parent."""
+    """What ONNX Runtime raises: siblings without a common parent; ValueError where a name is not UTF-8."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NotImplemented")
-    return (*(getattr(state, name) for name in names), state.RuntimeException)
+    own = (*(getattr(state, name) for name in names), state.RuntimeException)
+    return (*own, ValueError, RuntimeError, MemoryError)
 
 
 def _why_not(error: Exception, version: str) -> str:
