@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from objectness.errors import InputError
+from objectness.rpn import backbones
 from objectness.rpn.backbones import TimmBackbone, WithinChannelNorm, build_backbone, vgg16, zf
 from objectness.rpn.settings import BackboneSettings
 
@@ -188,3 +189,39 @@ def test_a_side_thinner_than_a_cell_has_one(name: str) -> None:
     backbone, _, _ = build_backbone(BackboneSettings(name=name, pretrained=False), load_weights=False)
     (feature_map,) = backbone(torch.zeros(1, 3, 1, 48))
     assert tuple(feature_map.shape[2:]) == (1, 3)
+
+
+class _Unpadded(nn.Module):
+    """Every convolution cuts a border off: 203 x 333 px come out as 24 x 41 cells of stride 8, not 25 x 41."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, stride=2) for _ in range(3)))
+
+    def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        return [self.layers(pixels)]
+
+
+class _OneSize(nn.Module):
+    def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        assert pixels.shape[-1] == 224, "Input width (333) doesn't match model (224)."
+        return [pixels[:, :, ::8, ::8]]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (_OneSize(), r"Backbone odd does not take photographs of every size, here 203 x 333 \(Input width"),
+        (
+            _Unpadded(),
+            r"Backbone odd makes a map of 24 x 40 cells of 203 x 333 px where .* 8 need 25 x 41",
+        ),
+    ],
+)
+def test_a_backbone_that_fits_no_photograph_is_refused_before_anything_is_made(
+    body: nn.Module, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbones, "_timm_features", lambda name: (body, [8], [3]))
+    settings = BackboneSettings(name="odd", strides=(8,), pretrained=False, frozen_stages=0)
+    with pytest.raises(InputError, match=message):
+        build_backbone(settings)

@@ -7,6 +7,7 @@ Each one is an ``nn.Module`` that states ``strides`` and ``channels`` (one per m
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 from objectness.errors import InputError, did_you_mean
 from objectness.rpn.settings import BackboneSettings
 from objectness.rpn.weights import initialise
+
+_TRIAL_HW = (203, 333)
 
 Stages = Sequence[Sequence[nn.Module]]
 
@@ -60,6 +63,7 @@ class TimmBackbone(nn.Module):
 
     def __init__(self, name: str, strides: Sequence[int]) -> None:
         super().__init__()
+        self.name = name
         self.body, available, channels = _timm_features(name)
         missing = [stride for stride in strides if stride not in available]
         if missing:
@@ -72,6 +76,37 @@ class TimmBackbone(nn.Module):
         self.used_stages = max(self._picked) + 1
         self.strides = tuple(strides)
         self.channels = tuple(channels[index] for index in self._picked)
+
+    def refuse_misfits(self) -> None:
+        """Refuse a model that takes one size of image only, or whose maps lie beside the anchors' grid.
+
+        It is tried on an image whose sides no stride divides, of which only shapes are computed.
+
+        Raises:
+            InputError: it is one of these.
+        """
+        name, trial = self.name, copy.deepcopy(self.body).eval().to("meta")
+        height, width = _TRIAL_HW
+        wanted = "take another, e.g. resnet18 or mobilenetv2_100."
+        try:
+            with torch.no_grad():
+                maps = trial(torch.zeros(1, 3, height, width, device="meta"))
+        except NotImplementedError:  # it can compute no bare shapes; nothing is known against it
+            return
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0][:120]
+            raise InputError(
+                f"Backbone {name} does not take photographs of every size, here {height} x {width} ({reason}): {wanted}"
+            ) from None
+        for index, stride in zip(self._picked, self.strides, strict=True):
+            map_hw = tuple(maps[index].shape[2:])
+            least = (height // stride, width // stride)
+            if not all(low <= cells <= low + 1 for cells, low in zip(map_hw, least, strict=True)):
+                raise InputError(
+                    f"Backbone {name} makes a map of {map_hw[0]} x {map_hw[1]} cells of {height} x {width} px where "
+                    f"anchors of stride {stride} need {least[0]} x {least[1]} at least (its convolutions are not "
+                    f"padded): {wanted}"
+                )
 
     @property
     def stages(self) -> Stages:
@@ -170,6 +205,8 @@ def build_backbone(
             )
     else:
         backbone = TimmBackbone(settings.name, settings.strides)
+        if load_weights:  # else a checkpoint follows, which was made with it
+            backbone.refuse_misfits()
     loaded, sentence = initialise(backbone, settings) if load_weights else (True, "")
     if loaded:
         for stage in backbone.stages[: settings.frozen_stages]:
