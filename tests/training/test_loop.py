@@ -278,7 +278,7 @@ def test_without_validation_a_resumed_run_ends_with_its_own_weights(
     assert run.start(replace(prepared, splits=splits), tmp_path / "run", watchers=[StopAt(1)]).interrupted
     assert epoch_of(tmp_path / "run", "best") == 0
     with monkeypatch.context() as patch:
-        patch.setattr(run, "read_splits", lambda *_: splits)
+        patch.setattr(run, "read_splits", lambda *_, **__: splits)
         assert run.resume(tmp_path / "run").best_ar100 is None
     assert epoch_of(tmp_path / "run", "best") == epoch_of(tmp_path / "run", "last") == 2
 
