@@ -18,6 +18,18 @@ with redirect_stdout(StringIO()), suppress(SystemExit):
     app(["--help"])
 """
 ROOMS = "import objectness.datasets, objectness.evaluation, objectness.formats, objectness.drawing"
+PROPOSE = """
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from PIL import Image
+from objectness.cli import app
+with TemporaryDirectory() as folder, redirect_stdout(StringIO()), suppress(SystemExit):
+    Image.new("RGB", (40, 30)).save(f"{folder}/a.jpg")
+    app(["propose", f"{folder}/a.jpg", "--out", f"{folder}/out"])
+    assert Path(folder, "out", "proposals.json").exists()
+"""
 SETTINGS = "import objectness.rpn.settings, objectness.training.settings, objectness.training.recipes"
 
 
@@ -29,6 +41,7 @@ SETTINGS = "import objectness.rpn.settings, objectness.training.settings, object
         ("import objectness; objectness.load, objectness.Proposer", ("torch", "timm", "matplotlib")),
         (ROOMS, ("torch", "onnxruntime")),
         (SETTINGS, ("torch",)),
+        (PROPOSE, ("torch", "objectness.datasets", "objectness.image_index", "objectness.formats.known")),
         *(
             (f"import objectness.cli.{name}", ("torch", "timm", "matplotlib", "onnxruntime", "numpy"))
             for name in (

@@ -121,7 +121,7 @@ def _place(target: Path, writing: Format, inputs: Sequence[Path | None], data: P
 
 def _files(target: Path, writing: Format) -> list[Path]:
     """The files of the target whose names are known; those in a folder are looked at one by one."""
-    from objectness.formats.coco_results import images_path
+    from objectness.formats.coco_entries import images_path
 
     if not writing.suffixes:
         return []

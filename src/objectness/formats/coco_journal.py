@@ -11,7 +11,7 @@ from pathlib import Path
 
 from objectness.atomic_write import refuse_input
 from objectness.errors import InputError
-from objectness.formats.coco_results import entry_lines, image_row, images_path
+from objectness.formats.coco_entries import entry_lines, image_row, images_path
 from objectness.formats.json_text import load
 from objectness.proposals import Proposals
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from objectness.atomic_write import replacing
-from objectness.boxes import xyxy_to_xywh
 from objectness.errors import InputError
 from objectness.formats import json_text
+from objectness.formats.coco_entries import entry_lines, image_row, images_path
 from objectness.formats.description import Format, Holds, Kind, Rule
 from objectness.formats.json_text import kind, load, shown, write_list
 from objectness.formats.known import KnownImages, finished
@@ -30,12 +30,6 @@ from objectness.proposals import Proposals
 
 _NUMBERS = frozenset({int, float})
 _COLUMNS = 7  # of a packed entry: number of its image, category_id, x, y, width, height, score
-
-
-def images_path(path: Path | str) -> Path:
-    """The table beside a proposals file: ``proposals.json`` -> ``proposals.images.json``."""
-    path = Path(path)
-    return path.with_suffix(f".images{path.suffix or '.json'}")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool = True) -> None:
@@ -122,33 +116,6 @@ def recognise(peek: Peek) -> bool:
     if opening == "[":
         return peek.head.split() in ([b"[]"], [b"[", b"]"])
     return opening == "[{" and {"image_id", "bbox", "score"} <= keys
-
-
-def entry_lines(image_id: int | str, found: Proposals) -> Iterator[str]:
-    """The entries of one image, a line each.
-
-    Raises:
-        InputError: a box or a score that is not finite.
-    """
-    written = json.dumps(image_id if isinstance(image_id, str) else int(image_id))
-    usable = np.isfinite(found.boxes_xyxy).all(axis=1) & np.isfinite(found.scores)
-    if not usable.all():
-        raise InputError(
-            f"Image {image_id}: proposal {int(np.argmin(usable)) + 1} has a box or a score that is not a "
-            "finite number; nothing was written."
-        )
-    # Corners are rounded before the width is taken, so that the far corner is right to 0.005 too.
-    boxes = np.round(xyxy_to_xywh(np.round(found.boxes_xyxy.astype(np.float64), 2)), 2)
-    boxes[:, 2:] = np.maximum(boxes[:, 2:], 0)
-    for box, score in zip(boxes.tolist(), found.scores.tolist(), strict=True):
-        yield f'{{"image_id": {written}, "category_id": 1, "bbox": {box}, "score": {score:.6g}}}'
-
-
-def image_row(image_id: int | str, found: Proposals) -> dict[str, Any]:
-    """One image in the table."""
-    height, width = found.size_hw
-    whole = image_id if isinstance(image_id, str) else int(image_id)
-    return {"id": whole, "file_name": found.source, "width": width, "height": height}
 
 
 class _Packed:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from objectness.atomic_write import replacing
 from objectness.errors import InputError
 from objectness.formats import json_text
-from objectness.formats.coco_results import images_path
+from objectness.formats.coco_entries import images_path
 from objectness.formats.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
 from objectness.formats.description import Format, Holds
 from objectness.formats.known import KnownImages, finished

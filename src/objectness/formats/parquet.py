@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
 from objectness.formats import json_text
-from objectness.formats.coco_results import images_path
+from objectness.formats.coco_entries import images_path
 from objectness.formats.description import Format, Holds, need_module
 from objectness.formats.known import KnownImages, finished
 from objectness.formats.peek import Peek, present
