@@ -19,6 +19,7 @@ from torchvision.models.detection.rpn import RPNHead as TheirHead
 
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.truth import Target
+from objectness.training.devices import computes_bf16
 from objectness.training.optimise import build_optimiser
 from objectness.training.recipes import recipe
 
@@ -28,9 +29,10 @@ def training_step(rounds: int, tell: Callable[[str], None]) -> list[Row]:
     settings = recipe("fpn-resnet50")
     pixels = torch.randint(0, 256, (2, 3, 800, 1088), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     truth = [_boxes(seed) for seed in (1, 2)]
+    in_bf16 = settings.loop.amp and computes_bf16(torch.device("cpu"))
     targets = [Target(some, torch.empty(0, 4), (800, 1088)) for some in truth]
     tell(
-        f"Training: 2 images of 800 x 1088 px; ours as the recipe has it (bf16 {settings.loop.amp}, channels last "
+        f"Training: 2 images of 800 x 1088 px; ours as the recipe has it (bf16 {in_bf16}, channels last "
         f"{settings.loop.channels_last}), theirs eager float32"
     )
 
@@ -40,7 +42,7 @@ def training_step(rounds: int, tell: Callable[[str], None]) -> list[Row]:
     optimiser = build_optimiser(network, settings.optimiser)
 
     def ours() -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.loop.amp):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_bf16):
             outputs = network(pixels.to(memory_format=torch.channels_last))
         report = network.loss(outputs, targets, torch.Generator().manual_seed(0))
         report.loss.total.backward()

@@ -25,6 +25,7 @@ from objectness.training.data import (
     planned_epochs,
     planned_steps,
 )
+from objectness.training.devices import computes_bf16, pick_device
 from objectness.training.finite import require_finite, require_sound
 from objectness.training.interrupts import Interrupt
 from objectness.training.optimise import build_optimiser, rate_factor, update_average
@@ -111,6 +112,7 @@ def train(
     """
     loop = settings.loop
     device = pick_device(loop.device)
+    in_bf16 = loop.amp and computes_bf16(device)
     layout = torch.channels_last if loop.channels_last else torch.contiguous_format
     network = network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
     average = {key: value.detach().clone() for key, value in network.state_dict().items()} if loop.ema else {}
@@ -152,7 +154,7 @@ def train(
             summed: list[tuple[LossReport, float]] = []
             for batch in batch_source:
                 batch = batch.to(device)
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=loop.amp):
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16):
                     outputs = network(batch.pixels.to(memory_format=layout))
                 chance = batch_chance(loop.seed, progress.epoch, progress.batch)
                 report = network.loss(outputs, batch.targets, chance)
@@ -221,23 +223,6 @@ def train(
         checkpoints.save_last(progress)
     best = progress.best if progress.best >= 0 else None
     return Outcome(best, progress.rows, interrupt.asked() and goes_on(), progress.seconds)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device that the settings name; "auto" takes a GPU where there is one.
-
-    Raises:
-        InputError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"loop.device={name} cannot be used here ({reason}); take cpu, cuda or auto.") from None
-    return device
 
 
 def _epoch_row(progress: Progress, lr: float) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from objectness.rpn.start import fill, read_start
 from objectness.settings import describe, from_dict, to_dict
 from objectness.training.checkpoints import BEST_FILE, LAST_FILE, STATE_FILE
 from objectness.training.data import planned_epochs, planned_steps
-from objectness.training.loop import Outcome, Watcher, pick_device, train
+from objectness.training.devices import computes_bf16, pick_device
+from objectness.training.loop import Outcome, Watcher, train
 from objectness.training.report import Board, Pictures, Tables
 from objectness.training.settings import RunSettings
 from objectness.training.validate import validation_records
@@ -267,6 +268,8 @@ def _train(
             f"The run ends before its warm-up does: the learning rate rises over schedule.warmup_steps="
             f"{settings.schedule.warmup_steps} updates, and there are {steps}."
         )
+    if settings.loop.amp and not computes_bf16(pick_device(settings.loop.device)):
+        tell("It computes in float32: this device has no instructions for bfloat16 (loop.amp).")
     details = {
         "name": f"{settings.recipe} on {prepared.data.name}",
         "recipe": settings.recipe,
