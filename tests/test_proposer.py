@@ -143,6 +143,17 @@ def test_a_path_a_pil_image_and_an_array_give_the_same(tmp_path: Path) -> None:
     assert [proposals.source for proposals in found] == [str(tmp_path / "photo.png")] * 2 + [None] * 2
 
 
+def test_every_kind_of_bytes_is_the_content_of_a_file(tmp_path: Path) -> None:
+    Image.new("RGB", (90, 60), "teal").save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    propose = Proposer(WholeImage())
+    for source in (content, bytearray(content), memoryview(content)):
+        assert propose(source).size_hw == (60, 90)
+        assert [found.size_hw for found in propose([source])] == [(60, 90)]
+    with pytest.raises(InputError, match="the image of 3 bytes: is not an image"):
+        propose(bytearray(b"abc"))
+
+
 def test_a_turned_photograph_has_boxes_in_its_upright_pixels(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -319,9 +330,16 @@ def test_what_is_no_photograph_is_told_so(source: object) -> None:
         ({"score": 1.5}, "score is 1.5"),
         ({"nms": -0.1}, "nms is -0.1"),
         ({"score": float("nan")}, "score is nan"),
+        ({"top": 1.5}, "top is 1.5, but must be a whole number"),
+        ({"top": "3"}, "top is '3'"),
+        ({"top": True}, "top is True"),
+        ({"nms": "a"}, "nms is 'a'"),
+        ({"min_side": None}, "min_side is None"),
+        ({"max_pixels": "x"}, "max_pixels is 'x'"),
+        ({"max_pixels": 0}, "max_pixels is 0"),
     ],
 )
-def test_numbers_outside_their_range(options: dict[str, float], words: str) -> None:
+def test_numbers_outside_their_range(options: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Proposer(WholeImage(), **options)  # type: ignore[arg-type]
 
@@ -442,7 +460,7 @@ def test_a_run_that_stopped_before_its_first_validation_has_a_model_too(tmp_path
 
 @pytest.mark.parametrize("top", [0, 1_000_001, 10**20])
 def test_a_number_of_proposals_that_no_memory_holds_is_refused_before_the_first_photograph(top: int) -> None:
-    with pytest.raises(InputError, match=r"must lie between 1 and 1,000,000 proposals"):
+    with pytest.raises(InputError, match=r"must be a whole number from 1 to 1,000,000"):
         Proposer(WholeImage(), top=top)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from objectness.arguments import is_number, is_whole
 from objectness.engines import (
     Engine,
     GraphRanker,
@@ -23,6 +25,7 @@ from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
 from objectness.proposals import Proposals
 from objectness.ranking import MIN_SIDE, select, to_photograph
 
+_ONE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 MOST_PROPOSALS = 1_000_000  # a graph makes room for as many as it is asked for
 
 
@@ -107,13 +110,15 @@ class Proposer:
         self._nms = self.description.nms_iou if nms is None else nms
         self._min_side = min_side
         self._max_pixels = max_pixels
-        if not 1 <= self._top <= MOST_PROPOSALS:
-            raise InputError(f"top is {top}, but must lie between 1 and {MOST_PROPOSALS:,} proposals.")
+        if not is_whole(self._top, 1, MOST_PROPOSALS):
+            raise InputError(f"top is {top!r}, but must be a whole number from 1 to {MOST_PROPOSALS:,}.")
         for name, value in (("score", self._score), ("nms", self._nms)):
-            if not 0 <= value <= 1:
-                raise InputError(f"{name} is {value}, but must lie between 0 and 1.")
-        if not 0 <= min_side < float("inf"):
-            raise InputError(f"min_side is {min_side}, but must be a number of pixels, 0 or more.")
+            if not is_number(value, 0, 1):
+                raise InputError(f"{name} is {value!r}, but must be a number from 0 to 1.")
+        if not is_number(min_side, 0, sys.float_info.max):
+            raise InputError(f"min_side is {min_side!r}, but must be a number of pixels, 0 or more.")
+        if max_pixels is not None and not is_whole(max_pixels, 1):
+            raise InputError(f"max_pixels is {max_pixels!r}, but must be a whole number, 1 or more, or None.")
         if isinstance(engine, GraphRanker):
             engine.require(nms=self._nms, top=self._top)
 
@@ -142,7 +147,7 @@ class Proposer:
             InputError: A photograph that cannot be used; with several, the first such one ends the call,
                 where :meth:`stream` would go on.
         """
-        one = isinstance(source, str | bytes | os.PathLike | Image.Image | np.ndarray) or hasattr(source, "read")
+        one = isinstance(source, _ONE) or hasattr(source, "read")
         if one or not isinstance(source, Iterable):  # what is neither is told what was expected
             return _or_raise(self._finish(self._prepare(cast("Source", source), keep_image=False)))
         lazy = (_or_raise(outcome) for outcome in self.stream(cast("Iterable[Source]", source)))

@@ -455,3 +455,14 @@ def test_odd_metadata_prints_no_warning_of_a_library(
     command = [sys.executable, "-m", "objectness", "evaluate", "uniform", ".", "--draws", "2", "-q"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "é" * 125])
+def test_photographs_with_the_longest_names_get_a_picture_each(run: Run, stem: str) -> None:
+    _photo(f"{stem}.jpg")
+    _photo(f"{stem[:-1]}y.jpg")
+    result = run(".", "--json")
+    assert result.exit_code == 0
+    pictures = [Path(image["picture"]) for image in json.loads(result.stdout)["images"]]
+    assert len(set(pictures)) == 2
+    assert all(picture.is_file() and picture.name.startswith(stem[:100]) for picture in pictures)

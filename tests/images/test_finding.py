@@ -179,3 +179,25 @@ def test_patterns_with_two_stars_end_in_spite_of_loops(photos: Path) -> None:
     ]
     assert _names(find_photos([str(photos / "**" / "sub" / "*.webp")]).photos, photos) == ["sub/c.webp"]
     assert _names(find_photos([str(photos / "s*" / "**" / "c.*")]).photos, photos) == ["sub/c.webp"]
+
+
+@pytest.mark.parametrize("empty", ["empty", "*.bmp", "note.txt", "binary.txt"])
+def test_a_source_without_a_photograph_takes_no_other_with_it(photos: Path, empty: str) -> None:
+    (photos / "binary.txt").write_bytes(b"\xff\xfe\x00\xd8")
+    found = find_photos([str(photos / empty), str(photos / "b.jpg")])
+    assert found.photos == (photos / "b.jpg",)
+    assert list(found.failed) == [str(photos / empty)]
+    assert "no photograph" in found.failed[str(photos / empty)] or "not UTF-8" in found.failed[str(photos / empty)]
+
+
+def test_an_address_in_a_list_is_named_as_it_stands(photos: Path) -> None:
+    (photos / "list.txt").write_text("https://example.com/a.jpg\nb.jpg\n")
+    found = find_photos([str(photos / "list.txt")])
+    assert found.photos == (photos / "b.jpg",)
+    assert found.failed["https://example.com/a.jpg"].startswith("https://example.com/a.jpg: is an address")
+
+
+def test_an_empty_name_is_not_the_working_folder(photos: Path) -> None:
+    with pytest.raises(InputError, match="An empty name was given"):
+        find_photos([""])
+    assert find_photos(["", str(photos / "b.jpg")]).photos == (photos / "b.jpg",)

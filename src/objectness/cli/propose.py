@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from objectness.proposer import Outcome, Proposer
 
 OUT, RESULTS_NAME = "proposals", "proposals.json"
+_LONGEST_STEM_BYTES = 220  # file systems take names of 255
 
 
 @dataclass(frozen=True)
@@ -237,8 +238,8 @@ def _plan(photos: Sequence[Path], image_ids: dict[Path, int | str], out: Path | 
         suffix = ".png" if photo.suffix.lower() == ".png" else ".jpg"
         number = 1
         while True:
-            name = photo.stem if number == 1 else f"{photo.stem}_{number}"
-            picture = out / f"{name}{DRAWN_SUFFIX}{suffix}"
+            more = "" if number == 1 else f"_{number}"
+            picture = out / f"{_shortened(photo.stem)}{more}{DRAWN_SUFFIX}{suffix}"
             key = real_path(picture).casefold()
             if key not in taken:
                 break
@@ -246,6 +247,13 @@ def _plan(photos: Sequence[Path], image_ids: dict[Path, int | str], out: Path | 
         taken.add(key)
         tasks.append(_Task(photo, image_ids[photo], picture))
     return tasks
+
+
+def _shortened(stem: str) -> str:
+    """A name that leaves room for what comes behind it."""
+    while len(stem.encode("utf-8", "surrogatepass")) > _LONGEST_STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 def _run(proposer: Proposer, tasks: Sequence[_Task], draw: int, results: _Results, output: Output) -> None:

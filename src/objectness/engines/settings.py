@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from objectness.arguments import is_whole
 from objectness.errors import InputError, did_you_mean
 
 EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
@@ -44,8 +45,8 @@ class EngineSettings:
             value = getattr(self, key)
             if value not in known:
                 raise InputError(f"The {key} {value!r} is unknown: {did_you_mean(str(value), known)}")
-        if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
-            raise InputError(f"threads is {self.threads}, but must lie between 1 and {_MOST_THREADS}.")
+        if self.threads is not None and not is_whole(self.threads, 1, _MOST_THREADS):
+            raise InputError(f"threads is {self.threads!r}, but must be a whole number from 1 to {_MOST_THREADS}.")
 
     def require_default_precision(self, where: str, runtime: str) -> None:
         """Refuse a precision that would be ignored.

@@ -74,7 +74,7 @@ def find_photos(sources: Sequence[str]) -> Found:
         sources: As typed.
 
     Raises:
-        InputError: A folder, pattern or list that holds no photograph or cannot be read; nothing that exists.
+        InputError: None of the sources holds a photograph; with others beside it, one that holds none is in ``failed``.
     """
     unique: dict[str, Path] = {}
     passed_over: Counter[str] = Counter()
@@ -83,7 +83,11 @@ def find_photos(sources: Sequence[str]) -> Found:
         if reason := _no_path(source):
             failed[source] = reason
             continue
-        walked = _expand(source)
+        try:
+            walked = _expand(source, failed)
+        except InputError as error:
+            failed[source] = str(error)
+            continue
         for path in walked.images:
             unique.setdefault(real_path(path), path)
         passed_over.update(walked.passed_over)
@@ -179,6 +183,8 @@ def _kind_not_taken(path: Path) -> str | None:
 
 def _no_path(source: str) -> str | None:
     """A sentence where the source is something else than a path."""
+    if not source:
+        return "An empty name was given; name a photograph."
     if source == "-":
         return (
             "-: photographs are not read from standard input; save the photograph to a file, or the list of paths to "
@@ -189,7 +195,7 @@ def _no_path(source: str) -> str | None:
     return None
 
 
-def _expand(source: str) -> Walked:
+def _expand(source: str, failed: dict[str, str]) -> Walked:
     path = Path(source)
     if os.path.isdir(source):
         walked = _readable(walk(path))
@@ -199,7 +205,7 @@ def _expand(source: str) -> Walked:
             raise InputError(f"{path}: there is no photograph in this folder{there} (looked for {known}).")
         return walked
     if path.suffix.lower() == ".txt" and os.path.isfile(source):
-        return Walked(tuple(_read_list(path)))
+        return Walked(tuple(_read_list(path, failed)))
     if glob.has_magic(source) and not os.path.lexists(source) and _can_be_a_name(source):
         return _matching(source)
     return Walked((path,))
@@ -258,11 +264,13 @@ def _can_be_a_name(source: str) -> bool:
         return False
 
 
-def _read_list(path: Path) -> list[Path]:
+def _read_list(path: Path, failed: dict[str, str]) -> list[Path]:
     names = [line for line in map(str.strip, read_text(path).split("\n")) if line and not line.startswith("#")]
     if not names:
         raise InputError(f"{path}: the list names no photograph; write one path a line.")
-    return [_listed(name, path.parent) for name in names]
+    no_paths = {name: reason for name in names if (reason := _no_path(name))}
+    failed.update(no_paths)
+    return [_listed(name, path.parent) for name in names if name not in no_paths]
 
 
 def _listed(name: str, folder: Path) -> Path:

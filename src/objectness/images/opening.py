@@ -24,7 +24,7 @@ from objectness.images.headers import DEFAULT_MAX_PIXELS, opened, opened_bytes, 
 from objectness.images.pixel_formats import array_as_rgb, as_rgb, to_array, upright_array
 from objectness.images.upright import LYING, as_stored, orientation
 
-Source = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[Any]
 
 # A JPEG is decoded at half, a quarter or an eighth of its size where that still is this much larger than wanted:
 # the rest of the way is an antialiased resize, so that boxes stay where they are.
@@ -120,8 +120,8 @@ def describe(source: Source) -> str:
         return f"the array of shape {source.shape}"
     if isinstance(source, Image.Image):
         return str(getattr(source, "filename", "") or "the PIL image")
-    if isinstance(source, bytes):
-        return f"the image of {len(source)} bytes"
+    if isinstance(source, bytes | bytearray | memoryview):
+        return f"the image of {memoryview(source).nbytes} bytes"
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     name = getattr(source, "name", None)
@@ -167,8 +167,8 @@ def _header(source: Source, name: str, max_pixels: int | None) -> Iterator[Image
 
 
 def _content(source: Source, name: str) -> bytes:
-    if isinstance(source, bytes):
-        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
     if hasattr(source, "read"):
         return read_stream(cast("IO[bytes]", source), name)
     raise InputError(
