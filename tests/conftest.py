@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.util import find_spec
@@ -38,6 +39,10 @@ if find_spec("jaxtyping") and find_spec("beartype"):
 hypothesis.settings.register_profile("objectness", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("objectness")
 
+
+# A program that is started under nohup leaves this signal ignored to all that it starts; tests send it.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What may be skipped where every test is asked for (OBJECTNESS_EVERY_TEST=1, as CI does): words of the reason -> why it
 # cannot be helped. A test in test_skips.py keeps this list short; any other skip is a failure there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-Extra = Literal["train", "openvino", "tables", "supervision", "baselines", "bench"]
+Extra = Literal["train", "openvino", "tables", "supervision", "baselines", "heif", "bench"]
 
 
 def how_to_install(extra: Extra) -> str:

@@ -16,6 +16,7 @@ from typing import IO
 from PIL import Image
 
 from objectness.images.damage import DAMAGED, MISSING, ImageError, damaged
+from objectness.installation import how_to_install
 
 # Twice the size at which Pillow begins to warn: what its own guard calls a decompression bomb.
 DEFAULT_MAX_PIXELS = 178_000_000
@@ -208,7 +209,7 @@ def _identified(file: IO[bytes], prefix: bytes, name: str) -> Image.Image | None
 
 def _identified_heif(file: IO[bytes], name: str) -> Image.Image:
     if not can_read_heif():
-        advice = "install pillow-heif (pip install pillow-heif), or save it as JPEG"
+        advice = f"install pillow-heif ({how_to_install('heif')}), or save it as JPEG"
         raise ImageError(name, "is a HEIF photograph, which Pillow alone cannot read", advice)
     file.seek(0)
     image: Image.Image = import_module("pillow_heif").HeifImageFile(file, name)
