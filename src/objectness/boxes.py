@@ -7,6 +7,7 @@ can hold.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from objectness.neighbours import Neighbours
 
 Boxes = NDArray[np.floating[Any]]
+
+_FIRST_PIXEL = 1.01  # with what sticks out of the image, and with corners that count from 1
 
 
 def _wide(boxes_xyxy: Boxes) -> Boxes:
@@ -58,6 +61,21 @@ def clip(boxes_xyxy: Boxes, size_hw: tuple[int, int]) -> Boxes:
     height, width = size_hw
     limit = np.array([width, height, width, height], dtype=boxes_xyxy.dtype)
     return np.clip(boxes_xyxy, 0, limit)
+
+
+def are_fractions(boxes_xyxy: Iterable[Boxes]) -> bool:
+    """Whether boxes that should be in pixels are fractions of their images: all lie about the first pixel.
+
+    Args:
+        boxes_xyxy: Those of each image, ``(N, 4)``; corners that are not finite say nothing.
+    """
+    found = False
+    for some in boxes_xyxy:
+        finite = some[np.isfinite(some).all(axis=1)]
+        if (np.abs(finite) > _FIRST_PIXEL).any():
+            return False
+        found |= bool((finite != np.round(finite)).any())
+    return found
 
 
 def xyxy_to_xywh(boxes_xyxy: Boxes) -> Boxes:

@@ -69,10 +69,12 @@ def split(
     from objectness.datasets import load_dataset
     from objectness.datasets.conversion import write_parts
     from objectness.datasets.locating import home_of
+    from objectness.datasets.repair import refuse_fractions
     from objectness.datasets.splitting import split as split_data
 
     output = Output(as_json, quiet)
     dataset = load_dataset(data, allow_outside=allow_outside)
+    refuse_fractions(dataset)
     rest = round(1 - train - val, 9) if test is None else test
     shares = {name: share for name, share in (("train", train), ("val", val), ("test", rest)) if share}
     found = split_data(dataset, shares, seed)

@@ -66,7 +66,7 @@ def words(texts: Sequence[str] | None) -> tuple[str, ...]:
 def open_data(data: Path, split: str | None, output: Output, *, allow_outside: bool = False) -> Dataset:
     """Read the ground truth: by default the validation split, else the test split, else everything."""
     from objectness.datasets import available_splits, load_dataset
-    from objectness.datasets.repair import without_endless_boxes
+    from objectness.datasets.repair import refuse_fractions, unreachable_boxes, without_endless_boxes
 
     splits = available_splits(data, allow_outside=allow_outside)
     usual = next((name for name in ("val", "test") if name in splits), None)
@@ -74,8 +74,10 @@ def open_data(data: Path, split: str | None, output: Output, *, allow_outside: b
     output.note(f"Measuring on {which(dataset)}: {len(dataset)} images.")
     for note in dataset.notes:
         output.note(note)
-    if left_out:
-        output.warn(left_out)
+    refuse_fractions(dataset)
+    for sentence in (left_out, unreachable_boxes(dataset)):
+        if sentence:
+            output.warn(sentence)
     if dataset.problems:
         output.warn(
             f"{len(dataset.problems)} parts of {data} could not be read or are doubled: objectness check names them."

@@ -134,11 +134,14 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
 
     rows: dict[int | str, list[Row]] = defaultdict(list)
     spelled = _by_number(entries)
+    outlined = 0
     for number, entry in enumerate(annotations, start=1):
         label = f"annotation {number}" + (
             f" (id {_short(entry['id'])})" if isinstance(entry, dict) and "id" in entry else ""
         )
         box = _box(entry)
+        if box is None and (box := _around_outlines(entry)) is not None:
+            outlined += 1
         if box is None:
             problems.append(_malformed(path, f"{label} has no 'bbox' of four numbers"))
             continue
@@ -176,7 +179,10 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
         )
         for number, (key, entry) in enumerate(entries.items(), start=1)
     ]
-    return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems), locate.note())
+    notes = locate.note()
+    if outlined:
+        notes += (f"{path}: {outlined} annotations have no 'bbox': the boxes around their outlines were taken.",)
+    return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems), notes)
 
 
 def _coco_among(paths: Iterable[Path]) -> list[Path]:
@@ -285,6 +291,23 @@ def _box(entry: object) -> tuple[float, float, float, float] | None:
     if x is None or y is None or width is None or height is None:
         return None
     return x, y, x + width, y + height
+
+
+def _around_outlines(entry: object) -> tuple[float, float, float, float] | None:
+    """The box around the polygons of an annotation without one; None for masks, which would have to be drawn."""
+    if not isinstance(entry, dict) or entry.get("bbox"):
+        return None
+    polygons = entry.get("segmentation")
+    if not isinstance(polygons, list) or not all(
+        isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in polygons
+    ):
+        return None
+    xs = [read_number(x) for polygon in polygons for x in polygon[::2]]
+    ys = [read_number(y) for polygon in polygons for y in polygon[1::2]]
+    known_xs, known_ys = [x for x in xs if x is not None], [y for y in ys if y is not None]
+    if not xs or len(known_xs) < len(xs) or len(known_ys) < len(ys):
+        return None
+    return min(known_xs), min(known_ys), max(known_xs), max(known_ys)
 
 
 def _malformed(path: Path, detail: str) -> Problem:

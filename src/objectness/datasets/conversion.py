@@ -16,6 +16,7 @@ from objectness.datasets.layout import available_splits, load_dataset
 from objectness.datasets.locating import home_of
 from objectness.datasets.parts import Parts, one_entry_each, valid_boxes, with_real_sizes
 from objectness.datasets.records import Record
+from objectness.datasets.repair import refuse_fractions
 from objectness.datasets.splits import ALL
 from objectness.errors import InputError, did_you_mean
 from objectness.images.sizes import is_file
@@ -54,9 +55,11 @@ def convert(
         allow_outside: As for ``load_dataset``.
 
     Raises:
-        InputError: the source cannot be read, an unknown layout, a target that is not empty or cannot be written.
+        InputError: the source cannot be read, an unknown layout, a target that is not empty or cannot be written;
+            every box is a fraction of its image where pixels are due.
     """
     whole = load_dataset(source, allow_outside=allow_outside)
+    refuse_fractions(whole)
     position = {name: index for index, name in enumerate(whole.class_names)}
     parts: dict[str, Sequence[Record]] = {}
     said = (

@@ -51,8 +51,10 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
         Boxes that stick out by 1 px or less (rounding) are clipped without a word.
 
     Raises:
-        InputError: with ``strict`` anything at all was wrong; otherwise, no image is left.
+        InputError: with ``strict`` anything at all was wrong; otherwise, no image is left, or every box is a
+            fraction of its image.
     """
+    refuse_fractions(dataset)
     records: list[Record] = []
     problems = list(dataset.problems)
     sizes = read_sizes([record.path for record in dataset.records], decode=decode)
@@ -92,6 +94,48 @@ def without_endless_boxes(dataset: Dataset) -> tuple[Dataset, str | None]:
         "neither as found nor as missed."
     )
     return replace(dataset, records=records), sentence
+
+
+def refuse_fractions(dataset: Dataset) -> None:
+    """Refuse ground truth in pixels whose boxes are fractions of their images.
+
+    Raises:
+        InputError: every box lies between 0 and 1, although the layout is not YOLO and the images are larger.
+    """
+    sizes = [record.size_hw for record in dataset.records if record.size_hw is not None]
+    if dataset.layout == "yolo" or any(max(size) <= 2 for size in sizes):
+        return
+    if boxes.are_fractions(record.boxes_xyxy for record in dataset.records):
+        raise InputError(
+            f"{dataset.root}: every box lies between 0 and 1, as a fraction of its image: pixels are due, so multiply "
+            "x by the image's width and y by its height."
+        )
+
+
+def unreachable_boxes(dataset: Dataset) -> str | None:
+    """A sentence about objects that no proposal can find: without width or height, or outside of their image."""
+    flat = outside = 0
+    for record in dataset.records:
+        counted = record.boxes_xyxy[~record.ignore]
+        extended = np.all(counted[:, 2:] > counted[:, :2], axis=1)
+        flat += int((~extended).sum())
+        if record.size_hw is not None:
+            inside = boxes.clip(counted[extended], record.size_hw)
+            outside += int((~np.all(inside[:, 2:] > inside[:, :2], axis=1)).sum())
+    what = [
+        f"{count} {words}"
+        for count, words in (
+            (flat, "have no width or height, or swapped corners"),
+            (outside, "lie outside of their image"),
+        )
+        if count
+    ]
+    if not what:
+        return None
+    return (
+        f"{dataset.root}: of the objects {' and '.join(what)}: no proposal can find them, and they count as missed "
+        "(objectness check names them)."
+    )
 
 
 def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:

@@ -133,6 +133,9 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
     for path, label, own, size in zip(paths, labels, lines, read_sizes(paths), strict=True):
         size_hw = None if isinstance(size, str) else size
         rows: list[Row] = []
+        if size_hw is None and own:
+            detail = f"has boxes as fractions of {path.name}, which is missing or cannot be read"
+            problems.append(Problem(rules.UNREADABLE_ANNOTATION, str(label), detail))
         for line in own:
             if size_hw is None:
                 continue

@@ -18,6 +18,8 @@ Extent = tuple[float, float, float, float]
 # Boxes of objects that are cut off by the border may stick out; what lies further out is no fraction of an image.
 _FARTHEST = 1.5
 _BOX_OR_SCORED = (4, 5)
+_TRACKED = 6  # coordinates: a box, its score and the number of a track
+_SLACK = 0.01  # of rounding, by which such a box may stick out of its image
 _SHOWN = 60
 # Key points may stick out of their box by this share of its sides.
 _KEYPOINT_SLACK = 0.25
@@ -35,6 +37,7 @@ class LabelLine:
         polygon: Extent if all of them are corners; None where they cannot be.
         with_visibility: They can be a box and key points x, y, v.
         with_points: They can be a box and key points x, y.
+        track: The last of them, if they can be a box, a score and the number of a track; else 0.
         text: The line itself, shortened.
     """
 
@@ -45,6 +48,7 @@ class LabelLine:
     polygon: Extent | None
     with_visibility: bool
     with_points: bool
+    track: int
     text: str
 
 
@@ -55,10 +59,12 @@ class Columns:
     Attributes:
         has_keypoints: Key points follow the box.
         note: What was concluded, where data.yaml does not say it.
+        has_tracks: In lines of seven columns a score and the number of a track follow the box.
     """
 
     has_keypoints: bool
     note: str | None = None
+    has_tracks: bool = False
 
 
 def read_lines(path: Path) -> list[LabelLine | Problem]:
@@ -84,13 +90,19 @@ def judge_columns(lines: Iterable[LabelLine], declared: bool) -> Columns:
     if declared:
         return Columns(True)
     count: int | None = None
-    with_visibility = with_points = True
+    with_visibility = with_points = with_tracks = True
+    last_track = tracked = 0
     for line in lines:
         if line.count in _BOX_OR_SCORED:
             continue
+        if line.count == _TRACKED:
+            with_tracks &= line.track > 0
+            last_track, tracked = max(last_track, line.track), tracked + 1
         with_visibility &= line.with_visibility and count in (None, line.count)
         with_points &= line.with_points and count in (None, line.count)
         count = line.count
+    if with_tracks and (last_track > 1 or tracked > 1):  # an outline may end in 1, at the border, but not all of them
+        return Columns(False, "in label lines of 7 columns a score and the number of a track follow the box.", True)
     if count is None or not (with_visibility or with_points):
         return Columns(False)
     what = f"the label lines of {count + 1} columns were read as"
@@ -103,7 +115,8 @@ def judge_columns(lines: Iterable[LabelLine], declared: bool) -> Columns:
 
 def extent_in_pixels(line: LabelLine, columns: Columns, size_hw: tuple[int, int], path: Path) -> Extent | Problem:
     """Corners of the box in pixels, or what is wrong with the line."""
-    if columns.has_keypoints or line.count in _BOX_OR_SCORED:
+    is_tracked = columns.has_tracks and line.count == _TRACKED
+    if columns.has_keypoints or line.count in _BOX_OR_SCORED or is_tracked:
         extent = line.box
     elif line.polygon is not None:
         extent = line.polygon
@@ -144,6 +157,7 @@ def _parse(number: int, line: str) -> LabelLine:
         polygon,
         _are_keypoints(coordinates, 3),
         _are_keypoints(coordinates, 2),
+        _track(line.split()[1:], coordinates),
         _shown(line),
     )
 
@@ -163,6 +177,16 @@ def _are_keypoints(coordinates: Sequence[float], each: int) -> bool:
     reach_x, reach_y = width * (0.5 + _KEYPOINT_SLACK), height * (0.5 + _KEYPOINT_SLACK)
     placed = [point for point in points if point[0] or point[1]]
     return all(abs(point[0] - xc) <= reach_x and abs(point[1] - yc) <= reach_y for point in placed)
+
+
+def _track(words: Sequence[str], coordinates: Sequence[float]) -> int:
+    """The number of a track behind a box and its score; 0 where there is none."""
+    if len(words) != _TRACKED or not words[-1].isdecimal() or not 0 <= coordinates[4] <= 1:
+        return 0
+    xc, yc, width, height = coordinates[:4]
+    if min(xc - width / 2, yc - height / 2) < -_SLACK or max(xc + width / 2, yc + height / 2) > 1 + _SLACK:
+        return 0
+    return int(min(coordinates[5], 2**31))
 
 
 def _shown(line: str) -> str:

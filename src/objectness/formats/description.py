@@ -31,6 +31,7 @@ class Kind(Enum):
     OTHER_SIZE = "image of another size than in the data set"
     NOT_FINITE = "box or score that is not finite"
     SWAPPED = "box with swapped corners"
+    FRACTIONS = "fractions of the image where pixels are due"
     NO_SCORE = "proposal without a score"
     NO_AREA = "box without area"
     OUTSIDE = "box outside its image"

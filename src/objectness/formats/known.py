@@ -13,7 +13,7 @@ from objectness.datasets import Dataset, Record, load_dataset
 from objectness.errors import InputError, MissingContextError
 from objectness.formats import json_text
 from objectness.formats.peek import peek
-from objectness.formats.raw import RawFile, RawImage, assemble
+from objectness.formats.raw import RawFile, RawImage, assemble, in_fractions
 from objectness.image_index import ImageIndex, Match, Named
 from objectness.image_spelling import number_of
 from objectness.images.finding import walk
@@ -199,8 +199,19 @@ def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:
 
 
 def finished(path: Path | str, raw: RawFile, known: KnownImages | None = None, *, repair: bool = False) -> ProposalSet:
-    """From what a file says to proposals: ``adopt`` what is known of the images, then ``assemble``."""
-    return assemble(path, raw if known is None else adopt(path, raw, known), repair=repair)
+    """From what a file says to proposals: ``adopt`` what is known of the images, then ``assemble``.
+
+    Raises:
+        InputError: as those two; boxes to be measured are fractions of their images.
+    """
+    if known is not None:
+        raw = adopt(path, raw, known)
+        if known.only and in_fractions(raw):
+            raise InputError(
+                f"{path}: every box lies between 0 and 1, as a fraction of its image: pixels are due, so multiply x by "
+                "the image's width and y by its height."
+            )
+    return assemble(path, raw, repair=repair)
 
 
 def complete(proposals: ProposalSet, known: KnownImages) -> tuple[ProposalSet, int, int]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness import boxes
 from objectness.errors import InputError
 from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import Proposals
@@ -212,6 +213,10 @@ def assemble(path: Path | str, raw: RawFile, *, repair: bool = False) -> Proposa
         notes.extend(sentence)
     else:
         _refuse_faults(path, raw)
+    if in_fractions(raw):
+        notes.append(
+            "every box lies between 0 and 1, as a fraction of its image, and was taken for pixels all the same"
+        )
     raw, sentence = _with_scores(path, raw)
     notes.extend(sentence)
     ids, numbered = _ids(path, raw.images)
@@ -232,6 +237,12 @@ def assemble(path: Path | str, raw: RawFile, *, repair: bool = False) -> Proposa
         if image.levels is not None:
             levels[image_id] = image.levels[order]
     return ProposalSet(images, logits, levels, raw.metadata, numbered, tuple(notes))
+
+
+def in_fractions(raw: RawFile) -> bool:
+    """Whether all boxes are fractions of their images, where pixels are due (and an image has more than two)."""
+    tiny = any(image.size_hw is not None and max(image.size_hw) <= 2 for image in raw.images)
+    return not tiny and boxes.are_fractions(image.boxes_xyxy for image in raw.images)
 
 
 def unusable(image: RawImage) -> dict[str, NDArray[np.bool_]]:

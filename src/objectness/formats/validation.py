@@ -15,7 +15,7 @@ from objectness.errors import InputError, MissingContextError
 from objectness.formats.description import Format, Kind, Rule, ids_for
 from objectness.formats.known import KnownImages
 from objectness.formats.peek import present
-from objectness.formats.raw import RawFile, RawImage, describe, unusable
+from objectness.formats.raw import RawFile, RawImage, describe, in_fractions, unusable
 from objectness.proposal_set import ImageId
 
 _TOLERANCE_PX = 1.0
@@ -33,6 +33,7 @@ _GENERAL = {
     Kind.OTHER_SIZE: Rule("every consumer", "puts the boxes at the wrong place, if they were made on resized copies"),
     Kind.NOT_FINITE: Rule("every consumer", "sorts or compares it wrongly, or stops"),
     Kind.SWAPPED: Rule("every consumer", "computes negative areas and overlaps, or stops"),
+    Kind.FRACTIONS: Rule("every consumer", "takes the fractions of the image for pixels"),
     Kind.NO_SCORE: Rule("every consumer", "has to go by the order of the file", breaks=False),
     Kind.NO_AREA: Rule("most consumers", "drop boxes without area", breaks=False),
     Kind.OUTSIDE: Rule("most consumers", "clip the box to nothing", breaks=False),
@@ -133,6 +134,8 @@ def validate(path: Path, source: Format, known: KnownImages | None = None) -> Va
     findings.extend((Kind.DOUBLE_IMAGE, str(key), None, f"is there {n} times") for key, n in times.items() if n > 1)
     for image in raw.images:
         findings.extend(_of_image(image))
+    if in_fractions(raw):
+        findings.append((Kind.FRACTIONS, None, None, "every box lies between 0 and 1"))
     order = list(Kind)
     found = [Finding(kind, image, number, detail, rules[kind]) for kind, image, number, detail in findings]
     return Validation(

@@ -19,7 +19,7 @@ from objectness.formats.known import KnownImages, finished, known_images
 from objectness.formats.naming import need_sizes, short_names, stem
 from objectness.formats.peek import Peek, present
 from objectness.formats.raw import Parts, RawFile
-from objectness.formats.yolo_lines import key_points_of, label_lines
+from objectness.formats.yolo_lines import has_tracks, key_points_of, label_lines
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 from objectness.untrusted import read_text, regular_file
@@ -62,6 +62,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         parts.part(image.path, image.image_id, str(image.path), image.size_hw)
     classes: set[int] = set()
     key_points, outlines, lines = key_points_of(root / _YAML), 0, 0
+    tracks = not key_points and has_tracks(labels)
     large: list[tuple[Path, int]] = []
     for label in labels:
         name = label.relative_to(folder).with_suffix("").as_posix()
@@ -71,7 +72,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         if found.size_hw is None:
             raise InputError(f"{label}: the size of {found.path} is unknown, as it cannot be read.")
         part = parts.part(found.path)
-        for line in label_lines(label, key_points):
+        for line in label_lines(label, key_points, tracks):
             classes.add(line.class_number)
             outlines += line.is_outline
             lines += 1
@@ -88,6 +89,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
     if outlines:
         notes.append(f"took the boxes around {outlines} outlines")
+    if tracks:
+        notes.append("left out the numbers of tracks")
     if key_points:
         notes.append("left out the key points")
     return parts.finish("line", notes=notes)
