@@ -139,6 +139,7 @@ def test_overrides_that_do_not_fit(assignment: str, message: str) -> None:
         ({"engine": {"gears": True}}, "Setting engine.gears takes a whole number; got True."),
         ({"engine": {"power": "2"}}, "Setting engine.power takes a number; got '2'."),
         ({"engine": {"power": float("nan")}}, "Setting engine.power takes a finite number; got nan."),
+        ({"engine": {"power": 10**400}}, "Setting engine.power takes a finite number; got one of hundreds of digits."),
         ({"engine": {"kind": "steam"}}, "Setting engine.kind got 'steam': known are electric, petrol."),
         ({"fast": 1}, "Setting fast takes true or false; got 1."),
         ({"name": None}, "Setting name takes a text; got None."),

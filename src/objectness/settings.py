@@ -115,7 +115,7 @@ def override(settings: S, assignments: Sequence[str]) -> S:
         key = key.strip()
         try:
             _assign(changes, settings, key.split("."), text.strip(), key)
-        except _UnknownKeyErrorKeyError:
+        except _UnknownKeyError:
             raise InputError(f"Unknown setting {key!r}: {_suggestion(settings, key)}") from None
     return merge(settings, changes)
 
@@ -179,7 +179,7 @@ def _assign(changes: dict[str, Any], settings: Any, path: list[str], text: str, 
     hints = get_type_hints(type(settings))
     head, rest = path[0], path[1:]
     if head not in hints:
-        raise _UnknownKeyErrorKeyError
+        raise _UnknownKeyError
     current = getattr(settings, head)
     if is_dataclass(current):
         if not rest:
@@ -187,12 +187,12 @@ def _assign(changes: dict[str, Any], settings: Any, path: list[str], text: str, 
             raise InputError(f"Setting {whole!r} is a group: set one of {inner}.")
         _assign(changes.setdefault(head, {}), current, rest, text, whole)
     elif rest:
-        raise _UnknownKeyErrorKeyError
+        raise _UnknownKeyError
     else:
         changes[head] = _parsed(hints[head], text, whole)
 
 
-class _UnknownKeyErrorKeyError(Exception):
+class _UnknownKeyError(Exception):
     """A dotted key that leads nowhere."""
 
 
@@ -254,7 +254,10 @@ def _checked(hint: Any, value: Any, key: str) -> Any:
             raise InputError(f"Setting {key} takes a list; got {value!r}.")
         return tuple(_checked(get_args(hint)[0], part, key) for part in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InputError(f"Setting {key} takes a finite number; got one of hundreds of digits.") from None
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         raise InputError(f"Setting {key} takes {_KINDS.get(hint, hint.__name__)}; got {value!r}.")
     if hint is float and not math.isfinite(value):

@@ -107,9 +107,10 @@ def test_an_unknown_backbone_is_told_the_nearest() -> None:
         build_backbone(BackboneSettings(name="vgg-16"))
 
 
-def test_an_unknown_variant_of_a_backbone() -> None:
-    with pytest.raises(InputError, match=r"^Backbone test_resnet.nothing cannot be used: .*nothing"):
-        build_backbone(BackboneSettings(name="test_resnet.nothing"))
+@pytest.mark.parametrize("name", ["test_resnet.nothing", "test_resnet.hf-hub:nobody/nothing"])
+def test_an_unknown_variant_of_a_backbone(name: str) -> None:
+    with pytest.raises(InputError, match=rf"^Backbone {name} cannot be used: .*nothing"):
+        build_backbone(BackboneSettings(name=name))
 
 
 def test_a_stride_that_the_backbone_does_not_have() -> None:

@@ -155,17 +155,29 @@ def test_a_checkpoint_of_before_the_newer_settings_loads_as_it_was(make_network:
         {"head": {"channels": 8192, "own_convolutions": 64}},
         {"backbone": {"pyramid_channels": 8192}},
         {"refine": {"grid": 64, "channels": 8192, "hidden": 8192}},
+        {"backbone": {"name": "vit_giant_patch14_clip_224", "strides": [14]}},
+        {"head": {"channels": 8192}, "anchors": {"sizes": [1.0] * 1000, "ratios_height_over_width": [1.0]}},
     ],
 )
-def test_a_small_file_that_describes_a_huge_network_is_refused_before_it_is_built(
+def test_a_small_file_that_describes_a_huge_network_is_refused_while_it_is_built(
     group: dict[str, dict[str, int]], saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described = read_description(saved)
     for name, values in group.items():
         described["settings"][name] |= values
     rewrite(saved, {"objectness": json.dumps(described)})
-    monkeypatch.setattr("objectness.rpn.checkpoint.RegionProposalNetwork", lambda *_, **__: pytest.fail("it was built"))
-    with pytest.raises(InputError, match=r"its settings describe a network of more than [\d,]+ MiB, but the file has"):
+    monkeypatch.setattr("objectness.rpn.checkpoint._MOST_LEFT_OUT", 1_000_000)
+    monkeypatch.setattr(RegionProposalNetwork, "load_state_dict", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(InputError, match=r"describe a network far larger than the file of [\d,]+ bytes; copy it again"):
+        load_network(saved)
+
+
+def test_a_network_for_which_there_is_no_memory_is_one_sentence(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise RuntimeError("can't allocate memory: you tried to allocate 409600000000 bytes.")
+
+    monkeypatch.setattr("objectness.rpn.checkpoint.RegionProposalNetwork", build)
+    with pytest.raises(InputError, match=r"describe a network that cannot be built .can't allocate memory"):
         load_network(saved)
 
 

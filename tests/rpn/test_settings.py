@@ -93,6 +93,11 @@ def test_files_of_earlier_versions_load() -> None:
             {"ratios_height_over_width": (0.0, 1.0)},
             "ratios_height_over_width must be one or more ratios between 0.001 and 1,000; it is 0.0, 1.0.",
         ),
+        (
+            AnchorSettings,
+            {"sizes": (1.0,) * 101, "ratios_height_over_width": (1.0,) * 10},
+            "sizes times ratios must be at most 1,000 anchors; it is 1010.",
+        ),
         (MatchSettings, {"positive_iou": 70.0}, "positive_iou must be between 0 and 1; it is 70.0."),
         (MatchSettings, {"negative_iou": 0.8}, "negative_iou must be at most positive_iou, 0.7; it is 0.8."),
         (MatchSettings, {"tie_tolerance": -0.1}, "tie_tolerance must be between 0 and 0.5; it is -0.1."),

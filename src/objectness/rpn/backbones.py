@@ -233,7 +233,9 @@ def _timm_features(name: str) -> tuple[nn.Module, list[int], list[int]]:
             body = timm.create_model(name, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
         except TypeError:
             body = timm.create_model(name, features_only=True)
-    except RuntimeError as error:
+    except InputError:
+        raise
+    except (RuntimeError, ValueError) as error:
         raise InputError(f"Backbone {name} cannot be used: timm says {str(error).splitlines()[0]!r}.") from None
     info: Any = body.feature_info
     return body, [int(stride) for stride in info.reduction()], [int(width) for width in info.channels()]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
@@ -20,6 +23,8 @@ from objectness.untrusted import parse_json
 
 _KEY = "objectness"
 _FORMAT = 1
+_MOST_LEFT_OUT = 130_000_000  # weights: the classifier of VGG-19 has 124 million
+_AGAIN = "copy it again."
 
 
 def save_network(
@@ -55,8 +60,8 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Region
     described = read_description(path)
     try:
         settings = from_dict(RPNSettings, described["settings"])
-        _require_room(path, settings)
-        network = RegionProposalNetwork(settings, load_weights=False)
+        with _no_larger_than(path):
+            network = RegionProposalNetwork(settings, load_weights=False)
     except InputError as error:
         raise InputError(f"{path} cannot be read by this version: {error}") from None
     try:
@@ -69,22 +74,32 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Region
     return network.to(device).eval(), described["details"]
 
 
-def _require_room(path: Path, settings: RPNSettings) -> None:
-    """Refuse settings of a network far larger than the file: a few bytes must not ask for all memory.
+@contextmanager
+def _no_larger_than(path: Path) -> Iterator[None]:
+    """Stop the building of a network far larger than the file: a few bytes must not ask for all memory.
 
-    Counted are the weights above the backbone whose number the settings say, in half precision.
+    A weight has two bytes or more in the file, and the classifier of a backbone is built before it is left out.
+
+    Raises:
+        InputError: more weights are built than the file can hold, or memory for them is not there.
     """
-    head, pyramid, refine = settings.head, settings.backbone.pyramid_channels, settings.refine
-    windows = max(0, head.convolutions - 1) + 2 * max(0, head.own_convolutions - 1)
-    weights = 9 * windows * head.channels**2 + 9 * pyramid**2
-    if refine.grid:
-        weights += refine.hidden**2 + refine.hidden * refine.channels * refine.grid**2
-    least, there = 2 * weights, path.stat().st_size
-    if least > there:
-        raise InputError(
-            f"its settings describe a network of more than {least / 2**20:,.0f} MiB, but the file has {there:,} bytes; "
-            "copy it again."
-        )
+    there = path.stat().st_size
+    most, built = there // 2 + _MOST_LEFT_OUT, 0
+
+    def count(module: nn.Module, name: str, weights: nn.Parameter) -> None:
+        nonlocal built
+        built += 0 if weights is None else weights.numel()
+        if built > most:
+            raise InputError(f"its settings describe a network far larger than the file of {there:,} bytes; {_AGAIN}")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # an allocation
+        reason = (str(error).splitlines() or ["memory"])[0][:200]
+        raise InputError(f"its settings describe a network that cannot be built ({reason}); {_AGAIN}") from None
+    finally:
+        hook.remove()
 
 
 def read_description(path: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _MOST_PIXELS = 65_536
 _MOST_STRIDE = 4096
 _MOST_EXTRA_LEVELS = 8
 _MOST_CONVOLUTIONS = 64
+_MOST_ANCHOR_SHAPES = 1000
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class AnchorSettings:
         ratios = self.ratios_height_over_width
         most = "one or more ratios between 0.001 and 1,000"
         require("ratios_height_over_width", ratios, most, _positive(ratios, 1000) and min(ratios) >= 0.001)
+        shapes = len(self.sizes) * len(ratios)
+        require("sizes times ratios", shapes, f"at most {_MOST_ANCHOR_SHAPES:,} anchors", shapes <= _MOST_ANCHOR_SHAPES)
         require_within(self, ["offset"], -10, 10)
 
     def sizes_per_level(self, levels: int) -> tuple[tuple[float, ...], ...]:
