@@ -33,7 +33,7 @@ class _BatchGraph(nn.Module):
         self.network = network
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        outputs = self.network(pixels.permute(0, 3, 1, 2))
+        outputs = _answer(self.network, pixels)
         return (*_tensors(outputs).values(), *self.network.anchors(outputs.maps_hw))
 
 
@@ -86,9 +86,15 @@ def _example(network: RegionProposalNetwork) -> tuple[Tensor, dict[str, Tensor],
     """Two black images, and what the network says of them: its tensors by name, and the anchors of each level."""
     pixels = torch.zeros((2, *_EXAMPLE_HW, 3), dtype=torch.uint8)
     with torch.no_grad():
-        outputs = network.eval()(pixels.permute(0, 3, 1, 2))
+        outputs = _answer(network.eval(), pixels)
         anchors = network.anchors(outputs.maps_hw)
     return pixels, _tensors(outputs), anchors, outputs
+
+
+def _answer(network: RegionProposalNetwork, pixels: Tensor) -> Outputs:
+    """What the network says of ``uint8 (B, H, W, 3)``, without the pixels, which are the graph's input anyway."""
+    outputs: Outputs = network(pixels.permute(0, 3, 1, 2))
+    return replace(outputs, pixels=None)
 
 
 def _anchor_names(anchors: list[Tensor]) -> list[str]:
