@@ -150,11 +150,11 @@ def test_a_second_stage_is_not_asked_about_boxes_that_are_no_numbers() -> None:
 
 
 def test_a_second_stage_and_open_world_training_exclude_each_other() -> None:
-    with pytest.raises(InputError, match=r"rpn\.refine\.grid must be 0 where rpn\.loss\.objective is open-world"):
+    with pytest.raises(InputError, match=r"refine\.grid must be 0 where loss\.objective is open-world"):
         RPNSettings(loss=LossSettings(objective="open-world"), refine=RefineSettings(grid=2))
 
 
 @pytest.mark.parametrize("setting", [{"grid": -1}, {"channels": 0}, {"margin": 0.0}, {"weight": -1.0}])
 def test_settings_out_of_range_are_refused_by_name(setting: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=f"rpn.refine.{next(iter(setting))}"):
+    with pytest.raises(InputError, match=rf"^{next(iter(setting))} must be "):
         RefineSettings(**setting)  # type: ignore[arg-type]
