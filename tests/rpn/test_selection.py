@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -226,6 +227,38 @@ def test_decoding_only_the_best_changes_nothing(outside: int) -> None:
     assert len(whole.scores) <= 498 - outside
     assert torch.equal(some.boxes_xyxy, whole.boxes_xyxy[:90])
     assert torch.equal(some.scores, whole.scores[:90])
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+@pytest.mark.parametrize("before", [1, 1000, 12000, 20000])
+def test_equal_scores_enter_suppression_by_index(before: int, left_out: bool) -> None:
+    """Thousands of equal scores at the cut, which NumPy's stable sort decides; also where one of the best is no box."""
+    generator = torch.Generator().manual_seed(before)
+    logits = torch.randint(0, 3, (20000, 1), generator=generator).float()
+    anchors = torch.tensor([0.0, 0, 4, 4]) + 0.5 * torch.arange(20000)[:, None]
+    if left_out:
+        anchors[np.argmax(logits[:, 0].numpy())] = -9.0  # no area
+    size_hw = (20000, 20000)
+    got = candidates([logits], [torch.zeros(20000, 4)], [anchors], size_hw, SelectSettings(before_nms=before))
+    order = np.argsort(-logits[:, 0].numpy(), kind="stable")
+    expected = order[int(left_out) :][:before]
+    np.testing.assert_array_equal(got.boxes_xyxy[:, 0].numpy() * 2, expected)
+
+
+def test_a_second_look_leaves_equal_scores_in_their_order() -> None:
+    """It is asked about the lowest places, and what it says is the same of all."""
+    logits, anchors = torch.zeros(5000, 1), torch.tensor([0.0, 0, 4, 4]) + 0.5 * torch.arange(5000)[:, None]
+    asked: list[Tensor] = []
+
+    def correct(level: int, boxes: Tensor, margins: Tensor) -> tuple[Tensor, Tensor]:
+        asked.append(boxes[:, 0] * 2)
+        return torch.zeros_like(boxes), margins
+
+    got = candidates(
+        [logits], [torch.zeros(5000, 4)], [anchors], (9999, 9999), SelectSettings(), correct=correct, corrected=1500
+    )
+    np.testing.assert_array_equal(asked[0].numpy(), np.arange(1500))
+    np.testing.assert_array_equal(got.boxes_xyxy[:, 0].numpy() * 2, np.arange(5000))
 
 
 @pytest.mark.parametrize("after", [1, 7, 100, 5000])

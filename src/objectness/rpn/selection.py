@@ -56,7 +56,8 @@ def candidates(
 ) -> Selection:
     """Decode, clip, drop tiny boxes and what is not finite, keep the best ``before_nms`` of each level.
 
-    Boxes of a level come best first; levels follow one another, finest first. Where the network gives the fit's
+    Boxes of a level come best first, equal scores by index, also where they are cut; levels follow one another, finest
+    first. Where the network gives the fit's
     logits, ``quality``, boxes are scored as ``ranking`` says. Where there is a second stage, ``correct``, it is asked
     about the best ``corrected`` of each level.
     """
@@ -88,14 +89,32 @@ def _best_of_level(
     count = torch.sym_min(settings.before_nms, scores.shape[0])
     # A processor need not decode the many that have no chance, unless one of the best turns out unusable.
     if scores.device.type == "cpu" and not torch.compiler.is_compiling() and count < len(scores):
-        best, leading = torch.where(scores.isnan(), _UNUSABLE, scores).topk(count)
+        best, leading = _highest(torch.where(scores.isnan(), _UNUSABLE, scores), count)
         boxes, usable = _decode(best, deltas[leading], anchors_xyxy[leading], size_hw, settings, delta_clamp)
         if bool(usable.all()):
             return boxes, best
     boxes, usable = _decode(scores, deltas, anchors_xyxy, size_hw, settings, delta_clamp)
     # Ranked last rather than cut out here: the same lines are exported, where every shape must be known.
-    scores, order = torch.where(usable, scores, _UNUSABLE).topk(count)
+    scores, order = _highest(torch.where(usable, scores, _UNUSABLE), count)
     return boxes[order], scores
+
+
+def _highest(scores: Float[Tensor, " N"], count: int | torch.SymInt) -> tuple[Float[Tensor, " K"], Int[Tensor, " K"]]:
+    """The highest ``count`` scores and where they stand, best first; equal scores keep the lower index.
+
+    None may be NaN. PyTorch's topk takes any of those that are equal, a stable sort of all takes ten times as long.
+    """
+    if torch.compiler.is_exporting():
+        return scores.topk(count)  # that of ONNX takes the lower index
+    if count < len(scores):
+        least = scores.topk(count, sorted=False).values.min()
+        above = torch.nonzero(scores > least).flatten()
+        equal = torch.nonzero(scores == least).flatten()[: count - len(above)]
+        places = torch.cat([above, equal])
+    else:
+        places = torch.arange(len(scores), device=scores.device)
+    best, order = scores[places].sort(descending=True, stable=True)
+    return best, places[order]
 
 
 def _second_look(
@@ -119,7 +138,7 @@ def _second_look(
     better = ((sides >= settings.min_size) & (sides > 0)).all(dim=1) & torch.isfinite(margins) & usable
     boxes = torch.cat([torch.where(better[:, None], after, before), boxes_xyxy[count:]])
     scores = torch.cat([torch.where(better, torch.sigmoid(margins), first), scores[count:]])
-    scores, order = scores.topk(scores.shape[0])  # len would be a fixed number in an exported graph
+    scores, order = _highest(scores, scores.shape[0])  # len would be a fixed number in an exported graph
     return boxes[order], scores
 
 
