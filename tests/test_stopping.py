@@ -39,6 +39,13 @@ def test_ctrl_c_ends_with_130() -> None:
     assert stopping.exit_code() == 130
 
 
+def test_whether_a_signal_came_is_known() -> None:
+    assert not stopping.is_wished()
+    with pytest.raises(KeyboardInterrupt):
+        kill(signal.SIGINT)
+    assert stopping.is_wished()
+
+
 def test_the_second_signal_of_a_closing_terminal_does_not_end_the_saving() -> None:
     with pytest.raises(KeyboardInterrupt):
         kill(signal.SIGHUP)

@@ -10,7 +10,9 @@ import signal
 import time
 from types import FrameType
 
-SIGNALS = tuple(number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+SIGNALS = tuple(
+    number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None
+)
 _PATIENCE_SECONDS = 10.0  # a closing terminal sends two signals at once: the second must not end the saving
 
 _received: list[tuple[int, float]] = []
@@ -19,7 +21,7 @@ _received: list[tuple[int, float]] = []
 def heed() -> None:
     """From now on these signals raise KeyboardInterrupt in the main thread; one that is ignored (nohup) stays so."""
     for number in SIGNALS:
-        if signal.getsignal(number) is signal.SIG_DFL:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _stop)
 
 
@@ -39,6 +41,11 @@ def note(number: int) -> bool:
     if is_new:
         _received.append((number, now))
     return is_new
+
+
+def is_wished() -> bool:
+    """Whether a signal came since the program began."""
+    return bool(_received)
 
 
 def exit_code() -> int:

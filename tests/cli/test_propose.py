@@ -125,6 +125,7 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
         "out": "here",
         "results": str(Path("here/proposals.json")),
         "older_pictures": 0,
+        "unfinished": [],
     }
     assert "b.jpg: is not an image" in result.stderr
 
@@ -466,3 +467,15 @@ def test_photographs_with_the_longest_names_get_a_picture_each(run: Run, stem: s
     pictures = [Path(image["picture"]) for image in json.loads(result.stdout)["images"]]
     assert len(set(pictures)) == 2
     assert all(picture.is_file() and picture.name.startswith(stem[:100]) for picture in pictures)
+
+
+def test_what_a_killed_run_left_is_named(run: Run) -> None:
+    _photo("a.png")
+    run("a.png", "--out", "out")
+    Path("out/proposals.json").rename("out/proposals.partial.json")
+    Path("out/proposals.images.json").rename("out/proposals.partial.images.json")
+    result = run("a.png", "--out", "out")
+    left = str(Path("out/proposals.partial.json"))
+    assert f"{left} holds what a run found that was killed, or still goes on." in result.stdout
+    assert json.loads(run("a.png", "--out", "out", "--json").stdout)["unfinished"] == [left]
+    assert json.loads(run("a.png", "--out", "new", "--json").stdout)["unfinished"] == []

@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from objectness import stopping
 from objectness.cli import app
+from objectness.cli.ending import finish
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
@@ -175,3 +177,30 @@ def test_a_picture_for_which_there_is_no_room_is_named_and_not_half_written(
     assert "large.proposals.jpg cannot be written (File too large)" in document["failed"][0]["error"]
     names = sorted(path.name for path in (tmp_path / "proposals").iterdir())
     assert names == ["proposals.images.json", "proposals.json", "small.proposals.jpg"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_a_library_is_imported_is_a_stop(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def importing() -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    before = {one: signal.getsignal(one) for one in stopping.SIGNALS}
+    stopping.heed()
+    try:
+        assert finish(importing, as_json=True) == 128 + number
+    finally:
+        stopping.begin()
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert json.loads(capsys.readouterr().out) == {"error": "stopped."}
+
+
+def test_a_library_that_cannot_be_imported_keeps_its_traceback() -> None:
+    def importing() -> None:
+        raise ImportError("initialization failed")
+
+    with pytest.raises(ImportError, match="initialization failed"):
+        finish(importing, as_json=False)

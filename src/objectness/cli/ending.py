@@ -34,6 +34,11 @@ def finish(run: Callable[[], Any], as_json: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):
         tell_error("stopped.", as_json)
         code = stopping.exit_code()
+    except (ImportError, SystemError):
+        if not stopping.is_wished():
+            raise
+        tell_error("stopped.", as_json)  # a library that is written in C was being imported, and said it so
+        code = stopping.exit_code()
     except UnreadError as error:
         return _unread(error.reason)
     except Exception as error:

@@ -37,6 +37,16 @@ class Written:
     pictures: tuple[str, ...]
 
     @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Results that lie in the folder because the run that wrote them was killed, or goes on."""
+        from objectness.formats.coco_journal import is_partial
+
+        if self.folder is None:
+            return ()
+        names = (name for name in sorted(_names(self.folder)) if is_partial(name))
+        return tuple(str(self.folder / name) for name in names if self.folder / name != self.results)
+
+    @property
     def older_pictures(self) -> int:
         """How many pictures lie in the folder that an earlier run drew."""
         from objectness.images.finding import DRAWN_SUFFIX
@@ -44,12 +54,15 @@ class Written:
         if self.folder is None:
             return 0
         drawn = {Path(picture).name for picture in self.pictures}
-        try:
-            names = os.listdir(self.folder)  # noqa: PTH208
-        except OSError:
-            return 0
         suffixes = tuple(f"{DRAWN_SUFFIX}{suffix}" for suffix in (".jpg", ".png"))
-        return sum(name.endswith(suffixes) and name not in drawn for name in names)
+        return sum(name.endswith(suffixes) and name not in drawn for name in _names(self.folder))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return []
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,7 @@ def document(
         "out": None if written.folder is None else str(written.folder),
         "results": None if written.results is None else str(written.results),
         "older_pictures": written.older_pictures,
+        "unfinished": written.unfinished,
     }
     yield ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in last.items()) + "\n}\n"
 
@@ -142,6 +156,9 @@ def _older(images: int, written: Written) -> list[str]:
             said.append(f"{whole} is still that of an earlier run, for {_counted(written.replaced, 'photo')}.")
         elif written.replaced > images:
             said.append(f"It replaced that of an earlier run, which was for {_counted(written.replaced, 'photo')}.")
+    if unfinished := written.unfinished:
+        holds = "holds" if len(unfinished) == 1 else "hold"
+        said.append(f"{', '.join(unfinished)} {holds} what a run found that was killed, or still goes on.")
     if older := written.older_pictures:
         said.append(f"{_counted(older, 'picture')} of an earlier run {'lies' if older == 1 else 'lie'} there too.")
     return said

@@ -250,7 +250,7 @@ def _check_ids(proposals: Mapping[int, Proposals], records: Sequence[Record]) ->
         more = f" (and for {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         raise InputError(
             f"There are proposals for image {unknown[0]}{more}, which the data set does not have: "
-            "measure them on the data set and the split that they were made for."
+            "measure them on the data set and the split that they were made for (all, if for several)."
         )
     image_id, times = counts.most_common(1)[0] if counts else (0, 0)
     if times > 1:

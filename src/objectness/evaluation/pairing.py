@@ -26,7 +26,7 @@ def pair(proposals: Mapping[Any, Proposals], records: Sequence[Record]) -> dict[
         more = f" and {len(strangers) - 1} more of {len(asked)} images" if len(strangers) > 1 else ""
         raise InputError(
             f"There are proposals for {strangers[0]}{more}, which the data set does not have: "
-            "measure them on the data set and the split that they were made for."
+            "measure them on the data set and the split that they were made for (all, if for several)."
         )
     return {
         records[place].image_id: found

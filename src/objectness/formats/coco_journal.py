@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from io import FileIO
@@ -101,6 +102,11 @@ class Journal:
         except OSError as error:
             raise _unwritable(self._path, error) from None
         return self._path
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file name is that of results on their way, as :class:`Journal` gives it."""
+    return re.search(r"\.partial(-\d+)?\.[^.]+$", name) is not None
 
 
 def count_images(path: Path) -> int:

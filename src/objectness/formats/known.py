@@ -243,7 +243,7 @@ def _unknown(strangers: Sequence[RawImage], count: int) -> str:
     more = f" and {len(strangers) - 1} more of its {count} images" if len(strangers) > 1 else ""
     return (
         f"there are proposals for {named}{more}, which the data set does not have: "
-        "measure them on the data set and the split that they were made for."
+        "measure them on the data set and the split that they were made for (all, if for several)."
     )
 
 

@@ -17,7 +17,7 @@ class Interrupt:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, *stopping.SIGNALS):
+        for number in stopping.SIGNALS:
             if signal.getsignal(number) is signal.SIG_IGN:  # nohup
                 continue
             try:
