@@ -67,3 +67,26 @@ def test_a_photograph_of_one_pixel_has_one_box_and_one_of_eight_pixels_all(engin
 def test_a_smallest_side_that_is_no_length_is_refused(min_side: float) -> None:
     with pytest.raises(InputError, match="min_side is"):
         Proposer(Grid(), min_side=min_side)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_model_that_gives_no_finite_number_is_no_photograph_without_objects(broken: float) -> None:
+    boxes_xyxy = np.array([[1, 1, 20, 20], [5, 5, 50, 40]], np.float32)
+    scores = np.array([0.9, 0.5], np.float32)
+    sizes = {"resized_hw": (60, 60), "size_hw": (120, 120), "score": 0.0}
+    for given in ((boxes_xyxy * np.float32(broken), scores), (boxes_xyxy, scores * np.float32(broken))):
+        with pytest.raises(InputError, match="the model gives no box and score that are finite numbers"):
+            to_photograph(Ranked(*given), **sizes)
+        with pytest.raises(InputError, match="the model gives no box and score that are finite numbers"):
+            select(Candidates(*given, np.zeros(2, np.int64)), **sizes, top=9, nms=0.7)
+    assert len(to_photograph(Ranked(boxes_xyxy[:0], scores[:0]), **sizes)) == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_corners_beyond_every_number_are_clipped_without_a_warning() -> None:
+    found = to_photograph(
+        Ranked(np.array([[-3e38, 1, 3e38, 3]], np.float32), np.array([0.9], np.float32)),
+        resized_hw=(60, 60),
+        size_hw=(120, 120),
+    )
+    np.testing.assert_array_equal(found.boxes_xyxy, [[0, 2, 120, 6]])

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from objectness import boxes
 from objectness.engines import Candidates, Ranked
+from objectness.errors import InputError
 from objectness.proposals import Proposals
 
 MIN_SIDE = 1.0
@@ -41,8 +42,11 @@ def select(
 
     Returns:
         Boxes in pixels of the photograph, best first.
+
+    Raises:
+        InputError: No candidate is finite, and there are some.
     """
-    finite = np.isfinite(candidates.boxes_xyxy).all(axis=1) & np.isfinite(candidates.scores)
+    finite = _finite(candidates.boxes_xyxy, candidates.scores)
     seen_xyxy = boxes.clip(np.where(finite[:, None], candidates.boxes_xyxy, 0), resized_hw)
     scaled_xyxy = _scaled(seen_xyxy, resized_hw, size_hw)
     usable = np.flatnonzero(finite & (candidates.scores >= score) & _large_enough(scaled_xyxy, min_side))
@@ -72,18 +76,29 @@ def to_photograph(
 
     Returns:
         Boxes in pixels of the photograph, best first; fewer than were ranked where some are too small.
+
+    Raises:
+        InputError: No box and score are finite, and there are some.
     """
+    _finite(ranked.boxes_xyxy, ranked.scores)
     scaled_xyxy = _scaled(ranked.boxes_xyxy, resized_hw, size_hw)
     kept = (ranked.scores >= score) & _large_enough(scaled_xyxy, min_side)
     return Proposals(scaled_xyxy[kept], ranked.scores[kept], size_hw, source)
+
+
+def _finite(boxes_xyxy: boxes.Boxes, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which boxes and scores are finite numbers; none at all is no photograph without objects but a broken model."""
+    finite: NDArray[np.bool_] = np.isfinite(boxes_xyxy).all(axis=1) & np.isfinite(scores)
+    if len(finite) and not finite.any():
+        raise InputError("the model gives no box and score that are finite numbers; export it again, or take another.")
+    return finite
 
 
 def _scaled(boxes_xyxy: boxes.Boxes, resized_hw: tuple[int, int], size_hw: tuple[int, int]) -> NDArray[np.float32]:
     """Boxes of the resized image in pixels of the photograph, clipped to it."""
     ratio_y, ratio_x = size_hw[0] / resized_hw[0], size_hw[1] / resized_hw[1]
     ratios = np.array([ratio_x, ratio_y, ratio_x, ratio_y])  # float64: one rounding, at the end
-    scaled: NDArray[np.float32] = boxes.clip((boxes_xyxy * ratios).astype(np.float32), size_hw)
-    return scaled
+    return boxes.clip(boxes_xyxy * ratios, size_hw).astype(np.float32)
 
 
 def _large_enough(boxes_xyxy: boxes.Boxes, min_side: float) -> NDArray[np.bool_]:
