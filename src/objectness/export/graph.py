@@ -142,11 +142,7 @@ def _tidied(model: Any, parameters: set[str]) -> Any:
 
 
 def _tensors(outputs: Outputs) -> dict[str, Tensor]:
-    """Every tensor that the network made, by name, whatever fields it has: lists of levels, single tensors, or None.
-
-    The photograph itself is no output: a graph's input under the same name would be declared twice.
-    """
-    outputs = replace(outputs, pixels=None)
+    """Every tensor of ``Outputs`` by name, whatever fields it has: lists of levels, single tensors, or None."""
     named: dict[str, Tensor] = {}
     for field in fields(outputs):
         value = getattr(outputs, field.name)
@@ -159,7 +155,6 @@ def _tensors(outputs: Outputs) -> dict[str, Tensor]:
 
 def _outputs(like: Outputs, tensors: list[Tensor]) -> Outputs:
     """``Outputs`` of the shape of ``like`` with other tensors in it."""
-    like = replace(like, pixels=None)
     named = dict(zip(_tensors(like), tensors, strict=True))
     values: dict[str, Any] = {}
     for field in fields(like):
