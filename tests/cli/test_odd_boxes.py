@@ -140,3 +140,18 @@ def test_objects_of_a_yolo_image_that_is_broken_do_not_vanish_without_a_word(run
     checked = run("check", data, "--split", "val")
     assert checked.exit_code == 1
     assert "has boxes as fractions of 2.jpg, which is missing or cannot be read" in checked.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "words", [("evaluate", "uniform", "data"), ("compare", "data", "--with", "uniform", "--no-keep")]
+)
+def test_annotations_of_turned_photographs_are_said_where_photographs_are_looked_at(
+    run: Run, making: Any, words: tuple[str, ...]
+) -> None:
+    truth(making, BOX, BOX)
+    said = "1 photographs, data/2.jpg among them, have another size than the annotations of data say"
+    assert said not in run(*words, "-q").stderr
+    making.image(Path("data/2.jpg"), 100, 80, orientation=6)
+    result = run(*words, "-q")
+    assert result.exit_code == 0
+    assert said in result.stderr

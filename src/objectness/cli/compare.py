@@ -131,6 +131,7 @@ def command(
         failed: dict[str, str] = {}
         stopped = _propose(proposing, dataset, kept, failed, output)
         studies.warn_of(failed, output)
+        studies.warn_of_sizes(dataset, [kept.done[name].proposals for name in proposing], output)
         seen_by_all = [
             record
             for record in dataset.records

@@ -126,6 +126,7 @@ def command(
             with bar(output, "Proposing", len(dataset)) as advance:
                 run(proposing, dataset.records, done, failed, read_ahead=True, on_image=advance, by_file=models)
             studies.warn_of(failed, output)
+            studies.warn_of_sizes(dataset, [progress.proposals for progress in done.values()], output)
             if len(failed) == len(dataset) > 0:
                 folder = dataset.records[0].path.parent
                 raise InputError(f"None of the {len(dataset)} images could be used: do they lie in {folder}?")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,22 @@ def warn_of(failed: Mapping[str, str], output: Output) -> None:
         output.warn(error)
     if len(failed) > _SHOWN_FAILURES:
         output.warn(f"… and {len(failed) - _SHOWN_FAILURES} more; --json names all.")
+
+
+def warn_of_sizes(dataset: Dataset, done: Iterable[Mapping[int, Proposals]], output: Output) -> None:
+    """Say where photographs that were looked at have another size than their annotations: boxes may be misplaced."""
+    found = {image_id: one.size_hw for proposals in done for image_id, one in proposals.items()}
+    others = [
+        record
+        for record in dataset.records
+        if record.size_hw is not None and found.get(record.image_id, record.size_hw) != record.size_hw
+    ]
+    if others:
+        output.warn(
+            f"{len(others)} photographs, {others[0].path} among them, have another size than the annotations of "
+            f"{dataset.root} say, as if these were made on turned or resized ones: the figures hold only if the boxes "
+            "are in pixels of the upright file (objectness check names them)."
+        )
 
 
 def build(
