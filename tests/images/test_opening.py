@@ -5,6 +5,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,14 @@ def test_arrays() -> None:
     backwards = STORED[:, ::-1]
     np.testing.assert_array_equal(open_upright(backwards), backwards)
     assert open_upright(backwards).flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.masked_array])
+def test_every_kind_of_array_is_an_array(kind: Callable[..., np.ndarray]) -> None:
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    image = open_upright(kind(grey))
+    assert type(image) is np.ndarray
+    assert np.array_equal(image, np.dstack([grey] * 3))
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def array_as_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
     Raises:
         InputError: Another shape or type, or no pixels.
     """
+    array = np.asarray(array)  # a matrix or a masked array is an array all the same
     shape = array.shape
     if (
         array.dtype != np.uint8
