@@ -155,3 +155,19 @@ def test_annotations_of_turned_photographs_are_said_where_photographs_are_looked
     result = run(*words, "-q")
     assert result.exit_code == 0
     assert said in result.stderr
+
+
+def test_a_table_that_names_no_image_is_told_so(run: Run, making: Any) -> None:
+    data = truth(making, BOX, BOX)
+    Path("p.csv").write_text("x_min,y_min,x_max,y_max,class_id,confidence\n20,20,32,30,0,.5\n")
+    result = run("evaluate", "p.csv", data)
+    assert result.exit_code == 2
+    assert "nothing in the file says which image its boxes are of" in result.stderr
+
+
+def test_a_data_set_without_objects_has_no_recall_and_it_is_said(run: Run, making: Any) -> None:
+    data = truth(making, BOX, iscrowd=1)
+    result = run("evaluate", results(BOX), data, "--k", "10", "--json", "-q")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["ar"]["10"] is None
+    assert "data, split val has no objects that count: there is no recall to measure" in result.stderr

@@ -75,6 +75,8 @@ def open_data(data: Path, split: str | None, output: Output, *, allow_outside: b
     for note in dataset.notes:
         output.note(note)
     refuse_fractions(dataset)
+    if dataset.records and not any((~record.ignore).any() for record in dataset.records):
+        output.warn(f"{which(dataset)} has no objects that count: there is no recall to measure.")
     for sentence in (left_out, unreachable_boxes(dataset)):
         if sentence:
             output.warn(sentence)

@@ -239,6 +239,8 @@ _NO_SCORES = np.empty(0, dtype=np.float32)
 
 
 def _unknown(strangers: Sequence[RawImage], count: int) -> str:
+    if strangers[0].name is None and strangers[0].image_id is None:
+        return "nothing in the file says which image its boxes are of: give it the ids or the names of the images."
     named = strangers[0].name or f"image {strangers[0].image_id}"
     more = f" and {len(strangers) - 1} more of its {count} images" if len(strangers) > 1 else ""
     return (
