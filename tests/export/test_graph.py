@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import torch
 
+from objectness.engines import GraphEngine, open_graph
 from objectness.export import ExportSettings, export_model
 from objectness.export.agreement import agreement
 from objectness.loading import load
@@ -73,6 +76,24 @@ def test_a_score_of_the_fit_is_exported_too(save_checkpoint: Save, tmp_path: Pat
     network = load_engine(checkpoint)._network
     network.settings = override(network.settings, ["quality.use=none"])
     assert not np.allclose(np.sort(scores), np.sort(TorchEngine(network, None).candidates(pixels).scores))
+
+
+def test_of_equal_scores_the_graph_takes_those_that_pytorch_takes(exported: Any, tmp_path: Path) -> None:
+    """Without weights before the scores all of a level are the same, and the cut is by index."""
+    model = onnx.load(exported.target.parent / "candidates.onnx")
+    (weight,) = (one for one in model.graph.initializer if one.name.endswith("head.objectness.weight"))
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.zeros(tuple(weight.dims), np.float32), weight.name))
+    onnx.save(model, tmp_path / "equal.onnx")
+    theirs = open_graph(tmp_path / "equal.onnx", "equal")
+    assert isinstance(theirs, GraphEngine)
+    ours = load_engine(exported.checkpoint)
+    torch.nn.init.zeros_(ours._network.head.objectness.weight)
+    pixels = _images((320, 416))[0]
+    expected, found = ours.candidates(pixels), theirs.candidates(pixels)
+    assert len(found.scores) > 50
+    np.testing.assert_array_equal(found.levels, expected.levels)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=0.05)
 
 
 def test_a_photograph_of_one_black_pixel(exported: Any) -> None:

@@ -192,6 +192,14 @@ def test_a_side_thinner_than_a_cell_has_one(name: str) -> None:
     assert tuple(feature_map.shape[2:]) == (1, 3)
 
 
+@torch.no_grad()
+def test_an_image_too_thin_for_the_windows_of_a_timm_model_is_refused_in_a_sentence() -> None:
+    backbone = TimmBackbone("test_convnext", (16,)).eval()
+    assert tuple(backbone(torch.zeros(1, 3, 64, 96))[0].shape[2:]) == (4, 6)
+    with pytest.raises(InputError, match=r"^the backbone test_convnext takes no image as thin as 200 x 3 pixels"):
+        backbone(torch.zeros(1, 3, 3, 200))
+
+
 class _Unpadded(nn.Module):
     """Every convolution cuts a border off: 203 x 333 px come out as 24 x 41 cells of stride 8, not 25 x 41."""
 

@@ -23,6 +23,7 @@ from objectness.rpn.settings import BackboneSettings
 from objectness.rpn.weights import initialise
 
 _TRIAL_HW = (203, 333)
+_THIN = 32  # pixels, the cell of the coarsest maps
 
 Stages = Sequence[Sequence[nn.Module]]
 
@@ -128,8 +129,20 @@ class TimmBackbone(nn.Module):
         return stages
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
-        """The maps at ``strides``."""
-        maps = self.body(pixels)
+        """The maps at ``strides``.
+
+        Raises:
+            InputError: the image is thinner than a window of this model.
+        """
+        try:
+            maps = self.body(pixels)
+        except RuntimeError:
+            height, width = pixels.shape[2:]
+            if min(height, width) >= _THIN:
+                raise
+            raise InputError(
+                f"the backbone {self.name} takes no image as thin as {width} x {height} pixels (after resizing)."
+            ) from None
         return [maps[index] for index in self._picked]
 
 
