@@ -11,22 +11,29 @@ from objectness.datasets.checks import inspect
 from objectness.errors import InputError
 
 
-def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder in an empty folder: what lies beside it belongs to no other test."""
+    (tmp_path / "inner").mkdir()
+    return tmp_path / "inner"
+
+
+def test_an_empty_folder_says_what_was_looked_for(folder: Path) -> None:
     with pytest.raises(InputError, match=r"looked for COCO .* Pascal VOC .* YOLO .*found an empty folder"):
-        load_dataset(tmp_path)
+        load_dataset(folder)
 
 
-def test_what_was_found_is_named(making: Any, tmp_path: Path) -> None:
+def test_what_was_found_is_named(making: Any, folder: Path) -> None:
     for name in "abcdefg":
-        making.write(tmp_path / f"{name}.csv", "")
+        making.write(folder / f"{name}.csv", "")
     with pytest.raises(InputError, match=r"found a.csv, b.csv, c.csv, d.csv, e.csv and 2 more"):
-        load_dataset(tmp_path)
+        load_dataset(folder)
 
 
-def test_images_alone_are_no_data_set(making: Any, tmp_path: Path) -> None:
-    making.image(tmp_path / "a.png")
+def test_images_alone_are_no_data_set(making: Any, folder: Path) -> None:
+    making.image(folder / "a.png")
     with pytest.raises(InputError, match="holds images but no annotations"):
-        available_splits(tmp_path)
+        available_splits(folder)
 
 
 def test_a_folder_too_high_or_too_deep(making: Any, tmp_path: Path) -> None:

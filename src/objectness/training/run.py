@@ -243,10 +243,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         config: dict[str, Any] = load_json(folder / CONFIG_FILE)
         known = {key: config[key] for key in ("data", "strict", "settings")}
         known["allow_outside"] = config.get("allow_outside", False)
-    except (OSError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG_FILE} is broken ({error}).") from None
+    except OSError as error:
+        raise InputError(f"{folder / CONFIG_FILE} cannot be read ({error.strerror or error}).") from None
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{folder / CONFIG_FILE} is not what `objectness train` wrote: it needs the keys data, strict and settings."
+        ) from None
     if not isinstance(known["data"], str):
-        raise InputError(f"{folder / CONFIG_FILE} is broken (data is {known['data']!r}, which is no path).")
+        raise InputError(f"{folder / CONFIG_FILE} is damaged: data is {known['data']!r}, which is no path.")
     return known
 
 

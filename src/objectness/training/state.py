@@ -83,31 +83,58 @@ def load_state(
     try:
         tensors = load_file(path)
         with safe_open(path, framework="pt") as opened:
-            state = parse_json(opened.metadata()[_KEY], str(path))
-        progress, saved_groups = Progress(**state["progress"]), state["groups"]
+            state = parse_json((opened.metadata() or {})[_KEY], str(path))
+        progress, saved_groups = _progress(state["progress"]), state["groups"]
     except FileNotFoundError:
         raise InputError(f"No {path}: that run saved nothing to resume from.") from None
     except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be resumed from ({error}).") from None
+        reason = error if isinstance(error, SafetensorError | OSError) else "it does not say where the run stood"
+        raise InputError(f"{path} cannot be resumed from ({reason}).") from None
 
     def part(name: str) -> dict[str, Tensor]:
         return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
-    network.load_state_dict(part("network"))
-    saved = part("average") or part("network")
-    for key, value in average.items():
-        value.copy_(saved[key])
-    slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in part("optimiser").items():
-        index, slot = key.split("/")
-        slots.setdefault(int(index), {})[slot] = value
     numbers = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
     try:
+        network.load_state_dict(part("network"))
+        saved = part("average") or part("network")
+        for key, value in average.items():
+            value.copy_(saved[key])
+    except (RuntimeError, KeyError):
+        raise InputError(f"{path} cannot be resumed from (its weights do not fit the network of the run).") from None
+    try:
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, value in part("optimiser").items():
+            index, slot = key.split("/")
+            slots.setdefault(int(index), {})[slot] = value
+        tuned = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        for at, held in slots.items():
+            if any(value.ndim and value.shape != tuned[at].shape for value in held.values()):
+                raise ValueError(f"what it holds of weight {at} has another shape")
         optimiser.load_state_dict({"state": slots, "param_groups": saved_groups})
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise InputError(
             f"{path} cannot be resumed from ({error}): optimiser.kind and optimiser.layer_decay must stay as they were."
         ) from None
     for group, own in zip(optimiser.param_groups, numbers, strict=True):
         group.update(own)
+    return progress
+
+
+def _progress(data: dict[str, Any]) -> Progress:
+    """Where a run was, as the file says.
+
+    Raises:
+        TypeError: it says something else.
+    """
+    progress = Progress(**data)
+    whole = (progress.epoch, progress.batch, progress.step, progress.stale)
+    sums = (progress.seconds, progress.best, *progress.tally.values()) if isinstance(progress.tally, dict) else ("",)
+    rows = progress.rows if isinstance(progress.rows, list) else [None]
+    if not (
+        all(type(number) is int and number >= 0 for number in whole)
+        and all(isinstance(number, int | float) for number in sums)
+        and all(isinstance(row, dict) and {"epoch", "loss"} <= row.keys() for row in rows)
+    ):
+        raise TypeError("no such progress")
     return progress
