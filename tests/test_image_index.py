@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objectness.image_index import ImageIndex, Named
-from objectness.image_spelling import is_running, number_of, plain_path
+from objectness.image_spelling import is_running, number_of, plain_id, plain_path
 from objectness.proposal_set import ImageId
 
 HASHES = [f"{number:08x}-" for number in (0x1F2E3D4C, 0x0A1B2C3D, 0x99887766, 0x12345678, 0xDEADBEEF, 0xCAFEF00D)]
@@ -190,6 +190,11 @@ def test_a_doubt_is_said(
 )
 def test_the_number_that_an_id_spells(image_id: ImageId, number: int | None) -> None:
     assert number_of(image_id) == number
+
+
+def test_all_spellings_of_a_number_are_one_id() -> None:
+    assert {plain_id(image_id) for image_id in (0, "0", "00", "0.0")} == {0}
+    assert plain_id("x0") == "x0"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def placing(path: Path) -> Iterator[Path]:
             with suppress(OSError):  # gone when all went well
                 temporary.unlink()
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     except UnicodeEncodeError as error:
         raise InputError(
             f"{path} cannot be written: {error.object[:40]!r} holds letters that no text file can."
@@ -117,7 +117,7 @@ def filling(folder: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def require_place(path: Path) -> None:
         with suppress(FileNotFoundError):
             path.lstat()  # a name that is too long
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 @contextmanager
@@ -240,5 +240,6 @@ def _pour(source: Path, target: Path) -> None:
         shutil.copyfileobj(whole, place)
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The sentence about a place where nothing can be written, to be raised."""
     return InputError(f"{path} cannot be written ({error.strerror or error}): name another place or make room there.")

@@ -40,6 +40,12 @@ def number_of(image_id: ImageId) -> int | None:
     return int(text.split(".")[0])
 
 
+def plain_id(image_id: ImageId) -> ImageId:
+    """An id so that all spellings of one number are alike: "000012", "12.0" and 12 are 12; other text as it stands."""
+    number = number_of(image_id)
+    return image_id if number is None else number
+
+
 def is_running(ids: Iterable[ImageId | None]) -> bool:
     """Whether ids may be numbers that somebody gave to the images as they came: whole numbers from 0 or 1, no gap."""
     numbers = sorted(image_id for image_id in ids if isinstance(image_id, int))

@@ -12,7 +12,7 @@ from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
-from objectness.image_spelling import number_of
+from objectness.image_spelling import plain_id
 
 
 def write(folder: Path, parts: Parts) -> list[str]:
@@ -26,7 +26,7 @@ def write(folder: Path, parts: Parts) -> list[str]:
     for split, records in parts.records.items():
         images, annotations = [], []
         ids = [record.own_id if parts.has_ids else record.image_id for record in records]
-        if len({number_of(image_id) or image_id for image_id in ids}) < len(ids):
+        if len({plain_id(image_id) for image_id in ids}) < len(ids):
             said.append(f"{len(ids)} images were numbered anew, as two of them have one id")
             ids = [record.image_id for record in records]
         for image_id, record in zip(ids, records, strict=True):

@@ -10,7 +10,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from objectness.atomic_write import refuse_input
+from objectness.atomic_write import refuse_input, unwritable
 from objectness.errors import InputError
 from objectness.formats.coco_entries import entry_lines, image_row, images_path
 from objectness.formats.json_text import load
@@ -46,7 +46,7 @@ class Journal:
                 raise InputError(f"{path} cannot be written: a folder has this name; name another place.")
             self._results, self._table = self._open()
         except OSError as error:
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error) from None
 
     def _open(self) -> tuple[_List, _List]:
         number = 1
@@ -73,7 +73,7 @@ class Journal:
         except BaseException as error:  # half an image is none
             self._results.end, self._table.end = ends
             if isinstance(error, OSError):
-                raise _unwritable(self._path, error) from None
+                raise unwritable(self._path, error) from None
             raise
         self.images += 1
 
@@ -100,7 +100,7 @@ class Journal:
             self.partial.replace(self._path)
             table.replace(images_path(self._path))
         except OSError as error:
-            raise _unwritable(self._path, error) from None
+            raise unwritable(self._path, error) from None
         return self._path
 
 
@@ -153,7 +153,3 @@ class _List:
         self._file.seek(self.end)
         while content:
             content = content[self._file.write(content) :]
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be written ({error.strerror or error}): name another place or make room there.")

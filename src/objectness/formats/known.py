@@ -15,7 +15,7 @@ from objectness.formats import json_text
 from objectness.formats.peek import peek
 from objectness.formats.raw import RawFile, RawImage, assemble, in_fractions
 from objectness.image_index import ImageIndex, Match, Named
-from objectness.image_spelling import number_of
+from objectness.image_spelling import plain_id
 from objectness.images.finding import walk
 from objectness.images.sizes import read_sizes
 from objectness.proposal_set import ImageId, ProposalSet
@@ -120,7 +120,7 @@ def known_images(
 def of_dataset(dataset: Dataset, where: str) -> KnownImages:
     """The images of a data set, under the ids that COCO gives them; those of other layouts are numbered."""
     records = dataset.records
-    own = {str(number_of(record.own_id) or record.own_id) for record in records}
+    own = {str(plain_id(record.own_id)) for record in records}
     has_ids = dataset.layout == "coco" and len(own) == len(records)
     listed = [
         KnownImage(record.own_id if has_ids else record.image_id, record.path, record.size_hw, record.own_id)
