@@ -23,6 +23,8 @@ from objectness.errors import InputError
 from objectness.evaluation import groups, values
 from objectness.evaluation.measuring import IOU_THRESHOLDS, measure
 from objectness.evaluation.recall import recall_report
+from objectness.images import fit_size_hw, open_upright, resize
+from objectness.proposals import Proposals
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, override, to_dict
@@ -31,7 +33,6 @@ from objectness.training.loop import Step, train
 from objectness.training.recipes import recipe
 from objectness.training.report import Tables
 from objectness.training.settings import RunSettings
-from objectness.training.validate import propose_all
 
 KS = (1, 3, 10, 30, 100, 300, 1000)
 PARTS = 10
@@ -219,11 +220,29 @@ def trained(row: str, seed: int, terms: Terms, on: Course, out: Path) -> Network
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
 
 
+@torch.no_grad()
+def _propose_all(network: Network, records: Sequence[Record], top: int) -> dict[int, Proposals]:
+    """Image id -> the best ``top`` proposals, by the verbs that both networks have: whole photographs, unpadded."""
+    select = replace(network.settings.select, after_nms=top)
+    images = network.settings.images
+    found: dict[int, Proposals] = {}
+    for record in records:
+        photo = open_upright(record.path)
+        size_hw = (photo.shape[0], photo.shape[1])
+        seen_hw = fit_size_hw(size_hw, images.short_side, images.long_side)
+        pixels = torch.from_numpy(resize(photo, seen_hw)).permute(2, 0, 1)[None]
+        outputs = network(pixels.to(memory_format=torch.channels_last))
+        selection = network.propose(outputs, [seen_hw], select)[0]
+        scale = np.array([size_hw[1] / seen_hw[1], size_hw[0] / seen_hw[0]] * 2, dtype=np.float32)
+        found[record.image_id] = Proposals(selection.boxes_xyxy.numpy() * scale, selection.scores.numpy(), size_hw)
+    return found
+
+
 def _measure(row: str, seed: int, settings: RunSettings, folder: Path, on: Course) -> Result:
     network = build(row, settings, on, load_weights=False)
     network.load_state_dict(load_file(folder / "best.safetensors"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found = propose_all(network, on.measured, max(KS), torch.device("cpu"), amp=False)  # type: ignore[arg-type]
+    found = _propose_all(network.eval(), on.measured, max(KS))
     measured = measure(found, on.measured, KS)
     report = recall_report(measured).to_json()
     parts = groups.by_seen(measured.class_ids, on.class_names, on.seen) if on.seen else {}

@@ -1,67 +1,54 @@
+"""Signals end a program in one way. Each case is a process of its own: the one that runs the tests is not signalled."""
+
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
+import subprocess
+import sys
 
 import pytest
 
+BEGIN = """
+import os, signal
 from objectness import stopping
+for number in stopping.SIGNALS:
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+stopping.heed()
+def stopped(*numbers):
+    try:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+    except KeyboardInterrupt:
+        return True
+    return False
+"""
 
 
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    """Signals that pytest itself heeds stay as they are."""
-    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
-    stopping.begin()
-    stopping.heed()
-    yield
-    stopping.begin()
-    for number, handler in before.items():
-        signal.signal(number, handler)
+def said(program: str) -> str:
+    """What a program prints that begins by heeding signals."""
+    done = subprocess.run([sys.executable, "-c", BEGIN + program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
-def kill(*numbers: int) -> None:
-    for number in numbers:
-        os.kill(os.getpid(), number)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_kill_is_ctrl_c_with_an_exit_code_of_its_own(number: int, code: int) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        kill(number)
-    assert stopping.exit_code() == code
-
-
-def test_ctrl_c_ends_with_130() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        kill(signal.SIGINT)
-    assert stopping.exit_code() == 130
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_kill_is_ctrl_c_with_an_exit_code_of_its_own(name: str, code: int) -> None:
+    assert said(f"print(stopped(signal.{name}), stopping.exit_code())") == f"True {code}"
 
 
 def test_whether_a_signal_came_is_known() -> None:
-    assert not stopping.is_wished()
-    with pytest.raises(KeyboardInterrupt):
-        kill(signal.SIGINT)
-    assert stopping.is_wished()
+    assert said("print(stopping.is_wished(), stopped(signal.SIGINT), stopping.is_wished())") == "False True True"
 
 
 def test_the_second_signal_of_a_closing_terminal_does_not_end_the_saving() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        kill(signal.SIGHUP)
-    kill(signal.SIGTERM, signal.SIGHUP)
-    assert stopping.exit_code() == 129
+    program = "print(stopped(signal.SIGHUP), stopped(signal.SIGTERM, signal.SIGHUP), stopping.exit_code())"
+    assert said(program) == "True False 129"
 
 
-def test_a_kill_much_later_is_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        kill(signal.SIGTERM)
-    monkeypatch.setattr(stopping, "_PATIENCE_SECONDS", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        kill(signal.SIGTERM)
+def test_a_kill_much_later_is_a_new_one() -> None:
+    program = "print(stopped(signal.SIGTERM)); stopping._PATIENCE_SECONDS = 0.0; print(stopped(signal.SIGTERM))"
+    assert said(program) == "True\nTrue"
 
 
 def test_what_is_ignored_stays_so() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    stopping.heed()
-    kill(signal.SIGHUP)
+    program = "signal.signal(signal.SIGHUP, signal.SIG_IGN); stopping.heed(); print(stopped(signal.SIGHUP))"
+    assert said(program) == "False"

@@ -17,6 +17,7 @@ from PIL import Image
 from objectness.errors import InputError
 
 torch = pytest.importorskip("torch")
+checkpoints = pytest.importorskip("objectness.training.checkpoints")
 jaxtyping = pytest.importorskip("jaxtyping")
 
 SMALL = (
@@ -101,16 +102,16 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
 ) -> None:
     on = racing.course(data, "val", terms)
     whole = racing.race("torchvision", 0, terms, on, tmp_path / "whole", lambda line: None)
-    save = racing.train.__globals__["save_state"]
+    save = checkpoints.save_state
 
     def fail(*given: Any) -> None:
         save(*given)
         raise KeyboardInterrupt  # as if the machine went down after the first epoch
 
-    monkeypatch.setitem(racing.train.__globals__, "save_state", fail)
+    monkeypatch.setattr(checkpoints, "save_state", fail)
     with pytest.raises(KeyboardInterrupt):
         racing.race("torchvision", 0, terms, on, tmp_path / "broken", lambda line: None)
-    monkeypatch.setitem(racing.train.__globals__, "save_state", save)
+    monkeypatch.setattr(checkpoints, "save_state", save)
     resumed = racing.race("torchvision", 0, terms, on, tmp_path / "broken", lambda line: None)
     assert replace(resumed, seconds=0) == replace(whole, seconds=0)
 
