@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -248,7 +247,7 @@ def test_a_kill_keeps_what_was_done_as_ctrl_c_does(
     def uniform(image: np.ndarray, top: int, seed: int) -> Proposals:
         calls.append(1)
         if len(calls) == 3:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         return Proposals(np.array([[0, 0, 10, 10]]), np.array([1.0]), image.shape[:2])
 
     monkeypatch.setattr("objectness.evaluation.baselines.uniform.uniform", uniform)

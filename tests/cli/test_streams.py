@@ -183,7 +183,7 @@ def test_a_picture_for_which_there_is_no_room_is_named_and_not_half_written(
 def test_a_stop_while_a_library_is_imported_is_a_stop(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     def importing() -> None:
         try:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         except KeyboardInterrupt:
             raise ImportError("initialization failed") from None
 

@@ -366,10 +366,10 @@ def test_a_disk_that_is_full_for_tensorboard_is_one_sentence(tmp_path: Path) -> 
 def test_every_wish_to_end_lets_the_running_update_end(number: int) -> None:
     stopping.begin()
     with Interrupt() as interrupt:
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         assert interrupt.asked()
         if number != signal.SIGINT:
-            os.kill(os.getpid(), signal.SIGTERM)  # a closing terminal sends two
+            signal.raise_signal(signal.SIGTERM)  # a closing terminal sends two
         assert stopping.exit_code() == 128 + number
     stopping.begin()
 
