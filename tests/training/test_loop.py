@@ -366,7 +366,7 @@ def test_photographs_of_one_cell_train(photographs: Path, tiny: Tiny, tmp_path: 
 )
 def test_a_broken_configuration_is_one_sentence(text: str | bytes, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(InputError, match=r"config\.json is (broken|not UTF-8|not JSON)"):
+    with pytest.raises(InputError, match=r"config\.json is (damaged|not what|not UTF-8|not JSON)"):
         run.resume(tmp_path)
 
 

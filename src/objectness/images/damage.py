@@ -44,6 +44,11 @@ class ImageError(InputError):
     def __init__(self, name: str, reason: str, advice: str) -> None:
         super().__init__(f"{name}: {reason}; {advice}.")
         self.reason = reason
+        self._given = (name, reason, advice)
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str, str]]:
+        """Errors of worker processes are pickled, and would be made again of their sentence alone."""
+        return type(self), self._given
 
 
 def damaged(name: str, error: BaseException) -> ImageError:
