@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from objectness.datasets.records import Record
+from objectness.evaluation.comparison import Result, Study
 from objectness.evaluation.curves import charts
-from objectness.evaluation.measuring import DEFAULT_KS, measure
+from objectness.evaluation.measurement import DEFAULT_KS, measure
 from objectness.evaluation.recall import recall_report
-from objectness.evaluation.study import Result, Study
 from objectness.evaluation.tables import tables
 from objectness.proposals import Proposals
 

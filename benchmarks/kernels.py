@@ -30,9 +30,9 @@ from objectness import boxes
 from objectness.engines import open_graph
 from objectness.images import open_upright, resize
 from objectness.rpn.anchors import level_anchors
-from objectness.rpn.deltas import encode
+from objectness.rpn.box_coder import encode
 from objectness.rpn.matching import match
-from objectness.rpn.sampling import Evidence, sample_random
+from objectness.rpn.sampling import SamplerInput, sample_random
 from objectness.rpn.selection import candidates, suppress
 from objectness.rpn.settings import AnchorSettings, SampleSettings, SelectSettings
 
@@ -162,7 +162,7 @@ def _selection(
         wanted = encode(truth[found.box_index], level).clamp(-1, 1)
         deltas.append(torch.where(near, 0.6 * wanted, 0) + 0.1 * torch.randn(len(level), 4, generator=chance))
         logits.append((8 * found.iou - 4 + torch.randn(len(level), generator=chance))[:, None])
-    settings = SelectSettings(before_nms=counts[0], after_nms=counts[1])
+    settings = SelectSettings(pre_nms_top_n=counts[0], post_nms_top_n=counts[1])
     coder, network = BoxCoder((1.0, 1.0, 1.0, 1.0)), _their_network(counts).eval()
     network.min_size = settings.min_size
     all_deltas, all_logits, all_anchors = torch.cat(deltas), torch.cat(logits)[None, :, 0], [torch.cat(levels)]
@@ -209,7 +209,7 @@ def _matching(what: str, low: float, high: float, rounds: int) -> Row:
     assert torch.equal(match(anchors, truth).labels.float(), their_labels())
 
     def ours() -> object:
-        evidence = Evidence(match(anchors, truth), nothing, nothing)
+        evidence = SamplerInput(match(anchors, truth), nothing, nothing)
         return sample_random(evidence, settings, torch.Generator().manual_seed(0))
 
     def theirs() -> object:

@@ -1,4 +1,5 @@
-"""Recall of our recipe ``aligned`` beside torchvision's RPN: same backbone, photographs, batches, optimiser and seeds.
+"""Recall of our recipe ``task-aligned`` beside torchvision's RPN: same backbone, photographs, batches,
+optimizer and seeds.
 
     python benchmarks/quality.py DATA --weights FILE [--rows ours torchvision] [--seeds 0 1] [--photographs 3500]
 

@@ -1,4 +1,4 @@
-"""What takes part in the race: names of rows and what each changes in the recipe ``aligned``.
+"""What takes part in the race: names of rows and what each changes in the recipe ``task-aligned``.
 
 A row's name says what it is: ``ours``, ``standard`` (every ingredient taken away: the standard RPN's objective and
 head in our code), ``ours-giou-mosaic`` (without these), ``standard+aligned`` (with this alone), a row of ``MORE``, or
@@ -18,10 +18,10 @@ OURS, TORCHVISION = "ours", "torchvision"
 # SIZES stands for the anchor sizes that fit the data best, one a level.
 INGREDIENTS: dict[str, tuple[str, ...]] = {
     "anchors": ("rpn.anchors.sizes=SIZES", "rpn.anchors.ratios_height_over_width=0.5,1,2"),
-    "layers": ("rpn.head.own_convolutions=0", "rpn.head.norm=none", "rpn.head.initial_std=0.01"),
+    "layers": ("rpn.head.tower_convolutions=0", "rpn.head.norm=none", "rpn.head.initial_std=0.01"),
     "level": ("rpn.backbone.extra_by=pool",),
     "giou": ("rpn.loss.box=smooth-l1", "rpn.loss.smooth_l1_beta=0.1111", "rpn.loss.box_weight=1"),
-    "aligned": ("rpn.loss.objective=sampled", "rpn.loss.normalise=samples", "rpn.head.initial_score=0.5"),
+    "aligned": ("rpn.loss.objective=faster-rcnn", "rpn.loss.normalise=samples", "rpn.head.initial_score=0.5"),
     "mosaic": ("augment.mosaic=0",),
 }
 
@@ -32,16 +32,16 @@ WHOLE = ("augment.mosaic=0", "augment.crop=0", "augment.scale=1,1", "augment.col
 MORE: dict[str, tuple[str, tuple[str, ...]]] = {
     "standard, hard windows": ("standard", ("rpn.sample.sampler=hard-window",)),
     "standard, hard losses": ("standard", ("rpn.sample.sampler=hard-loss",)),
-    "ours, one positive": ("ours", ("rpn.align.positives=1",)),
+    "ours, one positive": ("ours", ("rpn.task_aligned.positives=1",)),
     "ours, DIoU": ("ours", ("rpn.loss.box=diou",)),
     "ours, CIoU": ("ours", ("rpn.loss.box=ciou",)),
-    "ours, second stage": ("ours", ("rpn.refine.grid=4", "rpn.refine.boxes=300")),
-    "ours, fit beside objectness": ("ours", ("rpn.quality.use=both",)),
-    "ours, fit alone": ("ours", ("rpn.quality.use=alone",)),
-    "ours, tolerant": ("ours", ("rpn.align.unlabelled_weight=0", "rpn.align.unlabelled_score=0.1")),
-    "ours, two convolutions": ("ours", ("rpn.head.own_convolutions=2",)),
+    "ours, second stage": ("ours", ("rpn.refinement.grid=4", "rpn.refinement.boxes=300")),
+    "ours, fit beside objectness": ("ours", ("rpn.localization_quality.use=both",)),
+    "ours, fit alone": ("ours", ("rpn.localization_quality.use=alone",)),
+    "ours, tolerant": ("ours", ("rpn.task_aligned.unlabelled_weight=0", "rpn.task_aligned.unlabelled_score=0.1")),
+    "ours, two convolutions": ("ours", ("rpn.head.tower_convolutions=2",)),
     "ours, last weights": ("ours", ("loop.ema=0",)),
-    "ours, layer decay": ("ours", ("optimiser.layer_decay=0.8",)),
+    "ours, layer decay": ("ours", ("optimizer.layer_decay=0.8",)),
     "ours, wide jitter": ("ours", ("augment.scale=0.1,2",)),
     "ours, one scale": ("ours", ("augment.scale=1,1",)),
     "standard, ATSS": ("standard", ("rpn.match.assigner=atss",)),

@@ -13,15 +13,15 @@ from quality_rows import is_torchvision, overrides
 from safetensors.torch import load_file
 from torchvision_rpn import RATIOS, TorchvisionRPN
 
-from objectness.anchor_doctor.reach import best_anchors, level_shapes
-from objectness.anchor_doctor.report import SeenBoxes, boxes_as_seen, level_strides
-from objectness.anchor_doctor.suggest import climb
+from objectness.autoanchor.reach import best_anchors, level_shapes
+from objectness.autoanchor.report import SeenBoxes, boxes_as_seen, level_strides
+from objectness.autoanchor.suggest import climb
 from objectness.datasets import Dataset, load_dataset, repair
 from objectness.datasets.classes import label_only
 from objectness.datasets.records import Record
 from objectness.errors import InputError
-from objectness.evaluation import groups, values
-from objectness.evaluation.measuring import IOU_THRESHOLDS, measure
+from objectness.evaluation import groups, per_object
+from objectness.evaluation.measurement import IOU_THRESHOLDS, measure
 from objectness.evaluation.recall import recall_report
 from objectness.images import fit_size_hw, open_upright, resize
 from objectness.proposals import Proposals
@@ -126,7 +126,7 @@ def course(data: Path, split: str, terms: Terms) -> Course:
     if terms.measured:
         places = np.linspace(0, len(measured) - 1, min(terms.measured, len(measured))).round().astype(int)
         measured = tuple(measured[place] for place in places)
-    settings = override(recipe("aligned"), terms.assignments()).rpn
+    settings = override(recipe("task-aligned"), terms.assignments()).rpn
     sizes, reach = fitted_sizes(boxes_as_seen(training.records, settings.images), settings)
     return Course(training, tuple(measured), whole.class_names, seen, sizes, reach)
 
@@ -154,9 +154,9 @@ def fitted_sizes(boxes: SeenBoxes, settings: RPNSettings) -> tuple[tuple[float, 
 
 def settings_of(row: str, seed: int, terms: Terms, on: Course) -> RunSettings:
     """The whole run of a row."""
-    settings = override(recipe("aligned"), [*terms.assignments(), *overrides(row, on.sizes), f"loop.seed={seed}"])
+    settings = override(recipe("task-aligned"), [*terms.assignments(), *overrides(row, on.sizes), f"loop.seed={seed}"])
     settings = replace(settings, recipe=row, data=replace(settings.data, only_classes=tuple(sorted(on.seen))))
-    select = replace(settings.rpn.select, nms_iou=0.7, after_nms=max(KS))
+    select = replace(settings.rpn.select, nms_iou=0.7, post_nms_top_n=max(KS))
     return replace(settings, rpn=replace(settings.rpn, select=select))
 
 
@@ -223,7 +223,7 @@ def trained(row: str, seed: int, terms: Terms, on: Course, out: Path) -> Network
 @torch.no_grad()
 def _propose_all(network: Network, records: Sequence[Record], top: int) -> dict[int, Proposals]:
     """Image id -> the best ``top`` proposals, by the verbs that both networks have: whole photographs, unpadded."""
-    select = replace(network.settings.select, after_nms=top)
+    select = replace(network.settings.select, post_nms_top_n=top)
     images = network.settings.images
     found: dict[int, Proposals] = {}
     for record in records:
@@ -246,9 +246,10 @@ def _measure(row: str, seed: int, settings: RunSettings, folder: Path, on: Cours
     measured = measure(found, on.measured, KS)
     report = recall_report(measured).to_json()
     parts = groups.by_seen(measured.class_ids, on.class_names, on.seen) if on.seen else {}
-    shares = values.ar(measured.ranks, measured.ks)
+    shares = per_object.ar(measured.ranks, measured.ks)
     by_seen = {
-        name: dict(zip(map(str, measured.ks), values.mean(shares, mask), strict=True)) for name, mask in parts.items()
+        name: dict(zip(map(str, measured.ks), per_object.mean(shares, mask), strict=True))
+        for name, mask in parts.items()
     }
     return Result(
         row,

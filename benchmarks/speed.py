@@ -25,15 +25,15 @@ from torchvision_peer import TorchvisionProposer
 
 from objectness.datasets import Record, load_dataset, repair
 from objectness.errors import did_you_mean
-from objectness.evaluation import values
+from objectness.evaluation import per_object
 from objectness.evaluation.baselines import baseline
 from objectness.evaluation.bootstrap import Sampled, over_images, sample
-from objectness.evaluation.measuring import measure
+from objectness.evaluation.measurement import measure
 from objectness.export import ExportSettings, export_model
 from objectness.images import open_upright
-from objectness.loading import load
+from objectness.inference.loading import load
+from objectness.inference.proposer import Proposer
 from objectness.proposals import Proposals
-from objectness.proposer import Proposer
 from objectness.rpn.checkpoint import load_network, save_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.speed.measure import time_models
@@ -194,7 +194,7 @@ def _checkpoint(run: Path | None, folder: Path) -> Path:
 def _recall(propose: Propose, records: Sequence[Record]) -> Sampled:
     numbered = [replace(record, image_id=place) for place, record in enumerate(records)]  # ids may repeat over splits
     measured = measure({record.image_id: propose(record.path) for record in numbered}, numbered, KS)
-    hits = over_images(values.ar(measured.ranks, KS), measured.image_of, measured.images)
+    hits = over_images(per_object.ar(measured.ranks, KS), measured.image_of, measured.images)
     objects = np.bincount(measured.image_of, minlength=measured.images).astype(float)
     return sample(hits, objects[:, None])
 

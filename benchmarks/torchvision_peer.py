@@ -40,8 +40,8 @@ class TorchvisionProposer:
             num_classes=91,
             min_size=images.short_side,
             max_size=images.long_side,
-            rpn_pre_nms_top_n_test=select.before_nms,
-            rpn_post_nms_top_n_test=select.after_nms,
+            rpn_pre_nms_top_n_test=select.pre_nms_top_n,
+            rpn_post_nms_top_n_test=select.post_nms_top_n,
             rpn_nms_thresh=select.nms_iou,
         ).eval()
         copy_weights(network, self.model)

@@ -24,7 +24,7 @@ from objectness.rpn.losses import RPNLoss
 from objectness.rpn.outputs import Outputs
 from objectness.rpn.selection import Selection
 from objectness.rpn.settings import RPNSettings, SelectSettings
-from objectness.rpn.truth import LossReport, Target
+from objectness.rpn.targets import LossOutput, Target
 
 RATIOS = (0.5, 1.0, 2.0)
 
@@ -59,8 +59,8 @@ class TorchvisionRPN(nn.Module):
             bg_iou_thresh=0.3,
             batch_size_per_image=256,
             positive_fraction=0.5,
-            pre_nms_top_n={"training": 2000, "testing": settings.select.before_nms},
-            post_nms_top_n={"training": 2000, "testing": settings.select.after_nms},
+            pre_nms_top_n={"training": 2000, "testing": settings.select.pre_nms_top_n},
+            post_nms_top_n={"training": 2000, "testing": settings.select.post_nms_top_n},
             nms_thresh=settings.select.nms_iou,
         )
         for name, numbers in (("mean", settings.images.mean_rgb), ("std", settings.images.std_rgb)):
@@ -80,7 +80,7 @@ class TorchvisionRPN(nn.Module):
         logits, deltas = self.rpn.head(maps)
         return Outputs([_by_anchor(level, 1) for level in logits], [_by_anchor(level, 4) for level in deltas], maps)
 
-    def loss(self, outputs: Outputs, targets: Sequence[Target], generator: torch.Generator) -> LossReport:
+    def loss(self, outputs: Outputs, targets: Sequence[Target], generator: torch.Generator) -> LossOutput:
         """Its two losses, as its ``forward`` computes them in training; ignore regions are unknown to it."""
         anchors = self._anchors(outputs, [target.size_hw for target in targets])
         logits = torch.cat(outputs.logits, dim=1).flatten().float()
@@ -91,7 +91,7 @@ class TorchvisionRPN(nn.Module):
         with torch.random.fork_rng(devices=[]):  # its sampler knows the global chance only
             torch.manual_seed(generator.initial_seed())
             objectness, box = self.rpn.compute_loss(logits, deltas, labels, wanted)
-        return LossReport(RPNLoss(objectness, box), anchors[0], [], [])
+        return LossOutput(RPNLoss(objectness, box), anchors[0], [], [])
 
     @torch.no_grad()
     def propose(
@@ -99,8 +99,8 @@ class TorchvisionRPN(nn.Module):
     ) -> list[Selection]:
         """Its selection: clipped, best first. It does not tell the levels: they are all 0."""
         settings = settings or self.settings.select
-        self.rpn._pre_nms_top_n["testing"] = settings.before_nms
-        self.rpn._post_nms_top_n["testing"] = settings.after_nms
+        self.rpn._pre_nms_top_n["testing"] = settings.pre_nms_top_n
+        self.rpn._post_nms_top_n["testing"] = settings.post_nms_top_n
         self.rpn.nms_thresh = settings.nms_iou
         anchors = self._anchors(outputs, sizes_hw)
         counts = [level.shape[1] for level in outputs.logits]

@@ -18,9 +18,9 @@ from torchvision.models.detection.rpn import RegionProposalNetwork as TheirNetwo
 from torchvision.models.detection.rpn import RPNHead as TheirHead
 
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.rpn.truth import Target
+from objectness.rpn.targets import Target
 from objectness.training.devices import computes_bf16
-from objectness.training.optimise import build_optimiser
+from objectness.training.optimizer import build_optimiser
 from objectness.training.recipes import recipe
 
 
@@ -39,15 +39,15 @@ def training_step(rounds: int, tell: Callable[[str], None]) -> list[Row]:
     # The backbone is frozen where it would be with loaded weights; branches start at 0 so that no scale explodes.
     network = RegionProposalNetwork(settings.rpn, load_weights=False).train()
     network = network.to(memory_format=torch.channels_last)
-    optimiser = build_optimiser(network, settings.optimiser)
+    optimizer = build_optimiser(network, settings.optimizer)
 
     def ours() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_bf16):
             outputs = network(pixels.to(memory_format=torch.channels_last))
         report = network.loss(outputs, targets, torch.Generator().manual_seed(0))
         report.loss.total.backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=3)
     for name, buffer in backbone.named_buffers():
@@ -55,7 +55,7 @@ def training_step(rounds: int, tell: Callable[[str], None]) -> list[Row]:
             buffer.zero_()
     sizes = tuple((int(size),) for size in settings.rpn.anchors.sizes)
     select = settings.rpn.select_train
-    before, after = ({"training": count, "testing": count} for count in (select.before_nms, select.after_nms))
+    before, after = ({"training": count, "testing": count} for count in (select.pre_nms_top_n, select.post_nms_top_n))
     rpn = TheirNetwork(
         AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 5), TheirHead(256, 3), 0.7, 0.3, 256, 0.5, before, after, 0.7
     ).train()
@@ -71,7 +71,7 @@ def training_step(rounds: int, tell: Callable[[str], None]) -> list[Row]:
         their_optimiser.step()
         their_optimiser.zero_grad(set_to_none=True)
 
-    mine = sum(weight.numel() for group in optimiser.param_groups for weight in group["params"])
+    mine = sum(weight.numel() for group in optimizer.param_groups for weight in group["params"])
     tell(f"Training: {mine:,} weights learned of ours, {sum(weight.numel() for weight in learned):,} of theirs")
     return [Row("Training step, ResNet-50-FPN, batch of 2", paired(ours, theirs, min(rounds, 3)), faster=1.3)]
 

@@ -41,7 +41,7 @@ SETTINGS = "import objectness.rpn.settings, objectness.training.settings, object
         ("import objectness; objectness.load, objectness.Proposer", ("torch", "timm", "matplotlib")),
         (ROOMS, ("torch", "onnxruntime")),
         (SETTINGS, ("torch",)),
-        (PROPOSE, ("torch", "objectness.datasets", "objectness.image_index", "objectness.formats.known")),
+        (PROPOSE, ("torch", "objectness.datasets", "objectness.image_index", "objectness.formats.core.known_images")),
         *(
             (f"import objectness.cli.{name}", ("torch", "timm", "matplotlib", "onnxruntime", "numpy"))
             for name in (

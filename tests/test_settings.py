@@ -103,7 +103,7 @@ def test_later_overrides_win_and_nothing_changes_in_place() -> None:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("gears", "--set takes key=value, e.g. --set optimiser.lr=0.01; got 'gears'."),
+        ("gears", "--set takes key=value, e.g. --set optimizer.lr=0.01; got 'gears'."),
         ("=5", "--set takes key=value"),
         ("nmae=van", "Unknown setting 'nmae': did you mean 'name'?"),
         ("gears=5", "Unknown setting 'gears': did you mean 'engine.gears'?"),

@@ -17,9 +17,9 @@ from objectness import telemetry
 
 if TYPE_CHECKING:
     from objectness.errors import InputError
-    from objectness.loading import load
+    from objectness.inference.loading import load
+    from objectness.inference.proposer import Proposer
     from objectness.proposals import Proposals
-    from objectness.proposer import Proposer
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "Proposals", "Proposer", "__version__", "load"]
@@ -29,8 +29,8 @@ telemetry.switch_off()  # here, as nothing of ours can import a library before i
 _HOME = {
     "InputError": "objectness.errors",
     "Proposals": "objectness.proposals",
-    "Proposer": "objectness.proposer",
-    "load": "objectness.loading",
+    "Proposer": "objectness.inference.proposer",
+    "load": "objectness.inference.loading",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.neighbours import Neighbours
+from objectness.nms_index import Neighbours
 
 Boxes = NDArray[np.floating[Any]]
 

@@ -57,9 +57,7 @@ def from_dict(kind: type[S], data: object, where: str = "") -> S:
     hints = get_type_hints(kind)
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     values: dict[str, Any] = {}
-    for key, value in data.items():
-        if key in _retired(kind):
-            continue
+    for key, value in _of_today(kind, data, where).items():
         if key not in names:
             raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, names)}")
         hint = hints[key]
@@ -70,10 +68,24 @@ def from_dict(kind: type[S], data: object, where: str = "") -> S:
     return _built(lambda: kind(**values), where)
 
 
-def _retired(kind: type) -> Collection[str]:
-    """Keys that files of earlier versions hold, and that nothing asks for any more."""
+def _of_today(kind: type, data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Names and values of version 0.1 in files and assignments, as they are called today.
+
+    A group declares them in class attributes: ``RETIRED`` names keys that nothing asks for any more, ``RENAMED`` maps
+    old keys to new ones, ``RENAMED_VALUES`` maps a key of today to its old values and what they are called now.
+    """
     retired: Collection[str] = getattr(kind, "RETIRED", ())
-    return retired
+    renamed: Mapping[str, str] = getattr(kind, "RENAMED", {})
+    renamed_values: Mapping[str, Mapping[str, str]] = getattr(kind, "RENAMED_VALUES", {})
+    today = {}
+    for old, value in data.items():
+        if old in retired:
+            continue
+        key = renamed.get(old, old)
+        if key in today or (key != old and key in data):
+            raise InputError(f"Setting {where}{key} is given twice, also by its old name {old}: give one of them.")
+        today[key] = renamed_values.get(key, {}).get(value, value) if isinstance(value, str) else value
+    return today
 
 
 def merge(settings: S, data: object, where: str = "") -> S:
@@ -86,9 +98,7 @@ def merge(settings: S, data: object, where: str = "") -> S:
         raise InputError(f"Settings {where.rstrip('.') or 'of a run'} take names and values; got {data!r}.")
     hints = get_type_hints(type(settings))
     values: dict[str, Any] = {}
-    for key, value in data.items():
-        if key in _retired(type(settings)):
-            continue
+    for key, value in _of_today(type(settings), data, where).items():
         if key not in hints:
             raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, hints)}")
         current = getattr(settings, key)
@@ -111,7 +121,7 @@ def override(settings: S, assignments: Sequence[str]) -> S:
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key.strip():
-            raise InputError(f"--set takes key=value, e.g. --set optimiser.lr=0.01; got {assignment!r}.")
+            raise InputError(f"--set takes key=value, e.g. --set optimizer.lr=0.01; got {assignment!r}.")
         key = key.strip()
         try:
             _assign(changes, settings, key.split("."), text.strip(), key)
@@ -177,7 +187,8 @@ def _built(build: Callable[[], S], where: str) -> S:
 def _assign(changes: dict[str, Any], settings: Any, path: list[str], text: str, whole: str) -> None:
     """Put the value of one assignment to its place among the changes."""
     hints = get_type_hints(type(settings))
-    head, rest = path[0], path[1:]
+    old, rest = path[0], path[1:]
+    head = getattr(type(settings), "RENAMED", {}).get(old, old)
     if head not in hints:
         raise _UnknownKeyError
     current = getattr(settings, head)
@@ -189,7 +200,8 @@ def _assign(changes: dict[str, Any], settings: Any, path: list[str], text: str, 
     elif rest:
         raise _UnknownKeyError
     else:
-        changes[head] = _parsed(hints[head], text, whole)
+        new_words: Mapping[str, str] = getattr(type(settings), "RENAMED_VALUES", {}).get(head, {})
+        changes[head] = _parsed(hints[head], new_words.get(text, text), whole)
 
 
 class _UnknownKeyError(Exception):

@@ -31,8 +31,8 @@ def test_without_some(rows: ModuleType) -> None:
 def test_the_standard_is_without_all(rows: ModuleType) -> None:
     every = "-".join(["ours", *rows.INGREDIENTS])
     assert rows.overrides("standard", SIZES) == rows.overrides(every, SIZES)
-    settings = override(recipe("aligned"), rows.overrides("standard", SIZES))
-    assert settings.rpn.loss.objective == "sampled"
+    settings = override(recipe("task-aligned"), rows.overrides("standard", SIZES))
+    assert settings.rpn.loss.objective == "faster-rcnn"
     assert settings.rpn.anchors.sizes == SIZES
     assert settings.rpn.anchors.ratios_height_over_width == (0.5, 1, 2)
     assert settings.augment.mosaic == 0
@@ -46,7 +46,7 @@ def test_with_one_and_with_all(rows: ModuleType) -> None:
 
 def test_every_row_is_a_change_that_the_settings_take(rows: ModuleType) -> None:
     for row in (rows.OURS, rows.TORCHVISION, *rows.ABLATION):
-        override(recipe("aligned"), rows.overrides(row, SIZES))
+        override(recipe("task-aligned"), rows.overrides(row, SIZES))
 
 
 def test_more_rows_start_from_another(rows: ModuleType) -> None:

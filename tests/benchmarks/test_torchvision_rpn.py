@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from torchvision.models.detection.image_list import ImageList  # noqa: E402
 
 from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings  # noqa: E402
-from objectness.rpn.truth import Target  # noqa: E402
+from objectness.rpn.targets import Target  # noqa: E402
 
 SIZES_HW = [(100, 128), (128, 90)]
 
@@ -35,7 +35,7 @@ def make_peer(peer: ModuleType) -> Callable[[], Any]:
             backbone=BackboneSettings(
                 name="test_resnet", strides=(8, 16, 32), pyramid_channels=16, pretrained=False, frozen_stages=0
             ),
-            select=SelectSettings(before_nms=50, after_nms=40),
+            select=SelectSettings(pre_nms_top_n=50, post_nms_top_n=40),
         )
         network = peer.TorchvisionRPN(settings, (16, 32, 64, 96))
         for layer in (network.rpn.head.cls_logits, network.rpn.head.bbox_pred):
@@ -86,7 +86,7 @@ def test_proposals_are_those_of_its_own_forward(make_peer: Callable[[], Any], pi
     with torch.no_grad():
         found, _ = its_own(network, pixels, None)
         selections = network.propose(network(pixels), SIZES_HW)
-        few = network.propose(network(pixels), SIZES_HW, replace(network.settings.select, after_nms=5))
+        few = network.propose(network(pixels), SIZES_HW, replace(network.settings.select, post_nms_top_n=5))
     for boxes, selection, short in zip(found, selections, few, strict=True):
         assert 5 < len(boxes) <= 40
         assert torch.equal(boxes, selection.boxes_xyxy)

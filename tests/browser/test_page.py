@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from objectness.datasets.records import Record
-from objectness.evaluation.measuring import measure
+from objectness.evaluation.comparison import Options, Result, Study
+from objectness.evaluation.measurement import measure
 from objectness.evaluation.report import write_report
-from objectness.evaluation.study import Options, Result, Study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")

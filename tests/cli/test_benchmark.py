@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from objectness import loading
 from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription
+from objectness.inference import loading
 from objectness.speed import work
 
 Run = Callable[..., Result]

@@ -224,7 +224,7 @@ def test_a_disk_that_gets_full_costs_only_the_keeping(run: Run, data: Path, monk
     def full(*_: object) -> None:
         raise InputError("x.npz cannot be written (No space left on device).")
 
-    monkeypatch.setattr("objectness.evaluation.keeping.save", full)
+    monkeypatch.setattr("objectness.evaluation.progress_cache.save", full)
     result = run(data, *WITH)
     assert result.exit_code == 0, result.output
     assert "The comparison goes on, but cannot be resumed." in result.stderr

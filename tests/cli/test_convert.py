@@ -142,7 +142,7 @@ def test_wrong_use(run: Run, words: list[str], says: str) -> None:
 
 
 def test_the_help_names_every_format(run: Run) -> None:
-    from objectness.formats.catalogue import NAMES
+    from objectness.formats.registry import NAMES
 
     words = " ".join(run("--help").stdout.split())
     assert f"Formats: {', '.join(NAMES)}." in words

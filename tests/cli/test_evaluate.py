@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription
 from objectness.formats import coco_results
-from objectness.formats.known import complete, known_images
+from objectness.formats.core.known_images import complete, known_images
+from objectness.inference.proposer import Proposer
 from objectness.proposals import Proposals
-from objectness.proposer import Proposer
 
 Run = Callable[..., Result]
 
@@ -228,7 +228,7 @@ class TestModel:
             calls.append({"model": model, **settings})
             return Proposer(WholeImage(), **settings)
 
-        monkeypatch.setattr("objectness.loading.load", load)
+        monkeypatch.setattr("objectness.inference.loading.load", load)
         return calls
 
     def test_measures_it(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
@@ -371,7 +371,7 @@ class TestReport:
 class TestOtherFormats:
     def test_every_format_gives_the_same_figures(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
         from objectness import formats
-        from objectness.formats.catalogue import FORMATS
+        from objectness.formats.registry import FORMATS
 
         wanted = document(run(found, data, "--json", "--k", "1,10"))["ar"]
         proposals = formats.read(found, "coco-results", data=data)

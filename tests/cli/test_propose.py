@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from objectness import loading
 from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription
 from objectness.formats import coco_results
+from objectness.inference import loading
 from objectness.proposals import Proposals
 
 Run = Callable[..., Result]
@@ -277,7 +277,7 @@ def test_results_for_more_photographs_are_replaced_with_a_word(run: Run) -> None
 
 
 def test_a_score_that_is_no_number_loses_nothing_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from objectness import proposer
+    from objectness.inference import proposer
 
     usual = proposer.select
 

@@ -147,7 +147,7 @@ def test_the_settings_of_an_older_run_start_as_it_did(yolo: Path) -> None:
     Path("config.json").write_text(json.dumps({"settings": {"recipe": "aligned", "loop": {"epochs": 3}}}))
     shown = CliRunner().invoke(app, ["train", "--settings", "config.json", "--show-settings", "--json"])
     settings = json.loads(shown.stdout)
-    assert (settings["recipe"], settings["start"], settings["loop"]["epochs"]) == ("aligned", "", 3)
+    assert (settings["recipe"], settings["start"], settings["loop"]["epochs"]) == ("task-aligned", "", 3)
 
 
 @needs_torch

@@ -12,9 +12,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from objectness.cli import app
-from objectness.formats.catalogue import format_named
-from objectness.formats.description import Kind
-from objectness.formats.known import known_images
+from objectness.formats.core.known_images import known_images
+from objectness.formats.core.spec import Kind
+from objectness.formats.registry import format_named
 from objectness.formats.validation import Validation, validate
 
 Run = Callable[..., Result]

@@ -218,7 +218,7 @@ def test_pickles_for_a_voc_data_set_carry_its_stems(run: Run, making: Any) -> No
     found = results([(1, 1), (2, 2), (3, 0)], names=("000027.jpg", "000005.jpg", "000012.jpg"))
     for target, ids in (("detectron2", ["000005", "000012", "000027"]), ("detectron1", [5, 12, 27])):
         assert run("convert", found, "box.pkl", "--to", target, "--data", data).exit_code == 0
-        from objectness.formats.pickles import load_plain
+        from objectness.formats.core.safe_pickle import load_plain
 
         assert load_plain(Path("box.pkl"))["ids"] == ids
         assert run("validate", "box.pkl", "--from", target, "--data", data).exit_code == 0

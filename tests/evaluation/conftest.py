@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from objectness.datasets.records import Record
-from objectness.evaluation.measuring import measure
-from objectness.evaluation.study import Options, Result, Study
+from objectness.evaluation.comparison import Options, Result, Study
+from objectness.evaluation.measurement import measure
 from objectness.proposals import Proposals
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from objectness.evaluation.calibration import Calibration, calibration
-from objectness.evaluation.measuring import measure
+from objectness.evaluation.measurement import measure
 
 A, FAR = [0, 0, 10, 10], [300, 300, 310, 310]
 

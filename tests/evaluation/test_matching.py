@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from objectness.evaluation.matching import UNMATCHED, matched_ranks
-from objectness.evaluation.measuring import IOU_THRESHOLDS
+from objectness.evaluation.measurement import IOU_THRESHOLDS
 
 X = UNMATCHED
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from objectness.evaluation.measuring import measure
+from objectness.evaluation.measurement import measure
 from objectness.evaluation.missed import missed
 
 SMALL, LARGE, FAR = [0, 0, 10, 10], [100, 100, 180, 180], [300, 300, 310, 310]

@@ -8,7 +8,7 @@ import pytest
 
 from objectness.errors import InputError
 from objectness.evaluation import RecallReport, average_recall
-from objectness.evaluation.measuring import IOU_THRESHOLDS
+from objectness.evaluation.measurement import IOU_THRESHOLDS
 
 FAR = [600, 400, 640, 480]
 

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from objectness.errors import InputError
+from objectness.evaluation.comparison import Options
 from objectness.evaluation.curves import Chart, Line
 from objectness.evaluation.report import write_report
 from objectness.evaluation.report.axes import Axes
 from objectness.evaluation.report.png import to_png
 from objectness.evaluation.report.svg import to_svg
 from objectness.evaluation.report.thumbnails import thumbnails
-from objectness.evaluation.study import Options
 
 A, B, FAR = [0, 0, 10, 10], [40, 20, 60, 40], [300, 300, 310, 310]
 

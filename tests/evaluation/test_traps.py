@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from objectness.evaluation import average_recall, values
-from objectness.evaluation.measuring import measure
+from objectness.evaluation import average_recall, per_object
+from objectness.evaluation.measurement import measure
 
 A, B, FAR = [0, 0, 10, 10], [20, 0, 30, 10], [300, 300, 310, 310]
 
@@ -28,8 +28,8 @@ def test_largest_overlap_first_is_not_cocos_rule(make_record, make_proposals) ->
     record = make_record(1, [[0, 0, 10, 10], [0, 0, 10, 3.3]])
     measured = measure({1: make_proposals([[0, 0, 10, 6], [0, 0, 10, 9]])}, [record], (2,))
     # COCO at .50: p1 takes a (.6), p2 is left with b (.367): not found. Largest first: p2 takes a, p1 takes b.
-    assert values.mean(values.recall(measured, 0.5)) == [0.5]
-    assert (measured.exclusive_iou[0] >= 0.5).tolist() == [True, True]
+    assert per_object.mean(per_object.recall(measured, 0.5)) == [0.5]
+    assert (measured.one_to_one_iou[0] >= 0.5).tolist() == [True, True]
 
 
 def test_sizes_go_by_the_mask_not_by_the_box(make_record, make_proposals) -> None:
@@ -44,9 +44,9 @@ def test_sizes_go_by_the_mask_not_by_the_box(make_record, make_proposals) -> Non
 def test_the_three_meanings_of_ar_have_three_names(make_record, make_proposals) -> None:
     # One object, overlapped by .6: COCO .3 (at .50, .55, .60), Hosang 2 x .1, area under 0 to 1 .6.
     measured = measure({1: make_proposals([[0, 0, 10, 6]])}, [make_record(1, [A])], (1,))
-    assert values.mean(values.ar(measured.ranks, (1,))) == [pytest.approx(0.3)]
-    assert values.mean(values.ar_hosang(measured)) == [pytest.approx(0.2)]
-    assert values.mean(values.auc(measured)) == [pytest.approx(0.6)]
+    assert per_object.mean(per_object.ar(measured.ranks, (1,))) == [pytest.approx(0.3)]
+    assert per_object.mean(per_object.ar_hosang(measured)) == [pytest.approx(0.2)]
+    assert per_object.mean(per_object.auc(measured)) == [pytest.approx(0.6)]
 
 
 def test_a_class_is_given_its_own_objects(make_record, make_proposals, make_study) -> None:
@@ -78,7 +78,7 @@ def test_a_thousand_objects_are_quick(make_record, make_proposals) -> None:
     start = time.perf_counter()
     measured = measure(found, [make_record(1, truth)], (100, 3000))
     assert time.perf_counter() - start < 10
-    assert (measured.exclusive_iou[1] > 0.5).mean() > 0.9
+    assert (measured.one_to_one_iou[1] > 0.5).mean() > 0.9
 
 
 def test_no_k_has_to_be_a_hundred(make_record, make_proposals) -> None:

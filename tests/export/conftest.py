@@ -17,8 +17,8 @@ from objectness.engines import (
     open_graph,
 )
 from objectness.export import ExportReport, ExportSettings, export_model
-from objectness.export.describing import weights_hash
 from objectness.export.graph import export_choice, export_network
+from objectness.export.metadata import weights_hash
 from objectness.rpn.checkpoint import save_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.settings import override
@@ -35,12 +35,12 @@ RECIPES = {
         (
             "rpn.backbone.strides=16,32",
             "rpn.anchors.sizes=32,64,128",
-            "rpn.select.before_nms=60",
-            "rpn.refine.grid=3",
-            "rpn.refine.boxes=40",
+            "rpn.select.pre_nms_top_n=60",
+            "rpn.refinement.grid=3",
+            "rpn.refinement.boxes=40",
         ),
     ),
-    "single-level-softmax": ("paper-zf", ("rpn.backbone.strides=16", "rpn.select.before_nms=500")),
+    "single-level-softmax": ("paper-zf", ("rpn.backbone.strides=16", "rpn.select.pre_nms_top_n=500")),
 }
 
 
@@ -79,7 +79,7 @@ def traced_once(tracing: None) -> Iterator[None]:
         def once(network: RegionProposalNetwork) -> Any:
             own = network.settings
             images = replace(own.images, short_side=1, long_side=1)
-            settings = replace(own, images=images, select=replace(own.select, nms_iou=0.5, after_nms=1, **free))
+            settings = replace(own, images=images, select=replace(own.select, nms_iou=0.5, post_nms_top_n=1, **free))
             key = f"{export_graph.__name__} {settings} {weights_hash(network)}"
             if key not in known:
                 known[key] = export_graph(network)
@@ -88,7 +88,7 @@ def traced_once(tracing: None) -> Iterator[None]:
         return once
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "export_network", remembered(export_network, before_nms=1, min_size=0))
+        patch.setattr(export, "export_network", remembered(export_network, pre_nms_top_n=1, min_size=0))
         patch.setattr(export, "export_choice", remembered(export_choice))
         yield
 

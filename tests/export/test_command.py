@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from objectness.cli import app
 from objectness.errors import InputError
 from objectness.export import ExportSettings, export_model
-from objectness.loading import load
+from objectness.inference.loading import load
 
 
 def test_the_command_line(exported: Any, tmp_path: Path) -> None:

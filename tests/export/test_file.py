@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 
 from objectness.errors import InputError
 from objectness.export import ExportSettings, Sources, export_model
-from objectness.export.describing import portable
-from objectness.loading import load
+from objectness.export.metadata import portable
+from objectness.inference.loading import load
 from objectness.rpn.checkpoint import load_network, read_description
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import BackboneSettings, RPNSettings
-from objectness.rpn.start import fill, read_start
+from objectness.training.warm_start import fill, read_start
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 

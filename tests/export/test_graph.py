@@ -11,10 +11,10 @@ import torch
 
 from objectness.engines import GraphEngine, open_graph
 from objectness.export import ExportSettings, export_model
-from objectness.export.agreement import agreement
-from objectness.loading import load
-from objectness.ranking import select
-from objectness.rpn.engine import TorchEngine, load_engine
+from objectness.export.verification import agreement
+from objectness.inference.loading import load
+from objectness.inference.postprocessing import select
+from objectness.inference.torch_engine import TorchEngine, load_engine
 from objectness.settings import override
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
@@ -65,7 +65,9 @@ def test_each_image_of_a_batch_is_seen_as_if_it_were_alone(exported: Any) -> Non
 
 
 def test_a_score_of_the_fit_is_exported_too(save_checkpoint: Save, tmp_path: Path) -> None:
-    checkpoint = save_checkpoint("single-level-softmax", tmp_path / "best.safetensors", "rpn.quality.use=both")
+    checkpoint = save_checkpoint(
+        "single-level-softmax", tmp_path / "best.safetensors", "rpn.localization_quality.use=both"
+    )
     report = export_model(checkpoint, tmp_path / "fit.onnx")
     for one in report.agreements:
         assert one.candidates > 100

@@ -13,7 +13,7 @@ from objectness.engines import (
 )
 from objectness.errors import InputError
 from objectness.export import ExportSettings, export_model
-from objectness.loading import load
+from objectness.inference.loading import load
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 

@@ -13,8 +13,8 @@ from objectness.engines import (
 )
 from objectness.errors import InputError
 from objectness.export import ExportSettings, Sources, export_model
-from objectness.export.agreement import share_lost
-from objectness.loading import load
+from objectness.export.verification import share_lost
+from objectness.inference.loading import load
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 

@@ -139,8 +139,8 @@ def work(first: int, count: int, seed: int) -> None:
     """Run the cases in this process; a line before each, and one more for each that fails."""
     from objectness import formats
     from objectness.errors import InputError
-    from objectness.formats.catalogue import FORMATS, format_named
-    from objectness.formats.known import known_images
+    from objectness.formats.core.known_images import known_images
+    from objectness.formats.registry import FORMATS, format_named
 
     fuzz = loaded("test_fuzz")
     sample = loaded("conftest").made_sample(Path(tempfile.mkdtemp(prefix="fuzz-")))
@@ -186,7 +186,7 @@ def work(first: int, count: int, seed: int) -> None:
 
 def damaged(fuzz: ModuleType, chance: random.Random, name: str, original: Path, place: Path) -> Path:
     """One damaged file, or folder, of this format."""
-    from objectness.formats.pickles import dump, load_plain
+    from objectness.formats.core.safe_pickle import dump, load_plain
 
     path = fuzz.copied(original, place)
     file = chance.choice(fuzz.files_of(path.parent))

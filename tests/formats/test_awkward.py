@@ -14,11 +14,11 @@ import pytest
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats.catalogue import FORMATS, guess_to_read
-from objectness.formats.description import Format
-from objectness.formats.known import KnownImage, KnownImages
-from objectness.formats.matlab import load_mat, save_mat
-from objectness.formats.pickles import dump, load_plain
+from objectness.formats.core.known_images import KnownImage, KnownImages
+from objectness.formats.core.safe_pickle import dump, load_plain
+from objectness.formats.core.spec import Format
+from objectness.formats.legacy.mat_files import load_mat, save_mat
+from objectness.formats.registry import FORMATS, guess_to_read
 from objectness.formats.validation import Kind, validate
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals

@@ -13,11 +13,11 @@ from PIL import Image
 from objectness import formats
 from objectness.datasets import load_dataset
 from objectness.errors import InputError
-from objectness.evaluation.measuring import measure
+from objectness.evaluation.measurement import measure
 from objectness.evaluation.recall import recall_report
-from objectness.formats.catalogue import FORMATS
-from objectness.formats.description import Format
-from objectness.formats.known import of_records
+from objectness.formats.core.known_images import of_records
+from objectness.formats.core.spec import Format
+from objectness.formats.registry import FORMATS
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 

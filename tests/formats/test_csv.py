@@ -11,8 +11,8 @@ import pytest
 from objectness import formats
 from objectness.errors import InputError
 from objectness.formats import csv_rows
-from objectness.formats.catalogue import guess_to_read
-from objectness.formats.known import known_images
+from objectness.formats.core.known_images import known_images
+from objectness.formats.registry import guess_to_read
 from objectness.proposals import Proposals
 
 PLAIN = "image_path,xmin,ymin,xmax,ymax,score\na b.jpg,1.5,2,3,4.25,0.5\nc.jpg,0,0,9,9,1\n"

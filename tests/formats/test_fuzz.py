@@ -27,10 +27,10 @@ from hypothesis import strategies as st
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats.catalogue import FORMATS, format_named, guess_to_read
-from objectness.formats.description import Format
-from objectness.formats.known import KnownImages, known_images
-from objectness.formats.pickles import dump, load_plain
+from objectness.formats.core.known_images import KnownImages, known_images
+from objectness.formats.core.safe_pickle import dump, load_plain
+from objectness.formats.core.spec import Format
+from objectness.formats.registry import FORMATS, format_named, guess_to_read
 from objectness.formats.validation import validate
 
 EXAMPLES = int(os.environ.get("OBJECTNESS_FUZZ_EXAMPLES", "0"))

@@ -10,8 +10,9 @@ import pytest
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats import fiftyone, hosang, yolo
-from objectness.formats.naming import short_names, stem
+from objectness.formats import fiftyone, yolo
+from objectness.formats.core.file_names import short_names, stem
+from objectness.formats.legacy import hosang
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 

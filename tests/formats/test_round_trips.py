@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats.catalogue import FORMATS, NAMES, format_named, guess_to_read, guess_to_write
-from objectness.formats.description import Format
-from objectness.formats.losses import fitted, lost
+from objectness.formats.core.lossiness import fitted, lost
+from objectness.formats.core.spec import Format
+from objectness.formats.registry import FORMATS, NAMES, format_named, guess_to_read, guess_to_write
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
@@ -247,7 +247,7 @@ def test_repair(tmp_path: Path) -> None:
 
 
 def test_what_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("objectness.formats.description.find_spec", lambda name: None)
+    monkeypatch.setattr("objectness.formats.core.spec.find_spec", lambda name: None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r'Parquet needs pyarrow: pip install "\.\[tables\]"'):
         formats.read(tmp_path / "a.parquet")

@@ -21,21 +21,19 @@ from objectness.formats import (
     coco_dataset,
     csv_rows,
     cvat,
-    detectron1,
     detectron2,
     fiftyone,
     geojson,
-    hosang,
     huggingface,
     label_studio,
     mmdet2,
     mmdet3,
     parquet,
-    selective_search,
     yolo,
 )
-from objectness.formats.known import known_images
-from objectness.formats.matlab import load_mat, save_mat
+from objectness.formats.core.known_images import known_images
+from objectness.formats.legacy import detectron1, hosang, selective_search
+from objectness.formats.legacy.mat_files import load_mat, save_mat
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 

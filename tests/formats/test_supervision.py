@@ -56,7 +56,7 @@ class TestWithoutSupervision:
             from_detections(bad)
 
     def test_it_must_be_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("objectness.formats.description.find_spec", lambda name: None)
+        monkeypatch.setattr("objectness.formats.core.spec.find_spec", lambda name: None)
         with pytest.raises(InputError, match=r'needs supervision: pip install "\.\[supervision\]"'):
             to_detections(Proposals([], [], (1, 1)))
 

@@ -12,9 +12,9 @@ import pytest
 from objectness import formats
 from objectness.datasets import load_dataset
 from objectness.errors import InputError
-from objectness.evaluation.measuring import measure
+from objectness.evaluation.measurement import measure
 from objectness.evaluation.recall import recall_report
-from objectness.formats.known import of_records
+from objectness.formats.core.known_images import of_records
 
 BOXES = [(0, 0, 10, 10), (20, 20, 12, 10), (40, 30, 10, 14)]
 

@@ -15,7 +15,7 @@ from torchvision.models.detection.rpn import RPNHead as TheirHead
 from torchvision.ops import box_iou, nms
 
 from objectness.rpn.anchors import level_anchors
-from objectness.rpn.deltas import decode, encode
+from objectness.rpn.box_coder import decode, encode
 from objectness.rpn.heads import RPNHead
 from objectness.rpn.losses import image_loss, smooth_l1
 from objectness.rpn.matching import match
@@ -143,7 +143,7 @@ def test_suppression_within_a_level(threshold: float) -> None:
     scores = torch.rand(1000, generator=torch.Generator().manual_seed(6))
     kept = suppress(
         Selection(boxes, scores, torch.zeros(1000, dtype=torch.int64)),
-        SelectSettings(nms_iou=threshold, after_nms=1000),
+        SelectSettings(nms_iou=threshold, post_nms_top_n=1000),
     )
     theirs = nms(boxes, scores, threshold)
     assert torch.equal(kept.boxes_xyxy, boxes[theirs])
@@ -156,7 +156,7 @@ def test_proposals_of_several_levels() -> None:
     counts = [len(level) for level in levels]
     logits = [torch.randn(count, 1, generator=generator) for count in counts]
     deltas = [torch.randn(count, 4, generator=generator) * 0.3 for count in counts]
-    select = SelectSettings(before_nms=200, after_nms=50, min_size=1.0)
+    select = SelectSettings(pre_nms_top_n=200, post_nms_top_n=50, min_size=1.0)
     ours = suppress(candidates(logits, deltas, levels, SIZE_HW, select), select)
 
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))

@@ -20,7 +20,7 @@ Make = Callable[..., RegionProposalNetwork]
 
 @torch.no_grad()
 def test_a_round_trip_gives_the_same_network(make_network: Make, tiny_settings: RPNSettings, tmp_path: Path) -> None:
-    network = make_network(replace(tiny_settings, select=SelectSettings(after_nms=77))).train()
+    network = make_network(replace(tiny_settings, select=SelectSettings(post_nms_top_n=77))).train()
     pixels = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
     network(pixels)  # the norms' statistics are part of it
     network.eval()
@@ -133,11 +133,11 @@ def test_a_checkpoint_of_before_the_newer_settings_loads_as_it_was(make_network:
     save_network(path, network, {"name": "old"})
     described = read_description(path)
     newer = {
-        "match": ["assigner", "candidates"],
+        "match": ["assigner", "atss_top_k"],
         "sample": ["bins"],
-        "align": ["unlabelled_weight", "unlabelled_score"],
+        "task_aligned": ["unlabelled_weight", "unlabelled_score"],
     }
-    for part in ("open", "quality"):
+    for part in ("oln", "localization_quality"):
         del described["settings"][part]
     for part, names in newer.items():
         for name in names:
@@ -145,16 +145,16 @@ def test_a_checkpoint_of_before_the_newer_settings_loads_as_it_was(make_network:
     save_file(load_file(path), path, metadata={"objectness": json.dumps(described)})
     loaded, _ = load_network(path)
     assert loaded.settings == network.settings
-    assert loaded.settings.quality.use == "none"
+    assert loaded.settings.localization_quality.use == "none"
 
 
 @pytest.mark.parametrize(
     "group",
     [
         {"head": {"channels": 8192, "convolutions": 64}},
-        {"head": {"channels": 8192, "own_convolutions": 64}},
+        {"head": {"channels": 8192, "tower_convolutions": 64}},
         {"backbone": {"pyramid_channels": 8192}},
-        {"refine": {"grid": 64, "channels": 8192, "hidden": 8192}},
+        {"refinement": {"grid": 64, "channels": 8192, "hidden": 8192}},
         {"backbone": {"name": "vit_giant_patch14_clip_224", "strides": [14]}},
         {"head": {"channels": 8192}, "anchors": {"sizes": [1.0] * 1000, "ratios_height_over_width": [1.0]}},
     ],

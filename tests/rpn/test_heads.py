@@ -6,7 +6,7 @@ from torch import nn
 
 from objectness.rpn.anchors import grid_anchors
 from objectness.rpn.heads import RPNHead
-from objectness.rpn.losses import objectness_margin
+from objectness.rpn.losses import objectness_logit
 from objectness.rpn.settings import HeadSettings
 
 
@@ -87,7 +87,7 @@ def test_more_convolutions() -> None:
 
 def test_siblings_have_windows_of_their_own() -> None:
     torch.manual_seed(0)
-    head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=0, own_convolutions=2, initial_std=0.5))
+    head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=0, tower_convolutions=2, initial_std=0.5))
     feature_map = torch.rand(1, 4, 3, 3)
     (logits,), (deltas,), _ = head([feature_map])
     with torch.no_grad():
@@ -111,12 +111,12 @@ def test_each_level_has_statistics_of_its_own_and_shares_the_window() -> None:
 def test_an_untrained_network_answers_the_initial_score(two_class: bool) -> None:
     head = RPNHead(4, 3, 1, HeadSettings(channels=8, two_class=two_class, initial_score=0.02))
     (logits,), _, _ = head([torch.zeros(1, 4, 2, 2)])
-    assert torch.sigmoid(objectness_margin(logits[0])).tolist() == pytest.approx([0.02] * 12)
+    assert torch.sigmoid(objectness_logit(logits[0])).tolist() == pytest.approx([0.02] * 12)
 
 
 def test_a_third_layer_says_how_well_the_boxes_fit() -> None:
     """In the order of the anchors, from the same windows as the deltas."""
-    settings = HeadSettings(channels=8, own_convolutions=1, initial_std=0.5, initial_score=0.02)
+    settings = HeadSettings(channels=8, tower_convolutions=1, initial_std=0.5, initial_score=0.02)
     torch.manual_seed(0)
     plain = RPNHead(4, 2, 1, settings)
     torch.manual_seed(0)

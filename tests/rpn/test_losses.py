@@ -12,8 +12,8 @@ from objectness.rpn.losses import (
     box_losses,
     image_loss,
     mean_loss,
+    objectness_logit,
     objectness_losses,
-    objectness_margin,
     smooth_l1,
 )
 from objectness.rpn.settings import LossSettings
@@ -157,7 +157,7 @@ def test_two_classes_are_the_softmax_of_the_paper() -> None:
     labels = (torch.arange(50) % 3 == 0).long()
     expected = F.cross_entropy(logits, labels, reduction="none")
     torch.testing.assert_close(objectness_losses(logits, labels), expected, rtol=1e-5, atol=1e-6)
-    probability = torch.sigmoid(objectness_margin(logits))
+    probability = torch.sigmoid(objectness_logit(logits))
     torch.testing.assert_close(probability, logits.softmax(dim=1)[:, 1])
 
 
@@ -180,7 +180,7 @@ def test_saturated_logits_stay_finite() -> None:
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
 def test_half_precision_logits_are_subtracted_in_float32(kind: torch.dtype) -> None:
     logits = torch.tensor([[100.0, 0.25]]).to(kind)
-    assert objectness_margin(logits).tolist() == [-99.75]  # bfloat16 would round it to -100
+    assert objectness_logit(logits).tolist() == [-99.75]  # bfloat16 would round it to -100
     assert objectness_losses(logits, torch.tensor([1])).dtype == torch.float32
 
 

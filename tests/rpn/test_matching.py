@@ -15,9 +15,9 @@ from torchvision.ops import box_iou
 
 from objectness.rpn import matching
 from objectness.rpn.anchors import inside_image, level_anchors
-from objectness.rpn.assigning import match_adaptively
-from objectness.rpn.blocks import Blocks
+from objectness.rpn.extensions.atss import atss_match
 from objectness.rpn.matching import Matches, match, match_overlaps
+from objectness.rpn.matching_index import Blocks
 from objectness.rpn.settings import AnchorSettings, MatchSettings
 
 
@@ -135,8 +135,8 @@ def test_ties_are_not_decided_by_rounding(way: str, monkeypatch: pytest.MonkeyPa
         if way == "blocks":
             return match(PAPER, WITHIN_96, settings=settings, kept=kept).labels
         if way == "atss":
-            settings = replace(settings, assigner="atss", candidates=1)
-            return match_adaptively(PAPER, [len(PAPER)], WITHIN_96, settings=settings, kept=kept).labels
+            settings = replace(settings, assigner="atss", atss_top_k=1)
+            return atss_match(PAPER, [len(PAPER)], WITHIN_96, settings=settings, kept=kept).labels
         if way == "chunks of one":
             monkeypatch.setattr(matching, "_CHUNK_PAIRS", 1)
         rows_taken = torch.nonzero(kept).flatten()

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from objectness.errors import InputError
-from objectness.rpn.beyond_paper import QualitySettings, RefineSettings
+from objectness.rpn.extensions.settings import LocalizationQualitySettings, RefinementSettings
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.outputs import Outputs
 from objectness.rpn.settings import (
@@ -24,7 +24,7 @@ from objectness.rpn.settings import (
     SampleSettings,
     SelectSettings,
 )
-from objectness.rpn.truth import Target
+from objectness.rpn.targets import Target
 
 Make = Callable[..., RegionProposalNetwork]
 
@@ -86,8 +86,8 @@ def test_images_of_one_size_do_not_influence_one_another(make_network: Make) -> 
 
 def test_a_proposer_gives_a_photo_the_same_proposals_whatever_comes_with_it(make_network: Make) -> None:
     """Photos are run one by one and without padding, so that no neighbour can matter."""
-    from objectness.proposer import Proposer
-    from objectness.rpn.engine import TorchEngine, describe_network
+    from objectness.inference.proposer import Proposer
+    from objectness.inference.torch_engine import TorchEngine, describe_network
 
     network = make_network()
     proposer = Proposer(TorchEngine(network, describe_network(network, {})), top=50)
@@ -114,7 +114,9 @@ def test_proposals_of_a_padded_image_stay_inside_it(make_network: Make) -> None:
 
 
 def test_proposals_for_training_are_more(make_network: Make, tiny_settings: RPNSettings) -> None:
-    settings = replace(tiny_settings, select=SelectSettings(after_nms=5), select_train=SelectSettings(after_nms=20))
+    settings = replace(
+        tiny_settings, select=SelectSettings(post_nms_top_n=5), select_train=SelectSettings(post_nms_top_n=20)
+    )
     network = make_network(settings)
     outputs = network(photo())
     assert len(network.propose(outputs, [(96, 96)])[0].scores) == 5
@@ -253,7 +255,7 @@ def test_every_sampler_trains(sampler: str, make_network: Make, tiny_settings: R
 
 @pytest.mark.parametrize("use", ["none", "both", "alone"])
 @pytest.mark.parametrize("assigner", ["iou", "atss"])
-@pytest.mark.parametrize("objective", ["sampled", "aligned", "open-world"])
+@pytest.mark.parametrize("objective", ["faster-rcnn", "task-aligned", "oln"])
 def test_every_objective_trains_on_any_batch(
     objective: str, assigner: str, use: str, make_network: Make, tiny_settings: RPNSettings
 ) -> None:
@@ -261,7 +263,7 @@ def test_every_objective_trains_on_any_batch(
         tiny_settings,
         loss=LossSettings(objective=objective, box="giou"),  # type: ignore[arg-type]
         match=MatchSettings(0.5, 0.3, drop_cross_boundary=False, assigner=assigner),  # type: ignore[arg-type]
-        quality=QualitySettings(use=use),  # type: ignore[arg-type]
+        localization_quality=LocalizationQualitySettings(use=use),  # type: ignore[arg-type]
     )
     network = make_network(settings)
     outputs = network(torch.cat([photo(), photo(seed=1)]))
@@ -280,7 +282,7 @@ def test_every_objective_trains_on_any_batch(
 def test_proposals_are_ranked_by_the_fit_where_the_settings_say_so(
     make_network: Make, tiny_settings: RPNSettings
 ) -> None:
-    network = make_network(replace(tiny_settings, quality=QualitySettings(use="alone")))
+    network = make_network(replace(tiny_settings, localization_quality=LocalizationQualitySettings(use="alone")))
     plain = said(network, (6, 6))
     quality = torch.zeros(1, len(plain.logits[0][0]), 1)
     quality[0, 100] = 3.0
@@ -340,13 +342,13 @@ def test_the_loss_falls_when_one_image_is_learnt(make_network: Make, tiny_settin
     boxes = [[12.0, 20, 44, 50], [56.0, 44, 88, 84]]
     for x1, y1, x2, y2 in boxes:
         pixels[:, :, int(y1) : int(y2), int(x1) : int(x2)] = 230
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     losses = []
     for step in range(40):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         report = network.loss(network(pixels), [target(boxes)], chance(step))
         report.loss.total.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(report.loss.total.item())
     assert np.mean(losses[-5:]) < 0.3 * losses[0]
     with torch.no_grad():
@@ -460,11 +462,11 @@ def test_evaluation_mode_is_for_all(make_network: Make) -> None:
 def two_stages(tiny_settings: RPNSettings) -> RPNSettings:
     return replace(
         tiny_settings,
-        head=HeadSettings(channels=16, own_convolutions=1, norm="batch", two_class=False, initial_score=0.1),
+        head=HeadSettings(channels=16, tower_convolutions=1, norm="batch", two_class=False, initial_score=0.1),
         anchors=AnchorSettings(sizes=(32.0,), ratios_height_over_width=(1.0,)),
         match=MatchSettings(drop_cross_boundary=False),
-        loss=LossSettings(objective="aligned", box="giou", box_weight=2.0),
-        refine=RefineSettings(grid=3, channels=8, hidden=16, boxes=10),
+        loss=LossSettings(objective="task-aligned", box="giou", box_weight=2.0),
+        refinement=RefinementSettings(grid=3, channels=8, hidden=16, boxes=10),
     )
 
 
@@ -509,8 +511,8 @@ def test_proposals_of_two_stages_are_corrected(make_network: Make, two_stages: R
 def test_what_pytorch_cannot_do_takes_no_other_photograph_with_it(
     make_network: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from objectness.proposer import Proposer
-    from objectness.rpn.engine import TorchEngine, describe_network
+    from objectness.inference.proposer import Proposer
+    from objectness.inference.torch_engine import TorchEngine, describe_network
 
     network = make_network()
     engine = TorchEngine(network, describe_network(network, {}))

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from objectness.rpn.matching import Matches
 from objectness.rpn.sampling import (
-    Evidence,
     Sampler,
+    SamplerInput,
     sample_hard_loss,
     sample_hard_window,
     sample_iou_balanced,
@@ -23,12 +23,12 @@ SAMPLERS = [sample_random, sample_hard_loss, sample_hard_window, sample_iou_bala
 
 def evidence(
     labels: list[int] | Tensor, iou: Tensor | None = None, loss: Tensor | None = None, variation: Tensor | None = None
-) -> Evidence:
+) -> SamplerInput:
     labels = torch.as_tensor(labels).to(torch.int8)
     nothing = torch.zeros(len(labels))
     matches = Matches(labels, torch.zeros(len(labels), dtype=torch.int64), nothing if iou is None else iou)
     varied = torch.ones(len(labels)) if variation is None else variation
-    return Evidence(matches, nothing if loss is None else loss, varied)
+    return SamplerInput(matches, nothing if loss is None else loss, varied)
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -96,7 +96,7 @@ def test_a_seed_draws_the_same_on_a_gpu(sampler: Sampler) -> None:
     labels, loss, variation = torch.tensor([1, 0, 0, -1]).repeat(500), torch.rand(2000), torch.rand(2000)
     cpu = sampler(evidence(labels, loss=loss, variation=variation), SampleSettings(), chance())
     matches = Matches(labels.to(torch.int8).cuda(), torch.zeros(2000).long().cuda(), torch.zeros(2000).cuda())
-    gpu = sampler(Evidence(matches, loss.cuda(), variation.cuda()), SampleSettings(), chance())
+    gpu = sampler(SamplerInput(matches, loss.cuda(), variation.cuda()), SampleSettings(), chance())
     assert gpu.positives.tolist() == cpu.positives.tolist()
     assert gpu.negatives.tolist() == cpu.negatives.tolist()
 

@@ -42,8 +42,8 @@ def row(count: int, side: float = 5.0) -> list[list[float]]:
 def test_the_papers_numbers() -> None:
     settings = RPNSettings()
     test, train = settings.select, settings.select_train
-    assert (test.before_nms, test.after_nms, test.nms_iou) == (6000, 300, 0.7)
-    assert (train.before_nms, train.after_nms, train.nms_iou) == (12000, 2000, 0.7)
+    assert (test.pre_nms_top_n, test.post_nms_top_n, test.nms_iou) == (6000, 300, 0.7)
+    assert (train.pre_nms_top_n, train.post_nms_top_n, train.nms_iou) == (12000, 2000, 0.7)
 
 
 def test_no_anchors_give_no_proposals() -> None:
@@ -117,7 +117,7 @@ def test_the_best_of_each_level_enter() -> None:
     fine, coarse = torch.tensor(row(6)), torch.tensor(row(3, side=8.0))
     logits = [torch.tensor([[0.1], [0.6], [0.3], [0.5], [0.2], [0.4]]), torch.tensor([[-1.0], [-3.0], [-2.0]])]
     got = candidates(
-        logits, [torch.zeros(6, 4), torch.zeros(3, 4)], [fine, coarse], (99, 99), SelectSettings(before_nms=2)
+        logits, [torch.zeros(6, 4), torch.zeros(3, 4)], [fine, coarse], (99, 99), SelectSettings(pre_nms_top_n=2)
     )
     assert got.boxes_xyxy[:, 0].tolist() == [10, 30, 0, 20]  # the weak coarse level keeps its two
     assert got.levels.tolist() == [0, 0, 1, 1]
@@ -126,7 +126,7 @@ def test_the_best_of_each_level_enter() -> None:
 def test_unusable_boxes_cost_no_place_among_the_best() -> None:
     logits = [9.0, 8.0, 1.0, 0.0]
     anchors = [[500.0, 0, 510, 10], [0.0, 0, 0.5, 9], [0.0, 0, 10, 10], [20.0, 0, 30, 10]]
-    assert one_level(anchors, logits, before_nms=2).boxes_xyxy[:, 0].tolist() == [0, 20]
+    assert one_level(anchors, logits, pre_nms_top_n=2).boxes_xyxy[:, 0].tolist() == [0, 20]
 
 
 def test_20000_anchors_to_6000_to_300() -> None:
@@ -143,7 +143,7 @@ def test_20000_anchors_to_6000_to_300() -> None:
     assert kept.scores[0] == entering.scores[0]
     assert kept.scores.min() >= 0
     assert kept.scores.max() <= 1
-    more = suppress(entering, SelectSettings(after_nms=2000))
+    more = suppress(entering, SelectSettings(post_nms_top_n=2000))
     assert len(more.scores) == 2000
     assert torch.equal(more.boxes_xyxy[:300], kept.boxes_xyxy)
 
@@ -205,7 +205,7 @@ def test_equal_scores_keep_the_finer_level_and_the_lower_index_first() -> None:
 
 def test_gradients_do_not_flow_through_what_was_dropped() -> None:
     logits = torch.zeros(3, 1, requires_grad=True)
-    got = candidates([logits], [torch.zeros(3, 4)], [torch.tensor(row(3))], (99, 99), SelectSettings(before_nms=2))
+    got = candidates([logits], [torch.zeros(3, 4)], [torch.tensor(row(3))], (99, 99), SelectSettings(pre_nms_top_n=2))
     got.scores.sum().backward()
     grad: Tensor | None = logits.grad
     assert grad is not None
@@ -222,8 +222,8 @@ def test_decoding_only_the_best_changes_nothing(outside: int) -> None:
     best = logits[:, 0].argsort(descending=True)
     anchors[best[:outside]] += 500
     logits[best[60]], deltas[best[70]] = NAN, INF
-    whole = candidates([logits], [deltas], [anchors], (100, 100), SelectSettings(before_nms=500))
-    some = candidates([logits], [deltas], [anchors], (100, 100), SelectSettings(before_nms=90))
+    whole = candidates([logits], [deltas], [anchors], (100, 100), SelectSettings(pre_nms_top_n=500))
+    some = candidates([logits], [deltas], [anchors], (100, 100), SelectSettings(pre_nms_top_n=90))
     assert len(whole.scores) <= 498 - outside
     assert torch.equal(some.boxes_xyxy, whole.boxes_xyxy[:90])
     assert torch.equal(some.scores, whole.scores[:90])
@@ -239,7 +239,7 @@ def test_equal_scores_enter_suppression_by_index(before: int, left_out: bool) ->
     if left_out:
         anchors[np.argmax(logits[:, 0].numpy())] = -9.0  # no area
     size_hw = (20000, 20000)
-    got = candidates([logits], [torch.zeros(20000, 4)], [anchors], size_hw, SelectSettings(before_nms=before))
+    got = candidates([logits], [torch.zeros(20000, 4)], [anchors], size_hw, SelectSettings(pre_nms_top_n=before))
     order = np.argsort(-logits[:, 0].numpy(), kind="stable")
     expected = order[int(left_out) :][:before]
     np.testing.assert_array_equal(got.boxes_xyxy[:, 0].numpy() * 2, expected)
@@ -271,7 +271,7 @@ def test_levels_together_are_as_each_with_torchvision(after: int) -> None:
     alone = [500 * level + nms(boxes[levels == level], scores[levels == level], 0.6) for level in range(4)]
     kept = torch.cat(alone).sort().values
     want = kept[scores[kept].argsort(descending=True, stable=True)][:after]
-    got = suppress(Selection(boxes, scores, levels), SelectSettings(nms_iou=0.6, after_nms=after))
+    got = suppress(Selection(boxes, scores, levels), SelectSettings(nms_iou=0.6, post_nms_top_n=after))
     assert torch.equal(got.boxes_xyxy, boxes[want])
     assert torch.equal(got.scores, scores[want])
     assert torch.equal(got.levels, levels[want])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from objectness.errors import InputError
-from objectness.rpn.beyond_paper import AlignSettings, OpenSettings, QualitySettings
+from objectness.rpn.extensions.settings import LocalizationQualitySettings, OLNSettings, TaskAlignedSettings
 from objectness.rpn.settings import (
     AnchorSettings,
     BackboneSettings,
@@ -33,8 +33,12 @@ def test_the_defaults_are_the_papers() -> None:
     assert settings.match.tie_tolerance == 1e-4  # "the highest IoU", free of rounding
     assert settings.match.drop_cross_boundary
     assert (settings.sample.size, settings.sample.positive_fraction) == (256, 0.5)
-    assert (settings.match.assigner, settings.sample.sampler, settings.loss.objective) == ("iou", "random", "sampled")
-    assert (settings.quality.use, settings.align.unlabelled_weight) == ("none", 1)
+    assert (settings.match.assigner, settings.sample.sampler, settings.loss.objective) == (
+        "iou",
+        "random",
+        "faster-rcnn",
+    )
+    assert (settings.localization_quality.use, settings.task_aligned.unlabelled_weight) == ("none", 1)
     assert (settings.loss.normalise, settings.loss.box_weight, settings.loss.smooth_l1_beta) == ("paper", 10, 1)
 
 
@@ -104,14 +108,14 @@ def test_files_of_earlier_versions_load() -> None:
         (SampleSettings, {"size": 0}, "size must be between 1 and 1,000,000; it is 0."),
         (SampleSettings, {"random_share": 1.5}, "random_share must be between 0 and 1; it is 1.5."),
         (SampleSettings, {"bins": 0}, "bins must be between 1 and 1,000; it is 0."),
-        (MatchSettings, {"candidates": 0}, "candidates must be between 1 and 1,000,000; it is 0."),
-        (AlignSettings, {"unlabelled_weight": 2.0}, "unlabelled_weight must be between 0 and 1; it is 2.0."),
-        (AlignSettings, {"unlabelled_score": -0.1}, "unlabelled_score must be between 0 and 1; it is -0.1."),
-        (OpenSettings, {"share": math.inf}, "share must be between 0 and 1,000,000; it is inf."),
-        (QualitySettings, {"weight": -1.0}, "weight must be at least 0; it is -1.0."),
+        (MatchSettings, {"atss_top_k": 0}, "atss_top_k must be between 1 and 1,000,000; it is 0."),
+        (TaskAlignedSettings, {"unlabelled_weight": 2.0}, "unlabelled_weight must be between 0 and 1; it is 2.0."),
+        (TaskAlignedSettings, {"unlabelled_score": -0.1}, "unlabelled_score must be between 0 and 1; it is -0.1."),
+        (OLNSettings, {"share": math.inf}, "share must be between 0 and 1,000,000; it is inf."),
+        (LocalizationQualitySettings, {"weight": -1.0}, "weight must be at least 0; it is -1.0."),
         (LossSettings, {"box_weight": -1.0}, "box_weight must be at least 0; it is -1.0."),
         (LossSettings, {"smooth_l1_beta": math.inf}, "smooth_l1_beta must be at least 0; it is inf."),
-        (SelectSettings, {"after_nms": 0}, "after_nms must be between 1 and 1,000,000; it is 0."),
+        (SelectSettings, {"post_nms_top_n": 0}, "post_nms_top_n must be between 1 and 1,000,000; it is 0."),
         (SelectSettings, {"nms_iou": 1.1}, "nms_iou must be between 0 and 1; it is 1.1."),
     ],
 )
@@ -128,5 +132,5 @@ def test_an_override_is_checked_too() -> None:
 def test_two_groups_of_one_kind_are_told_apart() -> None:
     """Both are ``SelectSettings``: only where it lies tells which one was meant."""
     for key in ("select", "select_train"):
-        with pytest.raises(InputError, match=rf"^{key}\.before_nms must be between 1 and 1,000,000; it is 0\.$"):
-            override(RPNSettings(), [f"{key}.before_nms=0"])
+        with pytest.raises(InputError, match=rf"^{key}\.pre_nms_top_n must be between 1 and 1,000,000; it is 0\.$"):
+            override(RPNSettings(), [f"{key}.pre_nms_top_n=0"])

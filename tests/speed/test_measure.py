@@ -12,8 +12,8 @@ from PIL import Image
 
 from objectness.engines import Candidates, ModelDescription
 from objectness.errors import InputError
+from objectness.inference.proposer import Proposer, Timed
 from objectness.proposals import Proposals
-from objectness.proposer import Proposer, Timed
 from objectness.speed import measure
 from objectness.speed.measure import peak_memory, time_models
 

@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import load_file
 
 from objectness.errors import InputError
-from objectness.loading import load
+from objectness.inference.loading import load
 from objectness.rpn.checkpoint import load_network, read_description
 from objectness.training import run
 from objectness.training.checkpoints import STATE_FILE
-from objectness.training.finite import NonFiniteLossError
 from objectness.training.loop import Outcome
+from objectness.training.nan_guard import NonFiniteLossError
 from objectness.training.settings import RunSettings
 
 Tiny = Callable[..., RunSettings]
@@ -154,7 +154,7 @@ def test_a_killed_run_resumes_from_its_last_save_and_equals_an_unbroken_one(
     from objectness.settings import describe
     from objectness.training.recipes import small
 
-    settings = tiny("loop.epochs=3", "loop.save_minutes=0", "optimiser.kind=sgd")
+    settings = tiny("loop.epochs=3", "loop.save_minutes=0", "optimizer.kind=sgd")
     go(photographs, settings, tmp_path / "unbroken")
     default = dict(describe(small()))
     changed = [(key, value) for key, value in describe(settings) if default[key] != value]
@@ -201,11 +201,11 @@ def test_a_loss_that_is_no_number_names_photographs_step_and_level(
         go(photographs, tiny(), tmp_path / "run", watchers=[Poison(99)])
     assert "at step 3" in str(caught.value)
     assert ".png (non-finite scores at level 0)" in str(caught.value)
-    assert "optimiser.lr" in str(caught.value)
+    assert "optimizer.lr" in str(caught.value)
 
 
 def test_patience_ends_a_run_that_does_not_get_better(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
-    outcome = go(photographs, tiny("loop.epochs=9", "loop.patience=2", "optimiser.lr=0"), tmp_path / "run")
+    outcome = go(photographs, tiny("loop.epochs=9", "loop.patience=2", "optimizer.lr=0"), tmp_path / "run")
     assert len(outcome.rows) == 3
 
 
@@ -284,7 +284,7 @@ def test_without_validation_a_resumed_run_ends_with_its_own_weights(
 
 
 def test_a_run_that_ran_out_of_patience_stays_ended(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
-    settings = tiny("loop.epochs=9", "loop.patience=2", "optimiser.lr=0")
+    settings = tiny("loop.epochs=9", "loop.patience=2", "optimizer.lr=0")
     assert len(go(photographs, settings, tmp_path / "run").rows) == 3
     assert len(run.resume(tmp_path / "run").rows) == 3
 
@@ -302,7 +302,7 @@ def _change(folder: Path, key: str, value: object) -> None:
 def test_a_resumed_run_obeys_its_configuration(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     go(photographs, tiny("loop.ema=0.9"), tmp_path / "run")
     _change(tmp_path / "run", "loop.epochs", 3)
-    _change(tmp_path / "run", "optimiser.lr", 0.0)
+    _change(tmp_path / "run", "optimizer.lr", 0.0)
     before = load_file(tmp_path / "run" / STATE_FILE)
     run.resume(tmp_path / "run")
     after = load_file(tmp_path / "run" / STATE_FILE)
@@ -318,13 +318,13 @@ def test_a_resumed_run_obeys_its_configuration(photographs: Path, tiny: Tiny, tm
     [
         ("rpn.loss.box_weight", 3.0, "rpn.loss.box_weight is not what the network was trained with"),
         ("rpn.images.short_side", 90, "rpn.images.short_side is not what"),
-        ("optimiser.kind", "sgd", "optimiser.kind and optimiser.layer_decay must stay"),
+        ("optimizer.kind", "sgd", "optimizer.kind and optimizer.layer_decay must stay"),
     ],
 )
 def test_what_cannot_be_changed_in_mid_run_is_refused(
     key: str, value: object, message: str, photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
-    go(photographs, tiny("loop.epochs=1", "optimiser.kind=adamw"), tmp_path / "run")
+    go(photographs, tiny("loop.epochs=1", "optimizer.kind=adamw"), tmp_path / "run")
     _change(tmp_path / "run", key, value)
     with pytest.raises(InputError, match=message):
         run.resume(tmp_path / "run")
@@ -349,7 +349,7 @@ def test_boxes_that_are_no_numbers_stop_a_run_whatever_the_objective_makes_of_th
         def on_batch(self, step: int, network: Any, *_: object) -> None:
             network.head.deltas.register_forward_hook(lambda *called: called[2] * float("nan"))
 
-    settings = tiny("rpn.loss.objective=aligned", "rpn.loss.box=giou", "rpn.refine.grid=2")
+    settings = tiny("rpn.loss.objective=task-aligned", "rpn.loss.box=giou", "rpn.refinement.grid=2")
     with pytest.raises(NonFiniteLossError, match="non-finite deltas at level 0"):
         go(photographs, settings, tmp_path / "run", watchers=[Poison(99)])
 

@@ -25,9 +25,9 @@ from objectness.rpn.checkpoint import read_description
 from objectness.training import run
 from objectness.training.checkpoints import STATE_FILE
 from objectness.training.data import images_of
-from objectness.training.finite import NonFiniteLossError, require_sound
 from objectness.training.interrupts import Interrupt
 from objectness.training.loop import Outcome, Step
+from objectness.training.nan_guard import NonFiniteLossError, require_sound
 from objectness.training.report import Board
 from objectness.training.settings import LoopSettings, RunSettings
 
@@ -65,7 +65,7 @@ def without_boxes(photographs: Path, split: str = "train", **flags: int) -> None
 
 def test_weights_that_explode_are_never_saved(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(NonFiniteLossError, match=r"^Update 1 \(learning rate 1e\+06\) threw the weights off") as caught:
-        go(photographs, tiny("optimiser.lr=1e6", "schedule.warmup_steps=0"), tmp_path / "run")
+        go(photographs, tiny("optimizer.lr=1e6", "schedule.warmup_steps=0"), tmp_path / "run")
     assert "nothing had been saved yet" in str(caught.value)
     assert not (tmp_path / "run").exists(), "a folder without weights was left behind"
 
@@ -74,7 +74,7 @@ def test_the_last_sound_weights_are_kept_and_named(photographs: Path, tiny: Tiny
     class Explode(Watching):
         def on_step(self, step: Any) -> None:
             if step.step == 4:
-                for group in self.optimiser.param_groups:
+                for group in self.optimizer.param_groups:
                     group["base_lr"] = 1e19
 
         def on_batch(self, step: int, network: Any, *_: object) -> None:
@@ -89,8 +89,8 @@ def test_the_last_sound_weights_are_kept_and_named(photographs: Path, tiny: Tiny
         build = loop.build_optimiser
 
         def kept(*arguments: Any) -> Any:
-            explode.optimiser = build(*arguments)
-            return explode.optimiser
+            explode.optimizer = build(*arguments)
+            return explode.optimizer
 
         patch.setattr(loop, "build_optimiser", kept)
         with pytest.raises(NonFiniteLossError, match="Update 5") as caught:
@@ -280,7 +280,7 @@ def test_a_smaller_last_batch_weighs_by_its_images(photographs: Path, tiny: Tiny
     Anchors are drawn for each batch, so all of them are taken; norms without statistics of a batch.
     """
     alike = ("rpn.sample.size=100000", "rpn.sample.positive_fraction=0", "rpn.loss.normalise=paper", "loop.steps=1",
-             "optimiser.kind=sgd", "optimiser.weight_decay=0", "optimiser.clip_norm=0", "loop.ema=0", "loop.amp=false",
+             "optimizer.kind=sgd", "optimizer.weight_decay=0", "optimizer.clip_norm=0", "loop.ema=0", "loop.amp=false",
              "schedule.warmup_steps=0", "rpn.backbone.name=zf", "augment.flip=0", "augment.colour=0",
              "augment.scale=1,1")  # fmt: skip
     steps = {}
@@ -305,7 +305,7 @@ def test_a_run_measures_what_it_starts_from_and_keeps_it_where_it_stays_the_best
     photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
     go(photographs, tiny("loop.epochs=1"), tmp_path / "first")
-    again = tiny("loop.epochs=1", "optimiser.lr=0", f"start={tmp_path / 'first'}")
+    again = tiny("loop.epochs=1", "optimizer.lr=0", f"start={tmp_path / 'first'}")
     outcome = go(photographs, again, tmp_path / "second")
     start, end = outcome.rows
     assert (start["epoch"], start["step"], start["loss"]) == (0, 0, None)

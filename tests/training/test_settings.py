@@ -23,17 +23,18 @@ NUMBERS = [
 # weights and rates, whose excess ends as a loss that is no number.
 BELOW_ZERO = {"rpn.anchors.offset", "rpn.match.allowed_border"}
 BOUNDLESS = {
-    "rpn.backbone.frozen_stages", "rpn.quality.weight", "rpn.loss.box_weight", "rpn.loss.smooth_l1_beta",
-    "rpn.refine.finer", "rpn.refine.weight", "optimiser.clip_norm", "loop.epoch_images", "loop.validate_every",
+    "rpn.backbone.frozen_stages", "rpn.localization_quality.weight", "rpn.loss.box_weight", "rpn.loss.smooth_l1_beta",
+    "rpn.refinement.finer", "rpn.refinement.weight", "optimizer.clip_norm", "loop.epoch_images", "loop.validate_every",
     "loop.validate_images", "loop.save_minutes", "loop.patience",
 }  # fmt: skip
 ABOVE_ZERO = {
     "rpn.images.short_side", "rpn.images.long_side", "rpn.images.mean_rgb", "rpn.images.std_rgb",
     "rpn.backbone.strides", "rpn.head.channels", "rpn.head.initial_score", "rpn.anchors.sizes",
-    "rpn.anchors.ratios_height_over_width", "rpn.match.positive_iou", "rpn.match.candidates", "rpn.sample.size",
-    "rpn.sample.bins", "rpn.align.positives", "rpn.refine.channels", "rpn.refine.hidden", "rpn.refine.boxes",
-    "rpn.refine.margin", "rpn.select.before_nms", "rpn.select.after_nms", "rpn.select_train.before_nms",
-    "rpn.select_train.after_nms", "optimiser.layer_decay", "augment.scale", "augment.mosaic_shrink", "loop.epochs",
+    "rpn.anchors.ratios_height_over_width", "rpn.match.positive_iou", "rpn.match.atss_top_k", "rpn.sample.size",
+    "rpn.sample.bins", "rpn.task_aligned.positives", "rpn.refinement.channels", "rpn.refinement.hidden",
+    "rpn.refinement.boxes",
+    "rpn.refinement.margin", "rpn.select.pre_nms_top_n", "rpn.select.post_nms_top_n", "rpn.select_train.pre_nms_top_n",
+    "rpn.select_train.post_nms_top_n", "optimizer.layer_decay", "augment.scale", "augment.mosaic_shrink", "loop.epochs",
     "loop.batch_size", "loop.accumulate",
 }  # fmt: skip
 
@@ -98,7 +99,10 @@ def test_numbers_that_are_none_are_refused_from_python_too(value: float) -> None
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("rpn.select_train.before_nms=0", "rpn.select_train.before_nms must be between 1 and 1,000,000; it is 0."),
+        (
+            "rpn.select_train.pre_nms_top_n=0",
+            "rpn.select_train.pre_nms_top_n must be between 1 and 1,000,000; it is 0.",
+        ),
         ("schedule.step_factor=-5", "schedule.step_factor must be between 0 and 1; it is -5.0."),
         ("schedule.final_factor=-3", "schedule.final_factor must be between 0 and 1; it is -3.0."),
         ("augment.mosaic=0.5", "augment.mosaic must be 0 where augment.crop is 0; it is 0.5."),
@@ -115,6 +119,6 @@ def test_refusals_word_for_word(change: str, sentence: str) -> None:
 def test_a_refusal_from_a_file_names_the_whole_key() -> None:
     with pytest.raises(InputError, match=r"^rpn\.select_train\.nms_iou must be between 0 and 1; it is 2\.0\.$"):
         from_dict(RunSettings, {"rpn": {"select_train": {"nms_iou": 2}}})
-    both = {"rpn": {"refine": {"grid": 3}, "loss": {"objective": "open-world"}}}
+    both = {"rpn": {"refinement": {"grid": 3}, "loss": {"objective": "oln"}}}
     with pytest.raises(InputError, match=r"^rpn\.refine\.grid must be 0 where rpn\.loss\.objective is open-world"):
         from_dict(RunSettings, both)

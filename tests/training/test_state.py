@@ -19,10 +19,10 @@ Change = Callable[[dict[str, Tensor], dict[str, Any]], object]
 
 def run() -> tuple[nn.Module, dict[str, Tensor], torch.optim.Optimizer]:
     network = nn.Linear(3, 2)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     network(torch.ones(1, 3)).sum().backward()
-    optimiser.step()
-    return network, {key: value.clone() for key, value in network.state_dict().items()}, optimiser
+    optimizer.step()
+    return network, {key: value.clone() for key, value in network.state_dict().items()}, optimizer
 
 
 def changed(path: Path, change: Change) -> None:
@@ -55,9 +55,9 @@ def test_a_state_that_nobody_touched_gives_back_where_the_run_was(tmp_path: Path
         (lambda tensors, _: tensors.pop("network/bias"), "its weights do not fit the network of the run"),
         (lambda tensors, _: tensors.update({"average/bias": torch.ones(7)}), "its weights do not fit"),
         (lambda tensors, _: tensors.pop("average/bias"), "its weights do not fit the network of the run"),
-        (lambda tensors, _: tensors.update({"optimiser/0/momentum_buffer": torch.ones(7)}), "weight 0 has another"),
-        (lambda tensors, _: tensors.update({"optimiser/x/y/z": torch.ones(7)}), "too many values"),
-        (lambda tensors, _: tensors.update({"optimiser/99/y": torch.ones(7)}), "index out of range"),
+        (lambda tensors, _: tensors.update({"optimizer/0/momentum_buffer": torch.ones(7)}), "weight 0 has another"),
+        (lambda tensors, _: tensors.update({"optimizer/x/y/z": torch.ones(7)}), "too many values"),
+        (lambda tensors, _: tensors.update({"optimizer/99/y": torch.ones(7)}), "index out of range"),
         (lambda _, state: state.update(groups=[{}]), "'params'"),
         (lambda _, state: state.update(groups=5), "no attribute|not iterable|has no len"),
     ],

@@ -15,7 +15,7 @@ from objectness.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from objectness.anchor_doctor.report import Examination, SeenBoxes, Suggestion
+    from objectness.autoanchor.report import Examination, SeenBoxes, Suggestion
     from objectness.datasets.records import Record
 
 _LISTED = 10
@@ -46,7 +46,7 @@ def command(
     overlaps it by more than the positive threshold; the best possible recall counts what anchors reach before
     the network moves them.
     """
-    from objectness.anchor_doctor.report import boxes_as_seen, examine, suggest
+    from objectness.autoanchor.report import boxes_as_seen, examine, suggest
     from objectness.cli.targets import require_targets
     from objectness.datasets import available_splits, load_dataset, repair
     from objectness.settings import override, to_dict
@@ -193,7 +193,7 @@ def _row(numbers: Sequence[float]) -> str:
 def _draw(path: Path, seen: SeenBoxes, present: Examination, suggested: Examination | None) -> None:
     import numpy as np
 
-    from objectness.anchor_doctor.reach import level_shapes
+    from objectness.autoanchor.reach import level_shapes
     from objectness.drawing.anchors import draw_shapes
     from objectness.drawing.saving import save_picture
 
@@ -207,7 +207,7 @@ def _draw(path: Path, seen: SeenBoxes, present: Examination, suggested: Examinat
 
 
 def _write(path: Path, content: bytes) -> None:
-    from objectness.atomic_write import replacing_bytes
+    from objectness.files.atomic_write import replacing_bytes
 
     with replacing_bytes(path) as file:
         file.write(content)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from objectness.cli.bars import tracker
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.progress import tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from objectness.engines.settings import EngineName, Precision
-    from objectness.proposer import Proposer
+    from objectness.inference.proposer import Proposer
     from objectness.speed.measure import Timing
     from objectness.speed.work import Work
 
@@ -50,7 +50,7 @@ def command(
 
     from objectness.engines.settings import EngineSettings
     from objectness.images.finding import Found, find_photos, say_left
-    from objectness.loading import load
+    from objectness.inference.loading import load
     from objectness.speed.measure import peak_memory, time_models
     from objectness.speed.work import machine_gflops
 

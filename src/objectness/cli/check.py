@@ -39,9 +39,9 @@ def command(
     """Count images, boxes, sizes and aspect ratios; name every bad file and box (exit code 1)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from objectness.datasets.box_validity import STRICT_TOLERANCE_PX, TOLERANCE_PX
     from objectness.datasets.checks import inspect
     from objectness.datasets.layout import load_dataset
-    from objectness.datasets.rules import STRICT_TOLERANCE_PX, TOLERANCE_PX
 
     output = Output(as_json, quiet)
     dataset = load_dataset(data, split, allow_outside=allow_outside)

@@ -37,7 +37,7 @@ from objectness.errors import InputError
 if TYPE_CHECKING:
     from objectness.cli.kept import Kept
     from objectness.datasets import Dataset
-    from objectness.evaluation.running import Propose
+    from objectness.evaluation.run_methods import Propose
 
 USUAL = ("default", "selective-search", "sliding-window", "uniform")
 _SAVE_SECONDS = 60
@@ -89,10 +89,10 @@ def command(
     from objectness.cli.kept import open_kept
     from objectness.cli.methods import Selection, is_proposals_file, open_methods, read_file
     from objectness.cli.targets import guarded, report_files
-    from objectness.evaluation.budget import RECALLS
-    from objectness.evaluation.measuring import DEFAULT_KS
-    from objectness.evaluation.study import Options, unique_names
-    from objectness.formats.catalogue import format_named
+    from objectness.evaluation.comparison import Options, unique_names
+    from objectness.evaluation.measurement import DEFAULT_KS
+    from objectness.evaluation.proposals_needed import RECALLS
+    from objectness.formats.registry import format_named
 
     output = Output(as_json, quiet)
     if source_format is not None:
@@ -174,8 +174,8 @@ def _propose(
     """Let every method propose, keeping what is done; whether it was stopped by Ctrl-C."""
     from time import monotonic
 
-    from objectness.cli.bars import bar
-    from objectness.evaluation.running import run
+    from objectness.cli.progress import bar
+    from objectness.evaluation.run_methods import run
 
     if not methods:
         return False

@@ -12,8 +12,8 @@ import typer
 from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 
 if TYPE_CHECKING:
-    from objectness.formats.description import Format
-    from objectness.formats.known import KnownImages
+    from objectness.formats.core.known_images import KnownImages
+    from objectness.formats.core.spec import Format
     from objectness.proposal_set import ProposalSet
 
 DataOption = Annotated[
@@ -57,8 +57,8 @@ def command(
     """
     from objectness import formats
     from objectness.formats import yolo
-    from objectness.formats.catalogue import format_named, guess_to_read, guess_to_write
-    from objectness.formats.known import known_images, need_own_ids
+    from objectness.formats.core.known_images import known_images, need_own_ids
+    from objectness.formats.registry import format_named, guess_to_read, guess_to_write
     from objectness.image_spelling import is_running
 
     output = Output(as_json, quiet)
@@ -108,8 +108,8 @@ def command(
 @contextmanager
 def _place(target: Path, writing: Format, inputs: Sequence[Path | None], data: Path | None) -> Iterator[Path]:
     """Where to write: a new folder appears whole, and nothing that is read is replaced."""
-    from objectness.atomic_write import filling
     from objectness.cli.targets import guarded
+    from objectness.files.atomic_write import filling
 
     with guarded(_files(target, writing), inputs, data):
         if writing.suffixes or (target.is_dir() and any(target.iterdir())):
@@ -121,7 +121,7 @@ def _place(target: Path, writing: Format, inputs: Sequence[Path | None], data: P
 
 def _files(target: Path, writing: Format) -> list[Path]:
     """The files of the target whose names are known; those in a folder are looked at one by one."""
-    from objectness.formats.coco_entries import images_path
+    from objectness.formats.core.coco_entries import images_path
 
     if not writing.suffixes:
         return []
@@ -132,8 +132,8 @@ def _as_the_data_has_it(found: ProposalSet, known: KnownImages, writing: Format)
     """The images as the target's readers need them: in the order of the data, none missing, none too many."""
     from dataclasses import replace
 
-    from objectness.formats.description import ids_for
-    from objectness.formats.known import complete
+    from objectness.formats.core.known_images import complete
+    from objectness.formats.core.spec import ids_for
 
     whole, added, strangers = complete(found, known)
     due = {image.image_id: own for image, own in zip(known.images, ids_for(writing, known), strict=True)}

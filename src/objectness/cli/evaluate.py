@@ -93,15 +93,15 @@ def command(
 ) -> None:
     """Measure average recall by the COCO definition, all classes as one; images without proposals count."""
     from objectness.cli import studies
-    from objectness.cli.bars import bar
     from objectness.cli.methods import Selection, is_proposals_file, open_methods, read_file
+    from objectness.cli.progress import bar
     from objectness.cli.targets import guarded, report_files
     from objectness.evaluation.baselines import is_baseline
-    from objectness.evaluation.budget import RECALLS
-    from objectness.evaluation.measuring import DEFAULT_KS
-    from objectness.evaluation.running import Progress, run
-    from objectness.evaluation.study import Options, unique_names
-    from objectness.formats.catalogue import format_named
+    from objectness.evaluation.comparison import Options, unique_names
+    from objectness.evaluation.measurement import DEFAULT_KS
+    from objectness.evaluation.proposals_needed import RECALLS
+    from objectness.evaluation.run_methods import Progress, run
+    from objectness.formats.registry import format_named
 
     output = Output(as_json, quiet)
     if source_format is not None:

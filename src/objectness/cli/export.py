@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from objectness.cli.bars import tracker
 from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
+from objectness.cli.progress import tracker
 from objectness.errors import InputError
 from objectness.installation import how_to_install
 
@@ -93,7 +93,7 @@ def command(
     The file is run beside PyTorch on two image sizes and on a batch before it appears.
     """
     from objectness.cli.targets import require_targets
-    from objectness.loading import model_file
+    from objectness.inference.loading import model_file
 
     output = Output(as_json, quiet)
     checkpoint = model_file(run)
@@ -122,7 +122,7 @@ def _sources(
 ) -> Sources:
     from objectness.datasets import available_splits, load_dataset
     from objectness.export import Sources
-    from objectness.export.measuring import load_measured
+    from objectness.export.calibration_data import load_measured
     from objectness.images.finding import find_photos, say_left
 
     calibration: Dataset | None = None

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from objectness.atomic_write import require_place
 from objectness.cli.output import Output
 from objectness.errors import InputError
-from objectness.evaluation import keeping
-from objectness.evaluation.running import Progress
+from objectness.evaluation import progress_cache
+from objectness.evaluation.run_methods import Progress
+from objectness.files.atomic_write import require_place
 
 DEFAULT_FOLDER = Path("runs/compare")
 
@@ -36,7 +36,7 @@ class Kept:
         self.done: dict[str, Progress] = {name: Progress() for name in about}
         for name, path in self._paths.items():
             require_place(path)
-            self.done[name] = keeping.load(path, about[name]) or Progress()
+            self.done[name] = progress_cache.load(path, about[name]) or Progress()
 
     @property
     def where(self) -> str:
@@ -48,7 +48,7 @@ class Kept:
         for name, path in self._paths.items():
             if self.done[name].proposals:
                 try:
-                    keeping.save(path, self.done[name], self._about[name])
+                    progress_cache.save(path, self.done[name], self._about[name])
                 except InputError as error:
                     self._output.warn(f"{error} The comparison goes on, but cannot be resumed.")
                     self.folder, self._paths = None, {}

@@ -12,7 +12,7 @@ from objectness.errors import InputError, NotInstalledError
 
 if TYPE_CHECKING:
     from objectness.datasets import Record
-    from objectness.evaluation.running import Propose
+    from objectness.evaluation.run_methods import Propose
     from objectness.proposals import Proposals
 
 
@@ -56,7 +56,7 @@ def open_method(word: str, selection: Selection, top: int, *, seed: int = 0, thr
         InputError: there is no such model or baseline, or it cannot be loaded.
     """
     from objectness.evaluation.baselines import baseline, is_baseline
-    from objectness.loading import load
+    from objectness.inference.loading import load
 
     count = selection.top or top
     if is_baseline(word):
@@ -108,8 +108,8 @@ def is_proposals_file(word: str, source_format: str | None = None) -> bool:
         source_format: The format that the user says unrecognised files have.
     """
     from objectness.evaluation.baselines import is_baseline
-    from objectness.formats.catalogue import FORMATS
-    from objectness.formats.peek import peek
+    from objectness.formats.core.sniffing import peek
+    from objectness.formats.registry import FORMATS
 
     path = Path(word)
     suffix = path.suffix.lower()
@@ -141,9 +141,9 @@ def read_file(
     """
     from objectness import formats
     from objectness.formats import coco_dataset
-    from objectness.formats.catalogue import format_named, guess_to_read
-    from objectness.formats.known import of_records
-    from objectness.formats.peek import peek, present
+    from objectness.formats.core.known_images import of_records
+    from objectness.formats.core.sniffing import peek, present
+    from objectness.formats.registry import format_named, guess_to_read
 
     output.note(f"Reading {word}.")
     path = present(word)

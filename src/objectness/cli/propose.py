@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from objectness.cli import propose_report as report
-from objectness.cli.bars import bar
 from objectness.cli.output import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
@@ -22,14 +21,15 @@ from objectness.cli.output import (
     QuietFlag,
     one_sentence_errors,
 )
+from objectness.cli.progress import bar
 from objectness.cli.propose_report import Written
 from objectness.errors import InputError
 
 if TYPE_CHECKING:
     from objectness.engines.settings import EngineName
     from objectness.formats.coco_journal import Journal
+    from objectness.inference.proposer import Outcome, Proposer
     from objectness.proposals import Proposals
-    from objectness.proposer import Outcome, Proposer
 
 OUT, RESULTS_NAME = "proposals", "proposals.json"
 _LONGEST_STEM_BYTES = 220  # file systems take names of 255
@@ -122,10 +122,10 @@ def command(
     quiet: QuietFlag = False,
 ) -> None:
     """Find the boxes of photographs that may hold an object."""
-    from objectness.atomic_write import protecting
+    from objectness.files.atomic_write import protecting
     from objectness.formats.coco_journal import Journal, count_images
     from objectness.images.finding import find_photos
-    from objectness.loading import load
+    from objectness.inference.loading import load
 
     output = Output(as_json, quiet)
     results = _Results()
@@ -195,7 +195,7 @@ def _number(
     """An image id for each photograph; one that the ground truth does not hold fails here."""
     if data is None:
         return {photo: number for number, photo in enumerate(photos, start=1)}
-    from objectness.formats.known import known_images, need_own_ids
+    from objectness.formats.core.known_images import known_images, need_own_ids
     from objectness.image_index import ImageIndex, Named
     from objectness.images.finding import real_path
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from objectness.cli.bars import bar
 from objectness.cli.output import Output
+from objectness.cli.progress import bar
 from objectness.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from objectness.datasets import Dataset
-    from objectness.evaluation.study import Options, Study
+    from objectness.evaluation.comparison import Options, Study
     from objectness.evaluation.tables import Table
     from objectness.proposals import Proposals
 
@@ -136,8 +136,8 @@ def build(
     """
     import numpy as np
 
-    from objectness.evaluation.measuring import measure
-    from objectness.evaluation.study import Result, Study
+    from objectness.evaluation.comparison import Result, Study
+    from objectness.evaluation.measurement import measure
 
     results = []
     with bar(output, "Measuring", len(proposals) * len(dataset)) as advance:
@@ -271,7 +271,7 @@ def write_document(path: Path, told: dict[str, Any]) -> None:
     """Write the JSON document into a file."""
     import json
 
-    from objectness.atomic_write import replacing
+    from objectness.files.atomic_write import replacing
 
     with replacing(path) as file:
         json.dump(told, file, indent=2, allow_nan=False)

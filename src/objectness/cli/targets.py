@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from objectness.atomic_write import protecting, require_place
 from objectness.errors import InputError
-from objectness.untrusted import is_inside
+from objectness.files.atomic_write import protecting, require_place
+from objectness.files.untrusted import is_inside
 
 _OF_A_RUN = (".safetensors", ".onnx", ".json", ".bin", ".xml")
 _LABELS = (".txt", ".json", ".mat", ".parquet", ".pkl", ".csv", ".xml", ".yaml")
@@ -78,7 +78,7 @@ def _is_page(path: Path) -> bool:
 
 def _files(place: Path) -> Iterator[Path]:
     """The files that may be read where a file or folder is named, and what is known to lie beside it."""
-    from objectness.formats.coco_entries import images_path
+    from objectness.formats.core.coco_entries import images_path
 
     if place.is_dir():
         is_run = any(place.glob("*.safetensors"))

@@ -10,12 +10,12 @@ import typer
 
 from objectness.cli.output import EXIT_INTERRUPTED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
+from objectness.files.untrusted import load_json
 from objectness.installation import how_to_install
-from objectness.untrusted import load_json
 
 if TYPE_CHECKING:
     from objectness.rpn.network import RegionProposalNetwork
-    from objectness.rpn.truth import LossReport
+    from objectness.rpn.targets import LossOutput
     from objectness.training.data import Batch
     from objectness.training.loop import Outcome, Step
 
@@ -31,8 +31,8 @@ def command(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="fine-tune, aligned, refined, small (two CPU cores suffice), paper-vgg16, paper-zf or fpn-resnet50.",
-            show_default="fine-tune; aligned where no network is started from",
+            help="fine-tune, task-aligned, two-stage, small (for two CPU cores), paper-vgg16, paper-zf, fpn-resnet50.",
+            show_default="fine-tune; task-aligned where no network is started from",
         ),
     ] = None,
     weights: Annotated[
@@ -83,7 +83,7 @@ def command(
     _require_torch()
     from objectness.settings import describe, merge, override, to_dict
     from objectness.training import run
-    from objectness.training.starting import choose_settings
+    from objectness.training.choose_settings import choose_settings
 
     short = {"loop.seed": seed, "data.only_classes": only_classes, "data.held_out_classes": held_out_classes}
     assignments = [*(set_ or ()), *(f"{key}={value}" for key, value in short.items() if value is not None)]
@@ -218,7 +218,7 @@ class _Live:
         """Show the bar: the first update may take a while."""
         self._task = self._bar.add_task("first update ...", total=steps, completed=step, loss="...", pace=0.0)
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
         """Nothing to do."""
 
     def on_step(self, step: Step) -> None:

@@ -32,8 +32,8 @@ def command(
     quiet: QuietFlag = False,
 ) -> None:
     """Name what is wrong in a proposals file and what its readers do about it (exit code 1 if one would break)."""
-    from objectness.formats.catalogue import format_named, guess_to_read
-    from objectness.formats.known import known_images
+    from objectness.formats.core.known_images import known_images
+    from objectness.formats.registry import format_named, guess_to_read
     from objectness.formats.validation import validate
 
     output = Output(as_json, quiet)

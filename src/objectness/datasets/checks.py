@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.datasets import rules
+from objectness.datasets import box_validity
 from objectness.datasets.layout import available_splits, load_dataset
 from objectness.datasets.locating import exists
 from objectness.datasets.records import Dataset, Problem, Record
@@ -41,7 +41,7 @@ class CheckReport:
         sqrt_area: Percentile -> pixels, side of the square of the box's annotated area.
         aspect_ratio: Percentile -> height / width.
         boxes_per_image: Percentile -> boxes.
-        problems: Everything wrong, in the order of ``rules.KINDS``.
+        problems: Everything wrong, in the order of ``box_validity.KINDS``.
         notes: What was taken otherwise than it is written (``Dataset.notes``).
 
     Sizes and ratios are of boxes that are finite, not degenerate and not ignored; without any, None.
@@ -65,7 +65,7 @@ class CheckReport:
     @property
     def problems_by_kind(self) -> dict[str, tuple[Problem, ...]]:
         """The problems of each kind that occurs."""
-        grouped = {kind: tuple(p for p in self.problems if p.kind == kind) for kind in rules.KINDS}
+        grouped = {kind: tuple(p for p in self.problems if p.kind == kind) for kind in box_validity.KINDS}
         return {kind: found for kind, found in grouped.items() if found}
 
     def to_json(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class _Examined:
 
 def inspect(
     dataset: Dataset,
-    tolerance_px: float = rules.TOLERANCE_PX,
+    tolerance_px: float = box_validity.TOLERANCE_PX,
     on_image: Callable[[], None] = lambda: None,
     *,
     allow_outside: bool = False,
@@ -113,17 +113,17 @@ def inspect(
         on_image()
     problems = list(dataset.problems)
     if not dataset.records:
-        problems.append(Problem(rules.EMPTY, str(dataset.root), "lists no image that can be read"))
-    problems.extend(rules.image_problem(path, seen.fault) for path, seen in examined.items() if seen.fault)
+        problems.append(Problem(box_validity.EMPTY, str(dataset.root), "lists no image that can be read"))
+    problems.extend(box_validity.image_problem(path, seen.fault) for path, seen in examined.items() if seen.fault)
     for record in dataset.records:
         real = examined[record.path].size_hw
-        mismatch = rules.size_problem(record, real) if real else None
+        mismatch = box_validity.size_problem(record, real) if real else None
         problems.extend([mismatch] if mismatch else [])
-        problems.extend(rules.box_problems(record, real or record.size_hw, tolerance_px))
+        problems.extend(box_validity.box_problems(record, real or record.size_hw, tolerance_px))
         problems.extend(_duplicate_boxes(record))
     problems.extend(_shared_images(examined, _membership(dataset, allow_outside)))
     problems.extend(_not_annotated(dataset, paths))
-    problems.sort(key=lambda problem: rules.KINDS.index(problem.kind))
+    problems.sort(key=lambda problem: box_validity.KINDS.index(problem.kind))
     return _report(dataset, problems)
 
 
@@ -137,7 +137,7 @@ def _duplicate_boxes(record: Record) -> Iterable[Problem]:
     for index, (class_id, box) in enumerate(zip(record.class_ids.tolist(), record.boxes_xyxy, strict=True), start=1):
         same = first.setdefault((class_id, box.tobytes()), index)
         if same != index:
-            yield Problem(rules.DUPLICATE_BOX, str(record.path), f"same class and corners as box {same}", index)
+            yield Problem(box_validity.DUPLICATE_BOX, str(record.path), f"same class and corners as box {same}", index)
 
 
 def _membership(dataset: Dataset, allow_outside: bool) -> dict[Path, tuple[str, ...]]:
@@ -156,15 +156,15 @@ def _shared_images(examined: Mapping[Path, _Examined], members: Mapping[Path, tu
     for path, seen in examined.items():
         splits = members.get(path, ())
         if len(splits) > 1:
-            yield Problem(rules.LEAK, str(path), f"is in {' and in '.join(splits)}")
+            yield Problem(box_validity.LEAK, str(path), f"is in {' and in '.join(splits)}")
         same = first.setdefault(seen.digest, path) if seen.digest else path
         if same != path:
             others = members.get(same, ())
             if splits and others and splits != others:
                 where = f"({', '.join(splits)}) has the same bytes as {same} ({', '.join(others)})"
-                yield Problem(rules.LEAK, str(path), where)
+                yield Problem(box_validity.LEAK, str(path), where)
             else:
-                yield Problem(rules.DUPLICATE_IMAGE, str(path), f"has the same bytes as {same}")
+                yield Problem(box_validity.DUPLICATE_IMAGE, str(path), f"has the same bytes as {same}")
 
 
 def _not_annotated(dataset: Dataset, paths: Iterable[Path]) -> Iterable[Problem]:
@@ -174,7 +174,7 @@ def _not_annotated(dataset: Dataset, paths: Iterable[Path]) -> Iterable[Problem]
     for folder in sorted({path.parent for path in known}):
         for path in sorted(folder.iterdir()) if exists(folder) and folder.is_dir() else ():
             if is_image(path) and path not in known:
-                yield Problem(rules.NO_ANNOTATION, str(path), "lies among the images but no annotation names it")
+                yield Problem(box_validity.NO_ANNOTATION, str(path), "lies among the images but no annotation names it")
 
 
 def _report(dataset: Dataset, problems: Iterable[Problem]) -> CheckReport:
@@ -183,8 +183,8 @@ def _report(dataset: Dataset, problems: Iterable[Problem]) -> CheckReport:
     ignore = np.concatenate([np.empty(0, np.bool_), *(record.ignore for record in records)])
     areas = np.concatenate([np.empty(0, np.float32), *(record.areas for record in records)])
     class_ids = np.concatenate([np.empty(0, np.int64), *(record.class_ids for record in records)])
-    faults = rules.box_faults(boxes_xyxy, None)
-    sound = ~(faults[rules.NON_FINITE] | faults[rules.DEGENERATE] | ignore)
+    faults = box_validity.box_faults(boxes_xyxy, None)
+    sound = ~(faults[box_validity.NON_FINITE] | faults[box_validity.DEGENERATE] | ignore)
     wh = boxes_xyxy[sound, 2:] - boxes_xyxy[sound, :2]
     sound_areas = areas[sound]
     counts = np.array([len(record.boxes_xyxy) for record in records])

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from objectness.datasets import rules
-from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets import box_validity
 from objectness.datasets.locating import Boundary, Locator, home_of, is_annotation_folder
+from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
+from objectness.files.untrusted import load_json, regular_file
 from objectness.image_spelling import number_of
-from objectness.untrusted import load_json, regular_file
 
 _LARGEST_ID = 2**63
 _OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")
@@ -121,11 +121,11 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
         elif key in entries:
             first = _image_name(entries[key])
             detail = f"image id {key} stands for {first} and for {name}; the second is left out"
-            problems.append(Problem(rules.DUPLICATE_ID, str(path), detail))
+            problems.append(Problem(box_validity.DUPLICATE_ID, str(path), detail))
         else:
             if name in seen_names:
                 detail = f"{name} is listed twice, as image {seen_names[name]} and as image {key}"
-                problems.append(Problem(rules.DUPLICATE_NAME, str(path), detail))
+                problems.append(Problem(box_validity.DUPLICATE_NAME, str(path), detail))
             entries[key] = entry
             seen_names[name] = key
             if _declared_size(entry) is None and (entry.get("height") or entry.get("width")):
@@ -150,12 +150,12 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
             image = spelled.get(number_of(image))
         if image is None:
             detail = f"{label} is for image {_short(entry.get('image_id'))}, which is not listed"
-            problems.append(Problem(rules.UNKNOWN_IMAGE, str(path), detail))
+            problems.append(Problem(box_validity.UNKNOWN_IMAGE, str(path), detail))
             continue
         if has_names and category not in classes:
             shown = _short(entry.get("category_id", "(none)"))
             detail = f"{label} has category_id {shown}, which 'categories' does not list"
-            problems.append(Problem(rules.UNKNOWN_CLASS, str(path), detail))
+            problems.append(Problem(box_validity.UNKNOWN_CLASS, str(path), detail))
         class_id = classes.add(category, "unknown" if category is None else f"class {category}")
         marks = {name: read_flag(entry.get(name)) for name in ("iscrowd", "ignore", "difficult")}
         problems.extend(
@@ -257,7 +257,9 @@ def _alike(path: Path, keys: Iterable[int | str]) -> list[Problem]:
     for key in keys:
         found[number_of(key)].append(key)
     return [
-        Problem(rules.DUPLICATE_ID, str(path), f"image ids {_short(same[0])} and {_short(same[1])} are one number")
+        Problem(
+            box_validity.DUPLICATE_ID, str(path), f"image ids {_short(same[0])} and {_short(same[1])} are one number"
+        )
         for number, same in found.items()
         if number is not None and len(same) > 1
     ]
@@ -311,7 +313,7 @@ def _around_outlines(entry: object) -> tuple[float, float, float, float] | None:
 
 
 def _malformed(path: Path, detail: str) -> Problem:
-    return Problem(rules.MALFORMED, str(path), detail)
+    return Problem(box_validity.MALFORMED, str(path), detail)
 
 
 def _folders(annotation: Path, split: str) -> list[Path]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from objectness.atomic_write import filling
 from objectness.datasets import new_names, write_coco, write_voc, write_yolo
 from objectness.datasets.layout import available_splits, load_dataset
 from objectness.datasets.locating import home_of
@@ -19,8 +18,9 @@ from objectness.datasets.records import Record
 from objectness.datasets.repair import refuse_fractions
 from objectness.datasets.splits import ALL
 from objectness.errors import InputError, did_you_mean
+from objectness.files.atomic_write import filling
+from objectness.files.untrusted import is_inside
 from objectness.images.sizes import is_file
-from objectness.untrusted import is_inside
 
 LAYOUTS = ("coco", "voc", "yolo")
 PLACINGS = ("copy", "link", "leave")

@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from objectness.errors import InputError
+from objectness.files.untrusted import is_inside
 from objectness.images.sizes import is_file
-from objectness.untrusted import is_inside
 
 _SHOWN = 100
 

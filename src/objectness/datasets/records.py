@@ -15,7 +15,7 @@ class Problem:
     """One thing that is wrong with a data set.
 
     Attributes:
-        kind: One of ``objectness.datasets.rules.KINDS``.
+        kind: One of ``objectness.datasets.box_validity.KINDS``.
         file: The file it is about (image, label file or annotation file), as a path.
         detail: What is wrong there; reads on after the file's name.
         box: Number of the box within its image, in the annotation's order from 1; None if it is about no box.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from objectness import boxes
-from objectness.datasets import rules
+from objectness.datasets import box_validity
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.errors import InputError
 from objectness.images.sizes import read_sizes
@@ -17,19 +17,21 @@ _NAMED = 3
 
 # What is said of each kind; the number of cases and the first files follow.
 _SAID = {
-    rules.MISSING_IMAGE: "left out images that are missing",
-    rules.UNREADABLE_IMAGE: "left out images that cannot be read",
-    rules.UNREADABLE_ANNOTATION: "left out annotation files that cannot be read",
-    rules.MALFORMED: "left out malformed annotations",
-    rules.UNKNOWN_IMAGE: "left out annotations of images that are not listed",
-    rules.UNKNOWN_CLASS: "kept boxes of a class without a name (proposals need none)",
-    rules.NON_FINITE: "dropped boxes that are not made of finite numbers",
-    rules.DEGENERATE: f"dropped boxes that are at most {rules.SMALLEST_SIDE_PX:g} px wide or high",
-    rules.OUTSIDE: "dropped boxes that lie outside their image",
-    rules.STICKS_OUT: f"clipped boxes that stuck out of their image by more than {rules.TOLERANCE_PX:g} px",
-    rules.DUPLICATE_ID: "left out images whose id is taken",
-    rules.DUPLICATE_NAME: "kept images that are annotated twice",
-    rules.SIZE_DIFFERS: "took the file's size where the annotation says another (boxes stay as they are)",
+    box_validity.MISSING_IMAGE: "left out images that are missing",
+    box_validity.UNREADABLE_IMAGE: "left out images that cannot be read",
+    box_validity.UNREADABLE_ANNOTATION: "left out annotation files that cannot be read",
+    box_validity.MALFORMED: "left out malformed annotations",
+    box_validity.UNKNOWN_IMAGE: "left out annotations of images that are not listed",
+    box_validity.UNKNOWN_CLASS: "kept boxes of a class without a name (proposals need none)",
+    box_validity.NON_FINITE: "dropped boxes that are not made of finite numbers",
+    box_validity.DEGENERATE: f"dropped boxes that are at most {box_validity.SMALLEST_SIDE_PX:g} px wide or high",
+    box_validity.OUTSIDE: "dropped boxes that lie outside their image",
+    box_validity.STICKS_OUT: (
+        f"clipped boxes that stuck out of their image by more than {box_validity.TOLERANCE_PX:g} px"
+    ),
+    box_validity.DUPLICATE_ID: "left out images whose id is taken",
+    box_validity.DUPLICATE_NAME: "kept images that are annotated twice",
+    box_validity.SIZE_DIFFERS: "took the file's size where the annotation says another (boxes stay as they are)",
 }
 
 
@@ -38,7 +40,7 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
 
     Images that are missing or whose header cannot be read are dropped with their boxes. Boxes are clipped to
     the image; those that are not finite, or not more than 1 px wide and high after clipping, are dropped (the
-    rules are in ``objectness.datasets.rules``). Images without boxes stay: they are valid. Sizes are real.
+    rules are in ``objectness.datasets.box_validity``). Images without boxes stay: they are valid. Sizes are real.
 
     Args:
         dataset: As read.
@@ -60,11 +62,11 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
     sizes = read_sizes([record.path for record in dataset.records], decode=decode)
     for record, size in zip(dataset.records, sizes, strict=True):
         if isinstance(size, str):
-            problems.append(rules.image_problem(record.path, size))
+            problems.append(box_validity.image_problem(record.path, size))
             continue
-        mismatch = rules.size_problem(record, size)
+        mismatch = box_validity.size_problem(record, size)
         problems.extend([mismatch] if mismatch else [])
-        problems.extend(rules.box_problems(record, size))
+        problems.extend(box_validity.box_problems(record, size))
         records.append(_repaired(record, size))
     if strict and problems:
         rest = f" and {len(problems) - 1} more problems" if len(problems) > 1 else ""
@@ -139,8 +141,8 @@ def unreachable_boxes(dataset: Dataset) -> str | None:
 
 
 def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
-    faults = rules.box_faults(record.boxes_xyxy, size_hw)
-    keep = ~(faults[rules.NON_FINITE] | faults[rules.DEGENERATE] | faults[rules.OUTSIDE])
+    faults = box_validity.box_faults(record.boxes_xyxy, size_hw)
+    keep = ~(faults[box_validity.NON_FINITE] | faults[box_validity.DEGENERATE] | faults[box_validity.OUTSIDE])
     kept = record.keep(keep)
     clipped = boxes.clip(kept.boxes_xyxy, size_hw)
     own, said = boxes.area(clipped), kept.areas
@@ -152,7 +154,7 @@ def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
 
 def _sentences(problems: Sequence[Problem]) -> tuple[str, ...]:
     said = []
-    for kind in rules.KINDS:
+    for kind in box_validity.KINDS:
         cases = [problem for problem in problems if problem.kind == kind]
         if cases:
             names = list(dict.fromkeys(problem.file for problem in cases))

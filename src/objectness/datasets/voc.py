@@ -1,7 +1,7 @@
 """Pascal VOC: one XML file an image, splits in ``ImageSets/Main``.
 
 VOC counts pixels from 1 and the last one in: x1 = xmin - 1, y1 = ymin - 1, x2 = xmax, y2 = ymax. Tools that
-write 0-based corners yield boxes that stick out by one pixel, which ``rules.TOLERANCE_PX`` forgives.
+write 0-based corners yield boxes that stick out by one pixel, which ``box_validity.TOLERANCE_PX`` forgives.
 
 Objects marked ``difficult`` are kept as ordinary boxes: proposals ought to find them, and the recall figures
 published for proposals on VOC 2007 count them (14,976 boxes in the test set).
@@ -15,17 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from objectness.datasets import rules
-from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets import box_validity
 from objectness.datasets.locating import Boundary, exists
+from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
+from objectness.files.untrusted import read_bytes, read_text
+from objectness.files.xml_text import XmlError, parse_xml
 from objectness.images.finding import PHOTO_SUFFIXES, is_image
 from objectness.images.sizes import is_file
-from objectness.untrusted import read_bytes, read_text
-from objectness.xml_text import XmlError, parse_xml
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -84,10 +84,10 @@ def read(source: VocFiles, split: str | None) -> Dataset:
         try:
             annotation = _parse(xml)
         except _UnusableError as error:
-            problems.append(Problem(rules.UNREADABLE_ANNOTATION, str(xml), str(error)))
+            problems.append(Problem(box_validity.UNREADABLE_ANNOTATION, str(xml), str(error)))
             continue
         parsed.append((xml, annotation))
-        problems.extend(Problem(rules.MALFORMED, str(xml), detail) for detail in annotation.faults)
+        problems.extend(Problem(box_validity.MALFORMED, str(xml), detail) for detail in annotation.faults)
 
     names = sorted({item.name for _, annotation in parsed for item in annotation.objects})
     classes = ClassNames((name, name) for name in names)
@@ -97,7 +97,7 @@ def read(source: VocFiles, split: str | None) -> Dataset:
         image = _image_of(xml, annotation.file_name, source.image_folders)
         if image in first_user:
             detail = f"{first_user[image].name} and {xml.name} both annotate it"
-            problems.append(Problem(rules.DUPLICATE_NAME, str(image), detail))
+            problems.append(Problem(box_validity.DUPLICATE_NAME, str(image), detail))
         first_user.setdefault(image, xml)
         rows = [
             Row(item.box, classes.add(item.name, item.name), difficult=item.difficult) for item in annotation.objects

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
+from objectness.files.atomic_write import replacing
 from objectness.image_spelling import plain_id
 
 

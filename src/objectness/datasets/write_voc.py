@@ -13,10 +13,10 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts, count_crowds, count_other_areas
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
+from objectness.files.atomic_write import replacing
 
 _MOVED_PX = 1e-3
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

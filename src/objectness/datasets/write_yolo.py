@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from objectness.atomic_write import replacing
 from objectness.datasets.parts import Parts, count_crowds, count_difficult, count_other_areas
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
+from objectness.files.atomic_write import replacing
 
 
 def write(folder: Path, parts: Parts) -> list[str]:

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from objectness.datasets import rules
-from objectness.datasets.building import ClassNames, Row, build_record
+from objectness.datasets import box_validity
 from objectness.datasets.locating import Boundary, exists, other_spellings
+from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of
 from objectness.datasets.yolo_labels import LabelLine, extent_in_pixels, judge_columns, read_lines
 from objectness.errors import InputError
+from objectness.files.untrusted import MOST_TEXT_BYTES, read_bytes, read_text
+from objectness.files.yaml_text import load_yaml
 from objectness.images.finding import is_image, walk
 from objectness.images.sizes import is_file, read_sizes
-from objectness.untrusted import MOST_TEXT_BYTES, read_bytes, read_text
-from objectness.yaml_text import load_yaml
 
 _KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
@@ -114,13 +114,15 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
     paths = list(dict.fromkeys(path for name in names for path in source.parts.get(name, ())))
     classes = ClassNames((index, name) for index, name in sorted(source.class_names.items()))
     problems = [
-        Problem(rules.MISSING_IMAGE, str(source.root), f"names {what} for {name}, which is not there")
+        Problem(box_validity.MISSING_IMAGE, str(source.root), f"names {what} for {name}, which is not there")
         for name, what in source.absent.items()
         if split in (None, name)
     ]
     problems += [
         Problem(
-            rules.UNREADABLE_IMAGE, str(folder), f"the folder cannot be read ({why}); what is in it was passed over"
+            box_validity.UNREADABLE_IMAGE,
+            str(folder),
+            f"the folder cannot be read ({why}); what is in it was passed over",
         )
         for folder, why in source.closed.items()
     ]
@@ -135,7 +137,7 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
         rows: list[Row] = []
         if size_hw is None and own:
             detail = f"has boxes as fractions of {path.name}, which is missing or cannot be read"
-            problems.append(Problem(rules.UNREADABLE_ANNOTATION, str(label), detail))
+            problems.append(Problem(box_validity.UNREADABLE_ANNOTATION, str(label), detail))
         for line in own:
             if size_hw is None:
                 continue
@@ -148,7 +150,7 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
                 continue
             if source.class_names and line.class_id not in source.class_names:
                 detail = f"line {line.number} has class {line.class_id}, which has no name"
-                problems.append(Problem(rules.UNKNOWN_CLASS, str(label), detail))
+                problems.append(Problem(box_validity.UNKNOWN_CLASS, str(label), detail))
             rows.append(Row(box, classes.add(line.class_id, f"class {line.class_id}")))
         records.append(build_record(number[path], path, size_hw, rows, path.stem))
     problems.extend(_orphans(paths))
@@ -172,7 +174,7 @@ def _orphans(images: Sequence[Path]) -> list[Problem]:
     wanted = set(labels)
     mirrored = {label.parent for label, image in zip(labels, images, strict=True) if label.parent != image.parent}
     return [
-        Problem(rules.MISSING_IMAGE, str(label), "belongs to no image")
+        Problem(box_validity.MISSING_IMAGE, str(label), "belongs to no image")
         for folder in sorted(mirrored)
         if exists(folder) and folder.is_dir()
         for label in sorted(folder.glob("*.txt"))

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from objectness.datasets import rules
+from objectness.datasets import box_validity
 from objectness.datasets.locating import exists
 from objectness.datasets.records import Problem
 from objectness.errors import InputError
-from objectness.untrusted import read_text
+from objectness.files.untrusted import read_text
 
 Extent = tuple[float, float, float, float]
 
@@ -74,7 +74,7 @@ def read_lines(path: Path) -> list[LabelLine | Problem]:
     try:
         text = read_text(path)
     except InputError as error:
-        return [Problem(rules.UNREADABLE_ANNOTATION, str(path), str(error).removeprefix(f"{path} "))]
+        return [Problem(box_validity.UNREADABLE_ANNOTATION, str(path), str(error).removeprefix(f"{path} "))]
     found: list[LabelLine | Problem] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -194,4 +194,4 @@ def _shown(line: str) -> str:
 
 
 def _malformed(path: Path, number: int, reason: str, text: str) -> Problem:
-    return Problem(rules.MALFORMED, str(path), f"line {number} {reason}: {text!r}")
+    return Problem(box_validity.MALFORMED, str(path), f"line {number} {reason}: {text!r}")

@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
+from objectness.files.atomic_write import replacing_bytes
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 _SOFTWARE = "objectness"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from objectness.errors import InputError
-from objectness.untrusted import parse_json, read_bytes
+from objectness.files.untrusted import parse_json, read_bytes
 
 _MOST_HEADER_BYTES = 100_000_000  # as the format says
 _ELEMENT_TYPES = {

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
-from objectness.untrusted import parse_json
+from objectness.files.untrusted import parse_json
 
 METADATA_KEY = "objectness"
 FORMAT = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from objectness.engines.graph import NMS_INPUT, TOP_INPUT
 from objectness.errors import InputError
-from objectness.untrusted import read_bytes
+from objectness.files.untrusted import read_bytes
 
 _MOST_BYTES = 2 << 30  # of a protobuf message
 # A string field 1 (tag 0x0a) "location"; protobuf also takes numbers written longer than they need be.

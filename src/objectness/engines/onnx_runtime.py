@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT
 from objectness.engines.onnx_file import read_model, with_limits_as_inputs
-from objectness.engines.opening import Surface
+from objectness.engines.opening import GraphSignature
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 from objectness.telemetry import import_onnxruntime
@@ -72,9 +72,9 @@ class OnnxRuntime:
         return found
 
 
-def _surface(session: Any) -> Surface:
+def _surface(session: Any) -> GraphSignature:
     values = [*session.get_inputs(), *session.get_overridable_initializers()]
-    return Surface(
+    return GraphSignature(
         inputs={value.name: f"{_type(value.type)} {_shape(value.shape)}" for value in values},
         outputs=[value.name for value in session.get_outputs()],
         description=session.get_modelmeta().custom_metadata_map.get(METADATA_KEY),

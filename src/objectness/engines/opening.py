@@ -23,7 +23,7 @@ GRAPH_SUFFIXES = (".onnx", ".xml")
 
 
 @dataclass(frozen=True)
-class Surface:
+class GraphSignature:
     """What a graph shows from outside: inputs as "name type shape", names of outputs, its description or None."""
 
     inputs: dict[str, str]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT
 from objectness.engines.onnx_file import read_model
-from objectness.engines.opening import Surface
+from objectness.engines.opening import GraphSignature
+from objectness.engines.openvino_core import openvino_core
 from objectness.engines.openvino_precision import with_last_layers_in_float32
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
+from objectness.files.untrusted import regular_file
 from objectness.installation import how_to_install
-from objectness.telemetry import import_openvino
-from objectness.untrusted import regular_file
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -36,7 +36,7 @@ class OpenVinoRuntime:
 
     def __init__(self, model: Path | bytes, where: str, settings: EngineSettings) -> None:
         try:
-            ov = import_openvino()
+            core = openvino_core()
         except ModuleNotFoundError:
             raise InputError(f"{where}: needs OpenVINO here: {how_to_install('openvino')}.") from None
         if isinstance(model, Path):
@@ -46,7 +46,6 @@ class OpenVinoRuntime:
                 raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
         else:
             model = read_model(model, where)
-        core = ov.Core()
         device = settings.device.upper()
         known = [*core.available_devices, "AUTO"]
         if device.split(":")[0].split(".")[0] not in {name.split(".")[0] for name in known}:
@@ -71,7 +70,7 @@ class OpenVinoRuntime:
             ) from None
         places = ([METADATA_KEY], ["framework", METADATA_KEY])  # of an .xml, of an .onnx
         place = next((place for place in places if read.has_rt_info(place)), None)
-        self.surface = Surface(
+        self.surface = GraphSignature(
             inputs={port.any_name: f"{_type(port)} {port.partial_shape}" for port in read.inputs},
             outputs=[port.any_name for port in read.outputs],
             description=None if place is None else read.get_rt_info(place).astype(str),

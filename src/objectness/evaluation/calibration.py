@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectness.evaluation.measuring import Measurement
+from objectness.evaluation.measurement import Measurement
 
 BINS = 10
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectness.evaluation import values
+from objectness.evaluation import per_object
 from objectness.evaluation.calibration import calibration
-from objectness.evaluation.study import Study, sampled_means
+from objectness.evaluation.comparison import Study, sampled_means
 
 _POINTS = 40
 
@@ -81,8 +81,8 @@ def _against_number(study: Study) -> list[Chart]:
         measured = result.measured
         everything = np.ones(measured.objects, dtype=bool)
         parts = [
-            (("AR",), values.ar(measured.ranks, grid.tolist()), everything),
-            *((("R", f"{iou}"), values.recall(measured, iou, grid.tolist()), everything) for iou in (0.5, 0.7)),
+            (("AR",), per_object.ar(measured.ranks, grid.tolist()), everything),
+            *((("R", f"{iou}"), per_object.recall(measured, iou, grid.tolist()), everything) for iou in (0.5, 0.7)),
         ]
         sampled = sampled_means(measured, parts, study.options)
         x = tuple(float(k) for k in grid)
@@ -111,7 +111,7 @@ def _against_iou(study: Study) -> Chart:
     row = study.ks.index(study.at)
     lines = []
     for colour, result in enumerate(study.results):
-        overlap = np.sort(result.measured.exclusive_iou[row])
+        overlap = np.sort(result.measured.one_to_one_iou[row])
         reached = len(overlap) - np.searchsorted(overlap, levels - 1e-12)  # from IoU .5 on, .5 is enough
         lines.append(Line(result.name, tuple(levels.tolist()), tuple((reached / len(overlap)).tolist()), colour=colour))
     return Chart(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.evaluation.judging import COVERED
-from objectness.evaluation.measuring import Measurement
+from objectness.evaluation.hits import COVERED
+from objectness.evaluation.measurement import Measurement
 from objectness.proposals import Proposals
 
 
@@ -39,7 +39,7 @@ class Missed:
 
 def missed_mask(measured: Measurement, k: int) -> NDArray[np.bool_]:
     """Which objects ``(M,)`` no proposal of the top ``k`` (one of ``measured.ks``) covers by IoU .5."""
-    mask: NDArray[np.bool_] = measured.closest_iou[measured.ks.index(k)] < COVERED
+    mask: NDArray[np.bool_] = measured.best_iou[measured.ks.index(k)] < COVERED
     return mask
 
 
@@ -69,7 +69,7 @@ def _missed(measured: Measurement, proposals: Mapping[int, Proposals], k: int, r
         box_xyxy=box_xyxy,
         area=float(measured.areas[at]),
         nearest_xyxy=_nearest(proposals.get(image_id), box_xyxy, k, int(measured.closest_rank[row, at])),
-        iou=float(measured.closest_iou[row, at]),
+        iou=float(measured.best_iou[row, at]),
     )
 
 

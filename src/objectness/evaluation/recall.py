@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from objectness.datasets.records import Record
-from objectness.evaluation import values
+from objectness.evaluation import per_object
 from objectness.evaluation.groups import SIZES
-from objectness.evaluation.measuring import DEFAULT_KS, IOU_THRESHOLDS, SIZE, Measurement, measure
+from objectness.evaluation.measurement import DEFAULT_KS, IOU_THRESHOLDS, SIZE, Measurement, measure
 from objectness.proposals import Proposals
 
 
@@ -89,13 +89,14 @@ def recall_report(measured: Measurement) -> RecallReport:
     members = measured.sizes()[SIZE]
     return RecallReport(
         ks=ks,
-        ar=by_k(values.mean(values.ar(measured.ranks, ks))),
+        ar=by_k(per_object.mean(per_object.ar(measured.ranks, ks))),
         ar_by_size={
-            size: by_k(values.mean(values.ar(ranks, ks), members[size]))
+            size: by_k(per_object.mean(per_object.ar(ranks, ks), members[size]))
             for size, ranks in measured.ranks_by_size[SIZE].items()
         },
         recall_at_iou={
-            level: by_k(values.mean(values.recall(measured, level))) for level in np.round(IOU_THRESHOLDS, 2).tolist()
+            level: by_k(per_object.mean(per_object.recall(measured, level)))
+            for level in np.round(IOU_THRESHOLDS, 2).tolist()
         },
         images=measured.images,
         objects=measured.objects,

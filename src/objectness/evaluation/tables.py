@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from objectness.evaluation import values
+from objectness.evaluation import per_object
 from objectness.evaluation.bootstrap import Estimate
-from objectness.evaluation.budget import budget
 from objectness.evaluation.calibration import calibration
-from objectness.evaluation.measuring import SIZE
-from objectness.evaluation.study import RECALL_IOUS, Study
+from objectness.evaluation.comparison import RECALL_IOUS, Study
+from objectness.evaluation.measurement import SIZE
+from objectness.evaluation.proposals_needed import budget
 
 Cell = str | int | float | Estimate | None
 
@@ -88,7 +88,7 @@ def definitions(study: Study) -> Table:
     def row(index: int) -> list[Sequence[Cell]]:
         figures = study.figures[index]
         keys = ("AR", "AR Hosang", "AUC", "ABO")
-        return [*(figures[(key,)].estimates() for key in keys), values.mabo(study.results[index].measured)]
+        return [*(figures[(key,)].estimates() for key in keys), per_object.mabo(study.results[index].measured)]
 
     return Table(
         "definitions",

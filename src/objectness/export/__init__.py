@@ -13,16 +13,20 @@ from typing import Any, Literal
 
 import onnx
 
-from objectness.atomic_write import placing, replacing_bytes, require_place
 from objectness.datasets import Dataset
 from objectness.drawing.reliability import draw_reliability
 from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, GraphRanker, ModelDescription
 from objectness.engines.opening import open_graph
 from objectness.errors import InputError
 from objectness.evaluation import RecallReport, average_recall
-from objectness.evaluation.judging import COVERED
-from objectness.export import measuring
-from objectness.export.agreement import (
+from objectness.evaluation.hits import COVERED
+from objectness.export import calibration_data
+from objectness.export.graph import export_choice, export_network
+from objectness.export.metadata import describe_export
+from objectness.export.openvino_file import require_openvino, write_openvino
+from objectness.export.postprocessing_graph import combine, needed
+from objectness.export.precision import halve, quantise, range_images
+from objectness.export.verification import (
     Agreement,
     compare,
     require_agreement,
@@ -31,16 +35,12 @@ from objectness.export.agreement import (
     require_written,
     share_lost,
 )
-from objectness.export.describing import describe_export
-from objectness.export.graph import export_choice, export_network
-from objectness.export.openvino_file import require_openvino, write_openvino
-from objectness.export.precision import halve, quantise, range_images
-from objectness.export.tail import combine, needed
+from objectness.files.atomic_write import placing, replacing_bytes, require_place
+from objectness.files.untrusted import regular_file
+from objectness.inference.torch_engine import TorchEngine, describe_network
 from objectness.rpn.checkpoint import load_network
-from objectness.rpn.engine import TorchEngine, describe_network
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import override
-from objectness.untrusted import regular_file
 
 __all__ = ["Agreement", "ExportReport", "ExportSettings", "Sources", "export_model"]
 
@@ -118,7 +118,7 @@ class ExportReport:
     files: tuple[Path, ...]
     agreements: list[Agreement]
     changed: list[Agreement]
-    calibrated: measuring.Calibrated | None
+    calibrated: calibration_data.Calibrated | None
     recall: RecallReport | None
     recall_before: RecallReport | None
     recall_after: RecallReport | None
@@ -184,8 +184,8 @@ def export_model(
             tell(f"Quantising with the ranges seen on {len(images)} photographs.")
         changed = quantise(batch, results, images) if images else halve(batch)
         if sources.measured is not None:
-            records = measuring.measured_records(sources.measured)
-            before = average_recall(measuring.propose_all(proposals, records, track), records)
+            records = calibration_data.measured_records(sources.measured)
+            before = average_recall(calibration_data.propose_all(proposals, records, track), records)
         differences = compare(reference, opened(changed, nms=False))
         if settings.precision == "fp16":
             require_close_scores(differences, target)
@@ -193,15 +193,15 @@ def export_model(
         if images:
             lost = share_lost(whole, proposals, images, settings.most_lost, target)
         if sources.measured is not None:
-            after = average_recall(measuring.propose_all(proposals, records, track), records)
+            after = average_recall(calibration_data.propose_all(proposals, records, track), records)
     calibrated = recall = None
     if sources.calibration is not None:
-        records = measuring.measured_records(sources.calibration)
+        records = calibration_data.measured_records(sources.calibration)
         tell(f"Calibrating on {len(records)} photographs.")
-        found = measuring.propose_all(proposals, records, track)
+        found = calibration_data.propose_all(proposals, records, track)
         recall = average_recall(found, records)
         try:
-            calibrated = measuring.calibrate(measuring.score_hits(found, records))
+            calibrated = calibration_data.calibrate(calibration_data.score_hits(found, records))
         except InputError as error:
             if sources.calibration_required:
                 raise
@@ -249,7 +249,10 @@ def _described(model: onnx.ModelProto, description: ModelDescription) -> onnx.Mo
 
 
 def _with_measures(
-    description: ModelDescription, dataset: Dataset, calibrated: measuring.Calibrated | None, recall: RecallReport
+    description: ModelDescription,
+    dataset: Dataset,
+    calibrated: calibration_data.Calibrated | None,
+    recall: RecallReport,
 ) -> ModelDescription:
     where = {"data": dataset.root.name, "split": dataset.split, "photographs": recall.images}
     measured = {**where, "objects": recall.objects, "ar": {str(k): value for k, value in recall.ar.items()}}
@@ -273,7 +276,7 @@ def _write(
     target: Path,
     settings: ExportSettings,
     proposals: GraphRanker,
-    calibrated: measuring.Calibrated | None,
+    calibrated: calibration_data.Calibrated | None,
 ) -> tuple[Path, ...]:
     """Write beside the target, look at what was written, and only then let it take its place."""
     is_pair = settings.format == "openvino"

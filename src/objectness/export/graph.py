@@ -15,8 +15,8 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from objectness.engines import INPUT
-from objectness.export.quiet import only_errors
-from objectness.export.tail import strip_traces
+from objectness.export.postprocessing_graph import strip_traces
+from objectness.export.suppress_warnings import only_errors
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.outputs import Outputs
 
@@ -126,7 +126,7 @@ def _export(module: nn.Module, example: Any, inputs: list[str], outputs: list[st
 def _tidied(model: Any, parameters: set[str]) -> Any:
     """The graph with its constants folded and every parameter under its own name, so that training can start from it.
 
-    The optimiser would fold batch norms into convolutions and make one tensor of two that are equal; it leaves alone
+    The optimizer would fold batch norms into convolutions and make one tensor of two that are equal; it leaves alone
     what a caller may give, and so the parameters are inputs while it works. A runtime folds them as it opens the file.
     """
     graph = model.graph

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 
 from objectness.engines import METADATA_KEY, NMS_INPUT, TOP_INPUT
+from objectness.engines.openvino_core import openvino_core
 from objectness.errors import InputError
 from objectness.installation import how_to_install
 from objectness.telemetry import import_openvino
@@ -45,6 +46,6 @@ def write_openvino(model: onnx.ModelProto, description: str, target: Path, *, ha
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "model.onnx")
         onnx.save(free, source)
-        converted = ov.Core().read_model(source)
+        converted = openvino_core().read_model(source)
         converted.set_rt_info(description, [METADATA_KEY])
         ov.save_model(converted, target, compress_to_fp16=half)

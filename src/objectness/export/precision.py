@@ -16,7 +16,7 @@ from onnxscript import rewriter
 
 from objectness.engines import INPUT
 from objectness.errors import InputError
-from objectness.export.quiet import only_errors
+from objectness.export.suppress_warnings import only_errors
 from objectness.images import open_fitted
 
 _RANGE_PHOTOS = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from objectness.formats.known import KnownImages
+    from objectness.formats.core.known_images import KnownImages
     from objectness.proposal_set import ProposalSet
     from objectness.proposals import Proposals
 
@@ -29,11 +29,11 @@ def read(
 
     Args:
         path: The file or folder.
-        format: One of ``objectness.formats.catalogue.NAMES``; default: what it looks like.
+        format: One of ``objectness.formats.registry.NAMES``; default: what it looks like.
         data: The data set that the proposals were made for: it gives ids, files and sizes.
         images: In its place, the folder of images: it gives files and sizes.
         split: The part of ``data``.
-        known: In the place of all three, what ``objectness.formats.known.known_images`` gave for them.
+        known: In the place of all three, what ``objectness.formats.core.known_images.known_images`` gave for them.
         repair: Leave proposals out that cannot be used (not finite, swapped corners) instead of refusing the file.
         allow_outside: The names in ``data``'s files may lead out of its folder.
 
@@ -44,9 +44,9 @@ def read(
         InputError: the file cannot be read or is damaged; the format cannot be guessed; what it lacks (sizes,
             ids) must be given.
     """
-    from objectness.formats.catalogue import format_named, guess_to_read
-    from objectness.formats.known import finished, known_images
-    from objectness.formats.peek import present
+    from objectness.formats.core.known_images import finished, known_images
+    from objectness.formats.core.sniffing import present
+    from objectness.formats.registry import format_named, guess_to_read
 
     path = present(path)
     source = format_named(format) if format else guess_to_read(path)
@@ -60,7 +60,7 @@ def write(path: str | Path, proposals: Mapping[Any, Proposals], format: str | No
     Args:
         path: The file or folder; what is there is replaced when everything was written.
         proposals: A ``ProposalSet``, or image id -> proposals.
-        format: One of ``objectness.formats.catalogue.NAMES``; default: what the path's suffix says.
+        format: One of ``objectness.formats.registry.NAMES``; default: what the path's suffix says.
 
     Returns:
         What the format cannot hold, in sentences; empty where nothing is lost.
@@ -68,8 +68,8 @@ def write(path: str | Path, proposals: Mapping[Any, Proposals], format: str | No
     Raises:
         InputError: the format cannot be guessed, or lacks something (sizes, names); the place cannot be written to.
     """
-    from objectness.formats.catalogue import format_named, guess_to_write
-    from objectness.formats.losses import fitted, lost
+    from objectness.formats.core.lossiness import fitted, lost
+    from objectness.formats.registry import format_named, guess_to_write
     from objectness.proposal_set import as_set
 
     path = Path(path)

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing
+from objectness.formats.core import json_values
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -33,39 +33,39 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
-    document = json_text.load(path)
+    document = json_values.load(path)
     for key in ("images", "annotations"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
             raise InputError(f"{path} is no COCO data set: it has no list {key!r}.")
     parts = Parts()
     for number, entry in enumerate(document["images"], start=1):
-        image_id = json_text.image_id(entry.get("id")) if isinstance(entry, dict) else None
+        image_id = json_values.image_id(entry.get("id")) if isinstance(entry, dict) else None
         if image_id is None:
             raise InputError(f"{path}: image entry {number} has no usable 'id'.")
         if image_id in parts:
             raise InputError(f"{path}: image id {image_id} stands for two images: number them anew.")
-        parts.part(image_id, image_id, json_text.text(entry.get("file_name")), json_text.size_hw(entry))
+        parts.part(image_id, image_id, json_values.text(entry.get("file_name")), json_values.size_hw(entry))
     classes = set()
     for number, entry in enumerate(document["annotations"], start=1):
-        box = json_text.numbers(entry.get("bbox"), 4) if isinstance(entry, dict) else None
+        box = json_values.numbers(entry.get("bbox"), 4) if isinstance(entry, dict) else None
         if box is None:
             raise InputError(f"{path}: annotation {number} has no 'bbox' of four numbers.")
-        image_id = json_text.image_id(entry.get("image_id"))
+        image_id = json_values.image_id(entry.get("image_id"))
         if image_id is None or image_id not in parts:
-            shown = json_text.shown(entry.get("image_id"))
+            shown = json_values.shown(entry.get("image_id"))
             raise InputError(f"{path}: annotation {number} is for image {shown}, which 'images' does not list.")
-        classes.add(json_text.shown(entry.get("category_id")))
+        classes.add(json_values.shown(entry.get("category_id")))
         x, y, width, height = box
-        level = json_text.number(entry.get("level"))
+        level = json_values.number(entry.get("level"))
         parts.part(image_id).add(
             (x, y, x + width, y + height),
-            json_text.score(entry, "score", path, f"annotation {number}"),
+            json_values.score(entry, "score", path, f"annotation {number}"),
             number,
-            json_text.number(entry.get("logit")),
+            json_values.number(entry.get("logit")),
             level,
         )
     notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
-    return parts.finish("annotation", json_text.metadata(document.get("info")), notes)
+    return parts.finish("annotation", json_values.metadata(document.get("info")), notes)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -87,7 +87,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         "categories": [{"id": 1, "name": "object", "supercategory": ""}],
     }
     with replacing(Path(path)) as file:
-        for piece in json_text.object_lines(head, "annotations", _annotations(proposals)):
+        for piece in json_values.object_lines(head, "annotations", _annotations(proposals)):
             file.write(piece)
 
 
@@ -104,11 +104,11 @@ def recognise(peek: Peek) -> bool:
 def _annotations(proposals: ProposalSet) -> Iterator[str]:
     number = 0
     for image_id, found in proposals.items():
-        scores = json_text.short(found.scores)
+        scores = json_values.short(found.scores)
         logits, levels = proposals.logits.get(image_id), proposals.levels.get(image_id)
         for index, corners in enumerate(found.boxes_xyxy):
             number += 1
-            x1, y1, x2, y2 = json_text.short(corners)
+            x1, y1, x2, y2 = json_values.short(corners)
             # Twelve digits of the width give the far corner back exactly when it is read as float32.
             width, height = float(f"{x2 - x1:.12g}"), float(f"{y2 - y1:.12g}")
             entry: dict[str, Any] = {

@@ -10,10 +10,10 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from objectness.atomic_write import refuse_input, unwritable
 from objectness.errors import InputError
-from objectness.formats.coco_entries import entry_lines, image_row, images_path
-from objectness.formats.json_text import load
+from objectness.files.atomic_write import refuse_input, unwritable
+from objectness.formats.core.coco_entries import entry_lines, image_row, images_path
+from objectness.formats.core.json_values import load
 from objectness.proposals import Proposals
 
 _END = b"\n]\n"

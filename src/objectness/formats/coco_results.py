@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.coco_entries import entry_lines, image_row, images_path
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.json_text import kind, load, shown, write_list
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import RawFile, raw_image
+from objectness.files.atomic_write import replacing
+from objectness.formats.core import json_values
+from objectness.formats.core.coco_entries import entry_lines, image_row, images_path
+from objectness.formats.core.json_values import kind, load, shown, write_list
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.parsed import RawFile, raw_image
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
@@ -149,9 +149,9 @@ class _Packing:
         elif _fault(entry):
             return entry
         else:
-            image_id = json_text.image_id(entry["image_id"]) or 0
+            image_id = json_values.image_id(entry["image_id"]) or 0
             values = (entry["category_id"], *entry["bbox"], entry["score"])
-            values = tuple(json_text.number(value) or 0.0 for value in values)
+            values = tuple(json_values.number(value) or 0.0 for value in values)
         self.columns.extend((self.images.setdefault(image_id, len(self.images)), *values))
         name = entry.get("file_name")
         if name and isinstance(name, str) and self.names.setdefault(image_id, name) != name:
@@ -187,13 +187,13 @@ def _fault(entry: Any) -> str:
     for key in ("image_id", "category_id", "bbox", "score"):
         if key not in entry:
             return f"has no {key!r}"
-    if json_text.image_id(entry["image_id"]) is None:
+    if json_values.image_id(entry["image_id"]) is None:
         return f"has the image_id {shown(entry['image_id'])}, which is no whole number and no text"
-    if not isinstance(json_text.image_id(entry["category_id"]), int):
+    if not isinstance(json_values.image_id(entry["category_id"]), int):
         return f"has the category_id {shown(entry['category_id'])}, which is not a whole number"
-    if json_text.numbers(entry["bbox"], 4) is None:
+    if json_values.numbers(entry["bbox"], 4) is None:
         return f"has the bbox {shown(entry['bbox'])}, which is not four finite numbers x, y, width, height"
-    if json_text.number(entry["score"]) is None:
+    if json_values.number(entry["score"]) is None:
         return f"has the score {shown(entry['score'])}, which is not a finite number"
     return ""
 
@@ -205,7 +205,7 @@ def _read_images(path: Path) -> dict[int | str, tuple[tuple[int, int] | None, st
     document = load(path)
     rows: dict[int | str, tuple[tuple[int, int] | None, str | None]] = {}
     for position, row in enumerate(document if isinstance(document, list) else [None], start=1):
-        image_id = json_text.image_id(row.get("id")) if isinstance(row, dict) else None
+        image_id = json_values.image_id(row.get("id")) if isinstance(row, dict) else None
         if not (
             image_id is not None
             and isinstance(row.get("file_name", 0), str | None)
@@ -217,13 +217,13 @@ def _read_images(path: Path) -> dict[int | str, tuple[tuple[int, int] | None, st
             )
         if image_id in rows:
             raise InputError(f"{path}: image {position} has the id {image_id}, as another has: number them anew.")
-        rows[image_id] = (json_text.size_hw(row), row["file_name"])
+        rows[image_id] = (json_values.size_hw(row), row["file_name"])
     return rows
 
 
 def _is_side(value: Any) -> bool:
     """A side of an image, or the 0 of one that is unknown."""
-    return json_text.number(value) is not None or json_text.side(value) > 0
+    return json_values.number(value) is not None or json_values.side(value) > 0
 
 
 FORMAT = Format(

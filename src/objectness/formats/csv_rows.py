@@ -15,16 +15,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.coco_entries import images_path
-from objectness.formats.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
-from objectness.formats.description import Format, Holds
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.naming import unknown_size
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing
+from objectness.formats.core import json_values
+from objectness.formats.core.coco_entries import images_path
+from objectness.formats.core.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
+from objectness.formats.core.file_names import unknown_size
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds
 from objectness.image_spelling import number_of
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
@@ -95,7 +95,9 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             box = [value * side for value, side in zip(box, (width, height, width, height), strict=True)]
         score = _number(row.get("score"))
         if score is None and row.get("score"):
-            raise InputError(f"{path}: row {number} has the score {json_text.shown(row['score'])}, which is no number.")
+            raise InputError(
+                f"{path}: row {number} has the score {json_values.shown(row['score'])}, which is no number."
+            )
         part.add(box, score, number, _number(row.get("logit")), _number(row.get("level")))
     return parts.finish("row", notes=notes)
 
@@ -207,7 +209,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _size(row: Mapping[str, str]) -> tuple[int, int] | None:
-    return json_text.size_hw({side: _number(row.get(side)) for side in ("height", "width")})
+    return json_values.size_hw({side: _number(row.get(side)) for side in ("height", "width")})
 
 
 FORMAT = Format(

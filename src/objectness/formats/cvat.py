@@ -15,20 +15,20 @@ from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
+from objectness.files.atomic_write import replacing
+from objectness.files.untrusted import read_bytes
+from objectness.files.xml_text import XmlError, parse_xml
+from objectness.formats.core import json_values
+from objectness.formats.core.file_names import short_names
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.formats.cvat_shapes import attribute_number, box_of, score_of
 from objectness.formats.cvat_tracks import add_tracks
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.naming import short_names
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Parts, RawFile
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
-from objectness.untrusted import read_bytes
-from objectness.xml_text import XmlError, parse_xml
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 # What no XML 1.0 document may hold, not even as &#1;.
@@ -57,7 +57,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     labels: set[str | None] = set()
     for position, image in enumerate(root.findall("image"), start=1):
         name = image.get("name") or None
-        part, where = parts.part(position, None, name, _size(image)), f"of image {json_text.shown(name)}"
+        part, where = parts.part(position, None, name, _size(image)), f"of image {json_values.shown(name)}"
         for number, element in enumerate(image, start=1):
             here = f"shape {number} {where}"
             box = box_of(path, element, here, said)
@@ -90,7 +90,7 @@ def recognise(peek: Peek) -> bool:
 
 
 def _size(entry: Element | Mapping[str, str | None]) -> tuple[int, int] | None:
-    return json_text.size_hw({side: attribute_number(entry.get(side)) for side in ("width", "height")})
+    return json_values.size_hw({side: attribute_number(entry.get(side)) for side in ("width", "height")})
 
 
 def _lines(proposals: ProposalSet) -> Iterator[str]:
@@ -103,9 +103,9 @@ def _lines(proposals: ProposalSet) -> Iterator[str]:
         height, width = found.size_hw
         size = f' width="{width}" height="{height}"' if min(found.size_hw) > 0 else ""
         yield f'  <image id="{position}" name={quoteattr(name)}{size}>\n'
-        for corners, score in zip(found.boxes_xyxy, json_text.short(found.scores), strict=True):
+        for corners, score in zip(found.boxes_xyxy, json_values.short(found.scores), strict=True):
             box = " ".join(
-                f'{corner}="{value!r}"' for corner, value in zip(_CORNERS, json_text.short(corners), strict=True)
+                f'{corner}="{value!r}"' for corner, value in zip(_CORNERS, json_values.short(corners), strict=True)
             )
             yield (
                 f'    <box label="object" source="auto" occluded="0" {box} z_order="0">\n'

@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.outlines import Box, around_ellipse, around_points, around_rotated
+from objectness.formats.core import json_values
+from objectness.formats.core.outlines import Box, around_ellipse, around_points, around_rotated
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 ROTATED = "took the upright rectangles around {} rotated boxes"
@@ -54,7 +54,7 @@ def score_of(path: Path, element: Element, where: str) -> float | None:
     value = said.get("score", said.get("confidence"))
     if value is None or not value.strip():
         return None
-    return json_text.score({"score": value}, "score", path, where)
+    return json_values.score({"score": value}, "score", path, where)
 
 
 def attribute_number(text: str | None) -> float | None:
@@ -69,7 +69,7 @@ _BRACES = str.maketrans("{}", "()")
 
 
 def _numbers(path: Path, element: Element, names: tuple[str, str, str, str], where: str) -> list[float]:
-    found = json_text.numbers([attribute_number(element.get(name)) for name in names], 4)
+    found = json_values.numbers([attribute_number(element.get(name)) for name in names], 4)
     if found is None:
         raise InputError(f"{path}: {where} has no {', '.join(names)} as numbers.")
     return found
@@ -85,7 +85,7 @@ def _degrees(path: Path, element: Element, where: str) -> float:
 def _points(path: Path, element: Element, where: str) -> list[tuple[float, float]]:
     points = []
     for pair in element.get("points", "").split(";"):
-        numbers = json_text.numbers([attribute_number(word) for word in pair.split(",")], 2)
+        numbers = json_values.numbers([attribute_number(word) for word in pair.split(",")], 2)
         if numbers is None:
             raise InputError(f"{path}: {where} has no points x,y;x,y;... as numbers.")
         points.append((numbers[0], numbers[1]))

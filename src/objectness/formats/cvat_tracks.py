@@ -16,9 +16,9 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from objectness.errors import InputError
+from objectness.formats.core.outlines import Box
+from objectness.formats.core.parsed import Parts
 from objectness.formats.cvat_shapes import attribute_number, box_of, score_of
-from objectness.formats.outlines import Box
-from objectness.formats.raw import Parts
 
 _MOST_FRAMES = 10_000_000
 _MOST_BETWEEN = 200_000  # boxes that the file does not hold, in a file of any size

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.numbers import table, vector
-from objectness.formats.peek import Peek, present
-from objectness.formats.pickles import dump, load_plain
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing_bytes
+from objectness.formats.core import json_values
+from objectness.formats.core.arrays import table, vector
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.safe_pickle import dump, load_plain
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -44,7 +44,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     mode = document.get("bbox_mode", _XYXY)
     if not isinstance(mode, int) or mode not in (_XYXY, _XYWH):
         raise InputError(
-            f"{path}: bbox_mode is {json_text.shown(mode)}; known are 0 (x1, y1, x2, y2) and 1 (x, y, width, height)."
+            f"{path}: bbox_mode is {json_values.shown(mode)}; known are 0 (x1, y1, x2, y2) and 1 (x, y, width, height)."
         )
     parts = Parts()
     for position, image_id in enumerate(ids):
@@ -99,9 +99,11 @@ def aligned(path: Path, scores: str) -> tuple[dict[str, Any], list[int | str]]:
             raise InputError(f"{path}: there is no list {name!r} in it.")
         if len(listed) != len(plain):
             raise InputError(f"{path}: {name!r} and 'ids' do not have the same length.")
-    ids = [json_text.image_id(image_id) for image_id in plain]
+    ids = [json_values.image_id(image_id) for image_id in plain]
     if any(image_id is None for image_id in ids):
-        raise InputError(f"{path}: image id {json_text.shown(plain[ids.index(None)])} is no whole number and no text.")
+        raise InputError(
+            f"{path}: image id {json_values.shown(plain[ids.index(None)])} is no whole number and no text."
+        )
     return document, [image_id for image_id in ids if image_id is not None]
 
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished, known_images
-from objectness.formats.naming import need_sizes, short_names, stem, unknown_size
-from objectness.formats.peek import Peek, peek, present
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing
+from objectness.formats.core import json_values
+from objectness.formats.core.file_names import need_sizes, short_names, stem, unknown_size
+from objectness.formats.core.known_images import KnownImages, finished, known_images
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -39,7 +39,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a folder as it stands."""
     file = path / _LABELS if path.is_dir() else path
-    document = json_text.load(file)
+    document = json_values.load(file)
     labels = document.get("labels") if isinstance(document, dict) else None
     if not isinstance(labels, dict):
         raise InputError(f"{file} is no labels.json of FiftyOne: it has no object 'labels'.")
@@ -50,22 +50,22 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         image = known.named(name) if known else None
         part = parts.part(name, None, str(image.path) if image else name, image.size_hw if image else None)
         if detections is not None and not isinstance(detections, list):
-            raise InputError(f"{file}: the labels of {json_text.shown(name)} are no list.")
+            raise InputError(f"{file}: the labels of {json_values.shown(name)} are no list.")
         for number, entry in enumerate(detections or [], start=1):
             given = entry.get("bounding_box") if isinstance(entry, dict) else None
-            box = json_text.numbers(given, 4)
+            box = json_values.numbers(given, 4)
             if box is None:
                 raise InputError(
-                    f"{file}: detection {number} of {json_text.shown(name)} has no 'bounding_box' of four numbers."
+                    f"{file}: detection {number} of {json_values.shown(name)} has no 'bounding_box' of four numbers."
                 )
             if part.size_hw is None:
-                raise unknown_size(file, json_text.shown(name), known)
+                raise unknown_size(file, json_values.shown(name), known)
             height, width = part.size_hw
             x, y = box[0] * width, box[1] * height
             corners = (x, y, x + box[2] * width, y + box[3] * height)
             part.add(
                 corners,
-                json_text.score(entry, "confidence", file, f"detection {number} of {json_text.shown(name)}"),
+                json_values.score(entry, "confidence", file, f"detection {number} of {json_values.shown(name)}"),
                 number,
             )
     return parts.finish("detection")
@@ -109,7 +109,7 @@ def _lines(proposals: ProposalSet) -> Iterator[str]:
                 "confidence": score,
             }
             for (x1, y1, x2, y2), score in zip(
-                found.boxes_xyxy.astype(float).tolist(), json_text.short(found.scores), strict=True
+                found.boxes_xyxy.astype(float).tolist(), json_values.short(found.scores), strict=True
             )
         ]
         yield f"{json.dumps(stem(name))}: {json.dumps(detections)}"

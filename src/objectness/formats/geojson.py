@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.outlines import around_points
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing
+from objectness.formats.core import json_values
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.outlines import around_points
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -36,17 +36,17 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
-    document = json_text.load(path)
+    document = json_values.load(path)
     if not isinstance(document, dict) or not isinstance(document.get("features"), list):
         raise InputError(f"{path} is no GeoJSON feature collection: it has no list 'features'.")
     own = document.get(_OURS)
     listed = own.get("images") if isinstance(own, dict) else None
     parts = Parts(path)
     for number, entry in enumerate(listed if isinstance(listed, list) else [], start=1):
-        image_id = json_text.image_id(entry.get("id")) if isinstance(entry, dict) else None
+        image_id = json_values.image_id(entry.get("id")) if isinstance(entry, dict) else None
         if image_id is None or image_id in parts:
             raise InputError(f"{path}: image {number} of {_OURS!r} has no id of its own.")
-        parts.part(image_id, image_id, json_text.text(entry.get("image")), json_text.size_hw(entry))
+        parts.part(image_id, image_id, json_values.text(entry.get("image")), json_values.size_hw(entry))
     drawn = 0
     for number, feature in enumerate(document["features"], start=1):
         xs, ys = _outline(path, feature, number)
@@ -55,16 +55,16 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         properties = properties if isinstance(properties, dict) else {}
         measured = properties.get("measurements")
         where = f"feature {number}"
-        score = json_text.score(properties, "score", path, where)
+        score = json_values.score(properties, "score", path, where)
         if score is None and isinstance(measured, dict):
-            score = json_text.score(measured, "score", path, where)
-        image_id, name = json_text.image_id(properties.get("image_id")), json_text.text(properties.get("image"))
+            score = json_values.score(measured, "score", path, where)
+        image_id, name = json_values.image_id(properties.get("image_id")), json_values.text(properties.get("image"))
         key = image_id if image_id is not None else ("name", name)
         box = around_points(list(zip(xs, ys, strict=True)))
-        level = json_text.number(properties.get("level"))
-        parts.part(key, image_id, name).add(box, score, number, json_text.number(properties.get("logit")), level)
+        level = json_values.number(properties.get("level"))
+        parts.part(key, image_id, name).add(box, score, number, json_values.number(properties.get("logit")), level)
     notes = [f"took the box around {drawn} outlines that are no upright rectangles"] if drawn else []
-    metadata = json_text.metadata(own.get("metadata")) if isinstance(own, dict) else {}
+    metadata = json_values.metadata(own.get("metadata")) if isinstance(own, dict) else {}
     return parts.finish("feature", metadata, notes)
 
 
@@ -81,7 +81,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         images.append({"id": image_id, "image": found.source, **size})
     head = {"type": "FeatureCollection", _OURS: {"metadata": dict(proposals.metadata), "images": images}}
     with replacing(Path(path)) as file:
-        for piece in json_text.object_lines(head, "features", _features(proposals)):
+        for piece in json_values.object_lines(head, "features", _features(proposals)):
             file.write(piece)
 
 
@@ -98,7 +98,9 @@ def _outline(path: Path, feature: Any, number: int) -> tuple[list[float], list[f
         raise InputError(f"{path}: feature {number} has no geometry of type Polygon.")
     ring = rings[0]
     points = (
-        [json_text.numbers(point[:2], 2) for point in ring if isinstance(point, list)] if isinstance(ring, list) else []
+        [json_values.numbers(point[:2], 2) for point in ring if isinstance(point, list)]
+        if isinstance(ring, list)
+        else []
     )
     corners = [point for point in points if point is not None]
     if not corners or len(corners) != len(ring):
@@ -108,10 +110,10 @@ def _outline(path: Path, feature: Any, number: int) -> tuple[list[float], list[f
 
 def _features(proposals: ProposalSet) -> Iterator[str]:
     for image_id, found in proposals.items():
-        scores = json_text.short(found.scores)
+        scores = json_values.short(found.scores)
         logits, levels = proposals.logits.get(image_id), proposals.levels.get(image_id)
         for index, corners in enumerate(found.boxes_xyxy):
-            x1, y1, x2, y2 = json_text.short(corners)
+            x1, y1, x2, y2 = json_values.short(corners)
             properties: dict[str, Any] = {
                 "objectType": "annotation",
                 "image_id": image_id,

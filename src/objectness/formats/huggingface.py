@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.description import Format, Holds
-from objectness.formats.known import KnownImages, finished, need_data
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Part, Parts, RawFile
+from objectness.files.atomic_write import replacing
+from objectness.formats.core import json_values
+from objectness.formats.core.known_images import KnownImages, finished, need_data
+from objectness.formats.core.parsed import Part, Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -37,12 +37,12 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
-    document = json_text.load(path)
+    document = json_values.load(path)
     parts = Parts()
     if isinstance(document, dict):
         document = [document]
     if not isinstance(document, list):
-        raise InputError(f"{path} holds {json_text.kind(document)}, but a list of detections is due.")
+        raise InputError(f"{path} holds {json_values.kind(document)}, but a list of detections is due.")
     if document and all(isinstance(item, list) for item in document):
         _several(path, document, known, parts)
     elif document and all(isinstance(item, dict) and "box" in item for item in document):
@@ -60,7 +60,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         InputError: the place cannot be written to.
     """
     with replacing(Path(path)) as file:
-        json_text.write_list(file, _lines(as_set(proposals)))
+        json_values.write_list(file, _lines(as_set(proposals)))
 
 
 def recognise(peek: Peek) -> bool:
@@ -88,22 +88,22 @@ def _whole_image(path: Path, parts: Parts, entry: Any, number: int) -> None:
     if not isinstance(objects, list):
         raise InputError(f"{path}: entry {number} is no image with 'objects', and no detection with 'score' and 'box'.")
     image = entry.get("image")
-    size_hw = json_text.size_hw(entry)
-    name = json_text.text(image)
+    size_hw = json_values.size_hw(entry)
+    name = json_values.text(image)
     if isinstance(image, dict):
-        size_hw = size_hw or json_text.size_hw(image)
-        name = json_text.text(image.get("file_name")) or json_text.text(image.get("path"))
-    _fill(path, parts.part(number, json_text.image_id(entry.get("image_id")), name, size_hw), objects)
+        size_hw = size_hw or json_values.size_hw(image)
+        name = json_values.text(image.get("file_name")) or json_values.text(image.get("path"))
+    _fill(path, parts.part(number, json_values.image_id(entry.get("image_id")), name, size_hw), objects)
 
 
 def _fill(path: Path, part: Part, objects: list[Any]) -> None:
     for number, entry in enumerate(objects, start=1):
         box = entry.get("box") if isinstance(entry, dict) else None
         listed = [box.get(corner) for corner in _CORNERS] if isinstance(box, dict) else box
-        corners = json_text.numbers(listed, 4)
+        corners = json_values.numbers(listed, 4)
         if corners is None:
             raise InputError(f"{path}: object {number} of an image has no 'box' with {', '.join(_CORNERS)} as numbers.")
-        part.add(corners, json_text.score(entry, "score", path, f"object {number} of an image"), number)
+        part.add(corners, json_values.score(entry, "score", path, f"object {number} of an image"), number)
 
 
 def _lines(proposals: ProposalSet) -> Iterator[str]:
@@ -113,8 +113,8 @@ def _lines(proposals: ProposalSet) -> Iterator[str]:
         if min(found.size_hw) > 0:
             head |= {"width": width, "height": height}
         objects = [
-            {"score": score, "label": "object", "box": dict(zip(_CORNERS, json_text.short(corners), strict=True))}
-            for corners, score in zip(found.boxes_xyxy, json_text.short(found.scores), strict=True)
+            {"score": score, "label": "object", "box": dict(zip(_CORNERS, json_values.short(corners), strict=True))}
+            for corners, score in zip(found.boxes_xyxy, json_values.short(found.scores), strict=True)
         ]
         yield json.dumps({**head, "objects": objects})
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.naming import need_sizes, unknown_size
-from objectness.formats.outlines import Box, around_rotated
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Part, Parts, RawFile
+from objectness.files.atomic_write import replacing
+from objectness.formats.core import json_values
+from objectness.formats.core.file_names import need_sizes, unknown_size
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.outlines import Box, around_rotated
+from objectness.formats.core.parsed import Part, Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -48,9 +48,9 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
-    document = json_text.load(path)
+    document = json_values.load(path)
     if not isinstance(document, list):
-        raise InputError(f"{path} holds {json_text.kind(document)}, but Label Studio tasks are a list.")
+        raise InputError(f"{path} holds {json_values.kind(document)}, but Label Studio tasks are a list.")
     parts = Parts()
     metadata: dict[str, str] = {}
     said: Counter[str] = Counter()
@@ -59,9 +59,9 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         address = data.get("image") if isinstance(data, dict) else None
         if not isinstance(data, dict) or not isinstance(address, str):
             raise InputError(f"{path}: task {number} has no 'data' with an 'image'.")
-        name = json_text.text(data.get("path")) or _path_of(address)
-        image_id = json_text.image_id(data.get("image_id"))
-        size = json_text.size_hw(data) or (known.size_of(name) if known and name else None)
+        name = json_values.text(data.get("path")) or _path_of(address)
+        image_id = json_values.image_id(data.get("image_id"))
+        size = json_values.size_hw(data) or (known.size_of(name) if known and name else None)
         part = parts.part(number, image_id, name or None, size)
         results, version = _regions(task, said)
         if version:
@@ -81,7 +81,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     proposals = as_set(proposals)
     need_sizes(proposals, FORMAT.title)
     with replacing(Path(path)) as file:
-        json_text.write_list(file, _tasks(proposals))
+        json_values.write_list(file, _tasks(proposals))
 
 
 def recognise(peek: Peek) -> bool:
@@ -107,7 +107,7 @@ def _regions(task: dict[str, Any], said: Counter[str]) -> tuple[list[Any], str |
     if not chosen:
         return [], None
     results = chosen[0].get("result")
-    return results if isinstance(results, list) else [], json_text.text(chosen[0].get(_MODEL))
+    return results if isinstance(results, list) else [], json_values.text(chosen[0].get(_MODEL))
 
 
 def _add(
@@ -120,25 +120,25 @@ def _add(
     if not str(region.get("type")).startswith("rectangle"):
         said["left out {} regions that are no rectangles"] += 1
         return
-    if json_text.score(region, "image_rotation", path, where):
+    if json_values.score(region, "image_rotation", path, where):
         said["left out {} regions that were drawn on a turned image (image_rotation)"] += 1
         return
-    percent = json_text.numbers([value.get(key) for key in ("x", "y", "width", "height")], 4)
+    percent = json_values.numbers([value.get(key) for key in ("x", "y", "width", "height")], 4)
     if percent is None:
         raise InputError(f"{path}: {where} has no x, y, width and height as numbers.")
     own = {"height": region.get("original_height"), "width": region.get("original_width")}
-    size_hw = json_text.size_hw(own) or part.size_hw
+    size_hw = json_values.size_hw(own) or part.size_hw
     if size_hw is None:
         raise unknown_size(path, f"task {task}", known)
     part.size_hw = part.size_hw or size_hw
     height, width = size_hw
     x, y = percent[0] * width / 100, percent[1] * height / 100
     box: Box = (x, y, x + percent[2] * width / 100, y + percent[3] * height / 100)
-    degrees = json_text.score(value, "rotation", path, where)
+    degrees = json_values.score(value, "rotation", path, where)
     if degrees:
         said["took the upright rectangles around {} rotated ones"] += 1
         box = around_rotated(box, degrees, (x, y))  # Label Studio turns about the first corner
-    part.add(box, json_text.score(region, "score", path, where), position)
+    part.add(box, json_values.score(region, "score", path, where), position)
 
 
 def _tasks(proposals: ProposalSet) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _tasks(proposals: ProposalSet) -> Iterator[str]:
         height, width = found.size_hw
         source = found.source or str(image_id)
         address = source if "://" in source else _LOCAL + quote(source.lstrip("/"))
-        scores = json_text.short(found.scores)
+        scores = json_values.short(found.scores)
         result = [
             {
                 "id": f"{image_id}-{index + 1}",

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished, need_data
-from objectness.formats.numbers import table
-from objectness.formats.peek import Peek, present
-from objectness.formats.pickles import dump, load_plain
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing_bytes
+from objectness.formats.core.arrays import table
+from objectness.formats.core.known_images import KnownImages, finished, need_data
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.safe_pickle import dump, load_plain
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 

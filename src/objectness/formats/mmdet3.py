@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.numbers import table, vector
-from objectness.formats.peek import Peek, present
-from objectness.formats.pickles import dump, load_plain
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing_bytes
+from objectness.formats.core import json_values
+from objectness.formats.core.arrays import table, vector
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.safe_pickle import dump, load_plain
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
@@ -40,7 +40,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     parts = Parts()
     for name, found in document.items():
         if not isinstance(name, str) or not isinstance(found, dict) or "bboxes" not in found:
-            raise InputError(f"{path}: {json_text.shown(name)} is no file name with 'bboxes' and 'scores'.")
+            raise InputError(f"{path}: {json_values.shown(name)} is no file name with 'bboxes' and 'scores'.")
         boxes = table(path, found["bboxes"], 4, f"'bboxes' of {name}")
         given = found.get("scores")
         scores = None if given is None else vector(path, given, len(boxes), f"'scores' of {name}")

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
-from objectness.formats import json_text
-from objectness.formats.coco_entries import images_path
-from objectness.formats.description import Format, Holds, need_module
-from objectness.formats.known import KnownImages, finished
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Parts, RawFile
+from objectness.files.atomic_write import replacing_bytes
+from objectness.files.untrusted import regular_file
+from objectness.formats.core import json_values
+from objectness.formats.core.coco_entries import images_path
+from objectness.formats.core.known_images import KnownImages, finished
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, need_module
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
-from objectness.untrusted import regular_file
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 _NAMES = ("path", "file_name", "filename", "image_path")  # of others; ours stand in the table of the images
@@ -57,7 +57,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         metadata = {**more, **metadata}
         for row in _records(beside, listed):
             image_id = _image_id(beside, row["image_id"])
-            parts.part(image_id, image_id, _name(beside, row.get("path")), json_text.size_hw(row))
+            parts.part(image_id, image_id, _name(beside, row.get("path")), json_values.size_hw(row))
     boxes = np.stack([_floats(path, corner, table) for corner in _CORNERS], axis=1)
     scores, logits, levels, rank = (_floats(path, name, table) for name in ("score", "logit", "level", "rank"))
     named = next((column for column in _NAMES if column in table.column_names), None)
@@ -266,18 +266,18 @@ def _records(path: Path, table: Any) -> list[dict[str, Any]]:
 
 
 def _name(path: Path, given: Any) -> str | None:
-    name = json_text.text(given)
+    name = json_values.text(given)
     if name is not None and len(name) > _LONGEST_ID:
         raise InputError(f"{path}: the name of an image has {len(name):,} characters, more than any has.")
     return name
 
 
 def _image_id(path: Path, given: Any) -> ImageId:
-    image_id = json_text.image_id(given)
+    image_id = json_values.image_id(given)
     if isinstance(image_id, str) and len(image_id) > _LONGEST_ID:
         raise InputError(f"{path}: an image_id has {len(image_id):,} characters, more than any name.")
     if image_id is None:
-        raise InputError(f"{path}: the image_id {json_text.shown(given)} is no whole number and no text.")
+        raise InputError(f"{path}: the image_id {json_values.shown(given)} is no whole number and no text.")
     return image_id
 
 

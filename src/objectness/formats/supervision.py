@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
-from objectness.formats.description import need_module
-from objectness.formats.raw import Part, RawFile, assemble
+from objectness.formats.core.parsed import Part, RawFile, assemble
+from objectness.formats.core.spec import need_module
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 

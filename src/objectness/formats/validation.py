@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError, MissingContextError
-from objectness.formats.description import Format, Kind, Rule, ids_for
-from objectness.formats.known import KnownImages
-from objectness.formats.peek import present
-from objectness.formats.raw import RawFile, RawImage, describe, in_fractions, unusable
+from objectness.formats.core.known_images import KnownImages
+from objectness.formats.core.parsed import RawFile, RawImage, describe, in_fractions, unusable
+from objectness.formats.core.sniffing import present
+from objectness.formats.core.spec import Format, Kind, Rule, ids_for
 from objectness.proposal_set import ImageId
 
 _TOLERANCE_PX = 1.0

@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing
 from objectness.errors import InputError, MissingContextError
-from objectness.formats.description import Format, Holds, Kind, Rule
-from objectness.formats.known import KnownImages, finished, known_images
-from objectness.formats.naming import need_sizes, short_names, stem
-from objectness.formats.peek import Peek, present
-from objectness.formats.raw import Parts, RawFile
-from objectness.formats.yolo_lines import has_tracks, key_points_of, label_lines
+from objectness.files.atomic_write import replacing
+from objectness.files.untrusted import read_text, regular_file
+from objectness.formats.core.file_names import need_sizes, short_names, stem
+from objectness.formats.core.known_images import KnownImages, finished, known_images
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.yolo_lines import has_tracks, key_points_of, label_lines
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
-from objectness.untrusted import read_text, regular_file
 
 _YAML = "data.yaml"
 # Without "path", as that would be taken from wherever a training is started; so images lie beside the file.

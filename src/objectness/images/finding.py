@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from objectness.errors import InputError
+from objectness.files.untrusted import read_text
 from objectness.images.headers import can_read_heif
-from objectness.untrusted import read_text
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 PHOTO_SUFFIXES = (

@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from objectness.errors import InputError, did_you_mean
+from objectness.rpn.backbone_weights import initialise
 from objectness.rpn.settings import BackboneSettings
-from objectness.rpn.weights import initialise
 
 _TRIAL_HW = (203, 333)
 _THIN = 32  # pixels, the cell of the coarsest maps

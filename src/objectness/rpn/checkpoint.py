@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
+from objectness.files.atomic_write import replacing_bytes
+from objectness.files.untrusted import parse_json
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, to_dict
-from objectness.untrusted import parse_json
 
 _KEY = "objectness"
 _FORMAT = 1

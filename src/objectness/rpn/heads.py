@@ -55,9 +55,9 @@ class RPNHead(nn.Module):
 
         width = settings.channels if settings.convolutions else in_channels
         self.windows = chain(settings.convolutions, in_channels)
-        self.objectness_windows = chain(settings.own_convolutions, width)
-        self.delta_windows = chain(settings.own_convolutions, width)
-        last = settings.channels if settings.convolutions or settings.own_convolutions else in_channels
+        self.objectness_windows = chain(settings.tower_convolutions, width)
+        self.delta_windows = chain(settings.tower_convolutions, width)
+        last = settings.channels if settings.convolutions or settings.tower_convolutions else in_channels
         self.objectness = nn.Conv2d(last, self.logits_per_anchor * anchors_per_cell, kernel_size=1)
         self.deltas = nn.Conv2d(last, 4 * anchors_per_cell, kernel_size=1)
         self.quality = nn.Conv2d(last, anchors_per_cell, kernel_size=1) if quality else None

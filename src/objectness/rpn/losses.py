@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
-from objectness.rpn.deltas import DELTA_CLAMP, decode, encode
+from objectness.rpn.box_coder import DELTA_CLAMP, decode, encode
 from objectness.rpn.settings import LossSettings
 
 
@@ -30,7 +30,7 @@ class RPNLoss:
         return self.objectness + self.box
 
 
-def objectness_margin(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
+def objectness_logit(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
     """One number an anchor whose sigmoid is the probability of an object.
 
     K = 2: background and object logits under a softmax, whose object probability is the sigmoid of their
@@ -42,7 +42,7 @@ def objectness_margin(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
 
 def objectness_losses(logits: Float[Tensor, "S K"], labels: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
     """L_cls of each anchor: the log loss over object and background (labels 1 and 0)."""
-    margin = objectness_margin(logits)
+    margin = objectness_logit(logits)
     return F.binary_cross_entropy_with_logits(margin, labels.to(margin.dtype), reduction="none")
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from objectness.rpn.blocks import Blocks
+from objectness.rpn.matching_index import Blocks
 from objectness.rpn.settings import MatchSettings
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1

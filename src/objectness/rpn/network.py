@@ -15,20 +15,20 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
 from objectness.errors import InputError
-from objectness.rpn.aligned import aligned_loss
 from objectness.rpn.anchors import anchors_per_cell, inside_image, level_anchors
 from objectness.rpn.backbones import build_backbone
+from objectness.rpn.extensions.oln import oln_loss
+from objectness.rpn.extensions.refinement_head import Refinement
+from objectness.rpn.extensions.refinement_loss import corrector, second_loss
+from objectness.rpn.extensions.task_aligned import task_aligned_loss
+from objectness.rpn.faster_rcnn_loss import faster_rcnn_loss
 from objectness.rpn.heads import RPNHead
 from objectness.rpn.losses import RPNLoss
-from objectness.rpn.open_world import open_world_loss
 from objectness.rpn.outputs import Outputs
-from objectness.rpn.refinement import Refinement
-from objectness.rpn.sampled import sampled_loss
-from objectness.rpn.second_stage import corrector, second_loss
 from objectness.rpn.selection import Selection, candidates, suppress
 from objectness.rpn.settings import BackboneSettings, RPNSettings, SelectSettings
-from objectness.rpn.truth import Answer, LossReport, Target
-from objectness.rpn.variation import flat_windows, window_variation
+from objectness.rpn.targets import ImagePredictions, LossOutput, Target
+from objectness.rpn.window_variation import flat_windows, window_variation
 
 
 class RegionProposalNetwork(nn.Module):
@@ -68,9 +68,9 @@ class RegionProposalNetwork(nn.Module):
             self.pyramid = None
             self.extra = nn.ModuleList()
         self.strides = tuple(strides)
-        k, quality = anchors_per_cell(settings.anchors, len(strides)), settings.quality.use != "none"
+        k, quality = anchors_per_cell(settings.anchors, len(strides)), settings.localization_quality.use != "none"
         self.head = RPNHead(channels[0], k, len(strides), settings.head, quality)
-        refine = settings.refine
+        refine = settings.refinement
         self.refinement = Refinement(channels[0], self.strides, refine) if refine.grid else None
         self.mean: Tensor
         self.std: Tensor
@@ -105,7 +105,7 @@ class RegionProposalNetwork(nn.Module):
         """The anchors of each level for maps of these sizes: only geometry."""
         return level_anchors(self.settings.anchors, maps_hw, self.strides, device)
 
-    def loss(self, outputs: Outputs, targets: Sequence[Target], generator: torch.Generator) -> LossReport:
+    def loss(self, outputs: Outputs, targets: Sequence[Target], generator: torch.Generator) -> LossOutput:
         """Compare with the truth by the objective of the settings; ``generator`` (CPU) decides what chance decides."""
         levels = self.anchors(outputs.maps_hw, outputs.logits[0].device)
         anchors = torch.cat(levels)
@@ -113,7 +113,7 @@ class RegionProposalNetwork(nn.Module):
         quality = None if outputs.quality is None else torch.cat(outputs.quality, dim=1)[..., 0]
         counts = [len(level) for level in levels]
         answers = [
-            Answer(
+            ImagePredictions(
                 logits[index],
                 deltas[index],
                 self._taking_part(anchors, target.size_hw),
@@ -125,16 +125,16 @@ class RegionProposalNetwork(nn.Module):
             for index, target in enumerate(targets)
         ]
         match self.settings.loss.objective:
-            case "sampled":
-                report = sampled_loss(anchors, counts, answers, self.settings, generator)
-            case "aligned":
+            case "faster-rcnn":
+                report = faster_rcnn_loss(anchors, counts, answers, self.settings, generator)
+            case "task-aligned":
                 sides = [level.new_full((len(level),), at) for level, at in zip(levels, self.strides, strict=True)]
-                report = aligned_loss(anchors, torch.cat(sides), answers, self.settings)
-            case "open-world":
-                report = open_world_loss(anchors, counts, answers, self.settings, generator)
+                report = task_aligned_loss(anchors, torch.cat(sides), answers, self.settings)
+            case "oln":
+                report = oln_loss(anchors, counts, answers, self.settings, generator)
         if self.refinement is None:
             return report
-        asked = replace(self.settings.select, before_nms=self.settings.refine.boxes)
+        asked = replace(self.settings.select, pre_nms_top_n=self.settings.refinement.boxes)
         with torch.no_grad():
             firsts = [
                 self.candidates(outputs, levels, index, target.size_hw, asked, refined=False)
@@ -180,9 +180,9 @@ class RegionProposalNetwork(nn.Module):
             settings,
             self.settings.head.delta_clamp,
             None if outputs.quality is None else [level[index] for level in outputs.quality],
-            self.settings.quality,
+            self.settings.localization_quality,
             corrector(self.refinement, outputs, index) if refined else None,
-            self.settings.refine.boxes,
+            self.settings.refinement.boxes,
         )
 
     def _taking_part(self, anchors: Float[Tensor, "M 4"], size_hw: tuple[int, int]) -> Bool[Tensor, " M"]:

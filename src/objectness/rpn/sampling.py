@@ -19,7 +19,7 @@ from objectness.rpn.settings import SampleSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class SamplerInput:
     """What a sampler may look at, for the N anchors of one image.
 
     Attributes:
@@ -43,17 +43,17 @@ class Sample:
 
 
 # The one signature: evidence, settings and chance in, indices out.
-Sampler: TypeAlias = Callable[[Evidence, SampleSettings, torch.Generator], Sample]
+Sampler: TypeAlias = Callable[[SamplerInput, SampleSettings, torch.Generator], Sample]
 
 
-def sample_random(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
+def sample_random(evidence: SamplerInput, settings: SampleSettings, generator: torch.Generator) -> Sample:
     """The paper's: up to ``size * positive_fraction`` positives at random, padded with random negatives."""
     positives, room = _draw_positives(evidence, settings, generator)
     negatives = torch.nonzero(evidence.matches.labels == NEGATIVE).flatten()
     return Sample(positives, draw(negatives, room, generator))
 
 
-def sample_hard_loss(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
+def sample_hard_loss(evidence: SamplerInput, settings: SampleSettings, generator: torch.Generator) -> Sample:
     """Hard negatives by loss: the negatives of highest loss, but ``random_share`` of them at random.
 
     The random part keeps easy background in the batch; without it the network forgets what nobody mistakes.
@@ -66,7 +66,7 @@ def sample_hard_loss(evidence: Evidence, settings: SampleSettings, generator: to
     return Sample(positives, torch.cat([hardest_first[:hard], rest]).sort().values)
 
 
-def sample_hard_window(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
+def sample_hard_window(evidence: SamplerInput, settings: SampleSettings, generator: torch.Generator) -> Sample:
     """Hard negatives by what lies under them: those that overlap an object a little and whose features vary.
 
     A negative overlaps a little where 0 < IoU < ``negative_iou`` with some box, and varies where its window does so by
@@ -91,7 +91,7 @@ def sample_hard_window(evidence: Evidence, settings: SampleSettings, generator: 
     return Sample(positives, negatives.sort().values)
 
 
-def sample_iou_balanced(evidence: Evidence, settings: SampleSettings, generator: torch.Generator) -> Sample:
+def sample_iou_balanced(evidence: SamplerInput, settings: SampleSettings, generator: torch.Generator) -> Sample:
     """Negatives spread over their overlaps (Libra R-CNN, arXiv 1904.02701, section 3.1): most overlap nothing at all.
 
     The overlaps from 0 to the largest of a negative are parted into ``bins`` of equal width; each gives the same
@@ -123,7 +123,7 @@ def sampler_of(settings: SampleSettings) -> Sampler:
 
 
 def _draw_positives(
-    evidence: Evidence, settings: SampleSettings, generator: torch.Generator
+    evidence: SamplerInput, settings: SampleSettings, generator: torch.Generator
 ) -> tuple[Int[Tensor, " P"], int]:
     """Up to the wanted number of positives, and how much room they leave for negatives."""
     positives = torch.nonzero(evidence.matches.labels == POSITIVE).flatten()

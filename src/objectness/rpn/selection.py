@@ -15,9 +15,9 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from objectness.boxes import nms as boxes_nms
-from objectness.rpn.beyond_paper import QualitySettings
-from objectness.rpn.deltas import DELTA_CLAMP, clip, decode
-from objectness.rpn.quality import ranking_scores
+from objectness.rpn.box_coder import DELTA_CLAMP, clip, decode
+from objectness.rpn.extensions.localization_quality import ranking_scores
+from objectness.rpn.extensions.settings import LocalizationQualitySettings
 from objectness.rpn.settings import SelectSettings
 
 _UNUSABLE = -1.0  # below any probability
@@ -50,18 +50,18 @@ def candidates(
     settings: SelectSettings,
     delta_clamp: float = DELTA_CLAMP,
     quality: Sequence[Float[Tensor, "_ 1"]] | None = None,
-    ranking: QualitySettings | None = None,
+    ranking: LocalizationQualitySettings | None = None,
     correct: Correct | None = None,
     corrected: int = 0,
 ) -> Selection:
-    """Decode, clip, drop tiny boxes and what is not finite, keep the best ``before_nms`` of each level.
+    """Decode, clip, drop tiny boxes and what is not finite, keep the best ``pre_nms_top_n`` of each level.
 
     Boxes of a level come best first, equal scores by index, also where they are cut; levels follow one another, finest
     first. Where the network gives the fit's
     logits, ``quality``, boxes are scored as ``ranking`` says. Where there is a second stage, ``correct``, it is asked
     about the best ``corrected`` of each level.
     """
-    ranking = ranking or QualitySettings()
+    ranking = ranking or LocalizationQualitySettings()
     boxes_parts, scores_parts, levels_parts = [], [], []
     each_level = zip(logits, deltas, anchors_xyxy, strict=True)
     for level, (level_logits, level_deltas, anchors) in enumerate(each_level):
@@ -85,8 +85,8 @@ def _best_of_level(
     settings: SelectSettings,
     delta_clamp: float,
 ) -> tuple[Float[Tensor, "K 4"], Float[Tensor, " K"]]:
-    """Boxes and scores of the best ``before_nms``, best first; what cannot be used has the score -1 and comes last."""
-    count = torch.sym_min(settings.before_nms, scores.shape[0])
+    """Boxes and scores of the best ``pre_nms_top_n``, best first; unusable boxes have the score -1 and come last."""
+    count = torch.sym_min(settings.pre_nms_top_n, scores.shape[0])
     # A processor need not decode the many that have no chance, unless one of the best turns out unusable.
     if scores.device.type == "cpu" and not torch.compiler.is_compiling() and count < len(scores):
         best, leading = _highest(torch.where(scores.isnan(), _UNUSABLE, scores), count)
@@ -159,17 +159,17 @@ def _decode(
 
 
 def suppress(found: Selection, settings: SelectSettings) -> Selection:
-    """Non-maximum suppression within each level, then the best ``after_nms`` of all, ranked by score.
+    """Non-maximum suppression within each level, then the best ``post_nms_top_n`` of all, ranked by score.
 
     Equal scores keep the lower index. On a CPU it stops as soon as enough are kept.
     """
     if found.scores.device.type == "cpu":
         boxes, scores = (values.detach().float().numpy() for values in (found.boxes_xyxy, found.scores))
-        kept = boxes_nms(boxes, scores, settings.nms_iou, settings.after_nms, found.levels.numpy())
+        kept = boxes_nms(boxes, scores, settings.nms_iou, settings.post_nms_top_n, found.levels.numpy())
         keep = torch.from_numpy(kept)
     else:
         parts = [torch.nonzero(found.levels == level).flatten() for level in found.levels.unique().tolist()]
         parts = [part[nms(found.boxes_xyxy[part], found.scores[part], settings.nms_iou)] for part in parts]
         keep = torch.cat(parts).sort().values if parts else found.levels
-        keep = keep[torch.argsort(found.scores[keep], descending=True, stable=True)][: settings.after_nms]
+        keep = keep[torch.argsort(found.scores[keep], descending=True, stable=True)][: settings.post_nms_top_n]
     return Selection(found.boxes_xyxy[keep], found.scores[keep], found.levels[keep])

@@ -8,16 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from objectness.errors import InputError
-from objectness.rpn.beyond_paper import (
+from objectness.rpn.extensions.settings import (
     MOST_BOXES,
     MOST_CHANNELS,
-    AlignSettings,
-    OpenSettings,
-    QualitySettings,
-    RefineSettings,
+    LocalizationQualitySettings,
+    OLNSettings,
+    RefinementSettings,
+    TaskAlignedSettings,
 )
 from objectness.settings import require, require_within
 
@@ -118,7 +119,7 @@ class HeadSettings:
     Attributes:
         channels: Width of the intermediate layer: 512 for VGG-16, 256 for ZF.
         convolutions: How many 3 x 3 convolutions before the two siblings.
-        own_convolutions: How many more each of the siblings has to itself.
+        tower_convolutions: How many more each of the siblings has to itself.
         norm: "batch" follows each of these convolutions by a batch norm, whose statistics each level has to itself.
         two_class: Two logits an anchor and a softmax, as in the paper; else one logit and a sigmoid (its
             footnote).
@@ -130,16 +131,18 @@ class HeadSettings:
 
     channels: int = 512
     convolutions: int = 1
-    own_convolutions: int = 0
+    tower_convolutions: int = 0
     norm: Literal["none", "batch"] = "none"
     two_class: bool = True
     initial_std: float = 0.01
     initial_score: float = 0.5
     delta_clamp: float = 4.135166556742356  # log(1000 / 16), the habit of detectors since
 
+    RENAMED = MappingProxyType({"own_convolutions": "tower_convolutions"})
+
     def __post_init__(self) -> None:
         require_within(self, ["channels"], 1, MOST_CHANNELS)
-        require_within(self, ["convolutions", "own_convolutions"], 0, _MOST_CONVOLUTIONS)
+        require_within(self, ["convolutions", "tower_convolutions"], 0, _MOST_CONVOLUTIONS)
         require("initial_score", self.initial_score, "between 0 and 1, exclusive", 0 < self.initial_score < 1)
         require_within(self, ["initial_std"], 0, 10)
         require_within(self, ["delta_clamp"], 0, 80)
@@ -159,8 +162,8 @@ class MatchSettings:
         allowed_border: How many pixels they may leave it by.
         ignore_iof: An anchor with more than this fraction of itself in an ignore region is never a negative.
         assigner: "iou" is the paper's rule. "atss" lets each box set its own threshold in place of ``positive_iou``, by
-            the overlaps of the anchors around its centre (``match_adaptively``). The "aligned" objective asks neither.
-        candidates: "atss": that many anchors of each level.
+            the overlaps of the anchors around its centre (``atss_match``). The "task-aligned" objective asks neither.
+        atss_top_k: "atss": that many anchors of each level.
     """
 
     positive_iou: float = 0.7
@@ -170,14 +173,16 @@ class MatchSettings:
     allowed_border: float = 0.0
     ignore_iof: float = 0.5
     assigner: Literal["iou", "atss"] = "iou"
-    candidates: int = 9
+    atss_top_k: int = 9
+
+    RENAMED = MappingProxyType({"candidates": "atss_top_k"})
 
     def __post_init__(self) -> None:
         require_within(self, ["positive_iou", "negative_iou", "ignore_iof"], 0, 1)
         below = self.negative_iou <= self.positive_iou
         require("negative_iou", self.negative_iou, f"at most {{here}}positive_iou, {self.positive_iou}", below)
         require_within(self, ["tie_tolerance"], 0, 0.5)
-        require_within(self, ["candidates"], 1, MOST_BOXES)
+        require_within(self, ["atss_top_k"], 1, MOST_BOXES)
         require_within(self, ["allowed_border"], -_MOST_PIXELS, _MOST_PIXELS)
 
 
@@ -223,10 +228,10 @@ class LossSettings:
     """L = 1/N_cls sum L_cls + lambda 1/N_reg sum p* smoothL1 (paper, equation 1).
 
     Attributes:
-        objective: "sampled" is the paper's: anchors are matched by their own overlap and a mini-batch of them is
-            drawn. "aligned" trains every anchor of the image: see ``AlignSettings``; it divides both parts by the
-            sum of the targets, whatever ``normalise`` says. "open-world" learns from labelled boxes only and takes
-            nothing for background: see ``OpenSettings``; it divides by the number of samples.
+        objective: "faster-rcnn" is the paper's: anchors are matched by their own overlap and a mini-batch of them is
+            drawn. "task-aligned" trains every anchor of the image (``TaskAlignedSettings``) and divides
+            both parts by the sum of the targets, whatever ``normalise`` says. "oln" learns from labelled
+            boxes only and takes nothing for background: see ``OLNSettings``; it divides by the number of samples.
         normalise: "paper" divides by N_cls = the mini-batch size and N_reg = the number of anchor locations;
             "samples" divides both by the number of samples, as the released code does with box_weight 1.
         box_weight: lambda.
@@ -235,11 +240,15 @@ class LossSettings:
         smooth_l1_beta: Where the smooth L1 loss turns from square to linear (released code: 1/9).
     """
 
-    objective: Literal["sampled", "aligned", "open-world"] = "sampled"
+    objective: Literal["faster-rcnn", "task-aligned", "oln"] = "faster-rcnn"
     normalise: Literal["paper", "samples"] = "paper"
     box_weight: float = 10.0
     box: Literal["smooth-l1", "giou", "diou", "ciou"] = "smooth-l1"
     smooth_l1_beta: float = 1.0
+
+    RENAMED_VALUES = MappingProxyType(
+        {"objective": {"sampled": "faster-rcnn", "aligned": "task-aligned", "open-world": "oln"}}
+    )
 
     def __post_init__(self) -> None:
         require_within(self, ["box_weight", "smooth_l1_beta"], 0, math.inf)
@@ -250,19 +259,21 @@ class SelectSettings:
     """From scores and boxes to proposals (paper, section 3.3; counts as in the released code).
 
     Attributes:
-        before_nms: The best boxes of each level that enter suppression.
+        pre_nms_top_n: The best boxes of each level that enter suppression.
         nms_iou: Suppress above this IoU.
-        after_nms: Proposals kept of an image.
+        post_nms_top_n: Proposals kept of an image.
         min_size: Boxes with a side below this (pixels of the resized image) are dropped; empty ones always.
     """
 
-    before_nms: int = 6000
+    pre_nms_top_n: int = 6000
     nms_iou: float = 0.7
-    after_nms: int = 300
+    post_nms_top_n: int = 300
     min_size: float = 1.0
 
+    RENAMED = MappingProxyType({"before_nms": "pre_nms_top_n", "after_nms": "post_nms_top_n"})
+
     def __post_init__(self) -> None:
-        require_within(self, ["before_nms", "after_nms"], 1, MOST_BOXES)
+        require_within(self, ["pre_nms_top_n", "post_nms_top_n"], 1, MOST_BOXES)
         require_within(self, ["nms_iou"], 0, 1)
         require_within(self, ["min_size"], 0, _MOST_PIXELS)
 
@@ -300,18 +311,24 @@ class RPNSettings:
     anchors: AnchorSettings = field(default_factory=AnchorSettings)
     match: MatchSettings = field(default_factory=MatchSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
-    align: AlignSettings = field(default_factory=AlignSettings)
-    open: OpenSettings = field(default_factory=OpenSettings)
-    quality: QualitySettings = field(default_factory=QualitySettings)
+    task_aligned: TaskAlignedSettings = field(default_factory=TaskAlignedSettings)
+    oln: OLNSettings = field(default_factory=OLNSettings)
+    localization_quality: LocalizationQualitySettings = field(default_factory=LocalizationQualitySettings)
     loss: LossSettings = field(default_factory=LossSettings)
-    refine: RefineSettings = field(default_factory=RefineSettings)
+    refinement: RefinementSettings = field(default_factory=RefinementSettings)
     select: SelectSettings = field(default_factory=SelectSettings)
-    select_train: SelectSettings = field(default_factory=lambda: SelectSettings(before_nms=12000, after_nms=2000))
+    select_train: SelectSettings = field(
+        default_factory=lambda: SelectSettings(pre_nms_top_n=12000, post_nms_top_n=2000)
+    )
+
+    RENAMED = MappingProxyType(
+        {"align": "task_aligned", "open": "oln", "quality": "localization_quality", "refine": "refinement"}
+    )
 
     def __post_init__(self) -> None:
-        # A second stage is taught by the aligned objective, which takes what nobody labelled for background.
-        closed = self.loss.objective != "open-world" or not self.refine.grid
-        require("refine.grid", self.refine.grid, "0 where {here}loss.objective is open-world", closed)
+        # A second stage is taught by the task-aligned objective, which takes what nobody labelled for background.
+        closed = self.loss.objective != "oln" or not self.refinement.grid
+        require("refinement.grid", self.refinement.grid, "0 where {here}loss.objective is oln", closed)
 
 
 def _positive(numbers: Sequence[float], most: float) -> bool:

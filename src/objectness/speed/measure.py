@@ -10,7 +10,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from objectness.proposer import Proposer
+from objectness.inference.proposer import Proposer
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 

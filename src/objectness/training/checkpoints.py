@@ -25,7 +25,7 @@ class Checkpoints:
         folder: Where they go.
         network: The network that is trained.
         average: Moving average of its weights, which is what is kept; empty without one.
-        optimiser: Goes into the state.
+        optimizer: Goes into the state.
         details: Go into the checkpoints.
     """
 
@@ -34,18 +34,18 @@ class Checkpoints:
         folder: Path,
         network: RegionProposalNetwork,
         average: dict[str, Tensor],
-        optimiser: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         details: Mapping[str, Any],
     ) -> None:
         self._folder = folder
         self._network = network
         self._average = average
-        self._optimiser = optimiser
+        self._optimiser = optimizer
         self._details = dict(details)
         self._saved_at: int | None = None
 
     def load(self) -> Progress:
-        """Fill network, average and optimiser from the saved state, and say where the run was; raises as it does."""
+        """Fill network, average and optimizer from the saved state, and say where the run was; raises as it does."""
         progress = load_state(self._folder / STATE_FILE, self._network, self._average, self._optimiser)
         self._saved_at = progress.step
         return progress

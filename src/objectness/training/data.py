@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from objectness.anchor_doctor.report import level_strides
+from objectness.autoanchor.report import level_strides
 from objectness.datasets.records import Record
 from objectness.errors import InputError, to_keep
 from objectness.images import open_upright
-from objectness.rpn.truth import Target
+from objectness.rpn.targets import Target
 from objectness.training.augment import Example, augment
 from objectness.training.settings import LoopSettings, RunSettings
 

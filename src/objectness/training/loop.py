@@ -14,7 +14,7 @@ import torch
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.rpn.truth import LossReport
+from objectness.rpn.targets import LossOutput
 from objectness.training.checkpoints import Checkpoints
 from objectness.training.data import (
     Batch,
@@ -26,12 +26,12 @@ from objectness.training.data import (
     planned_steps,
 )
 from objectness.training.devices import computes_bf16, pick_device
-from objectness.training.finite import require_finite, require_sound
 from objectness.training.interrupts import Interrupt
-from objectness.training.optimise import build_optimiser, rate_factor, update_average
+from objectness.training.nan_guard import require_finite, require_sound
+from objectness.training.optimizer import build_optimiser, rate_factor, update_ema
 from objectness.training.settings import RunSettings
 from objectness.training.state import Progress
-from objectness.training.validate import validate
+from objectness.training.validation import validate
 
 _TRIED = 20  # updates after which a loss that was 0 all the time will not become another
 _START_ROW: dict[str, Any] = {"epoch": 0, "step": 0} | dict.fromkeys(
@@ -59,7 +59,7 @@ class Watcher(Protocol):
     def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
         """Before anything is done: ``step`` of ``steps`` updates and these rows are there from before."""
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
         """After the loss of a batch; ``step`` updates have been done."""
 
     def on_step(self, step: Step) -> None:
@@ -116,8 +116,8 @@ def train(
     layout = torch.channels_last if loop.channels_last else torch.contiguous_format
     network = network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
     average = {key: value.detach().clone() for key, value in network.state_dict().items()} if loop.ema else {}
-    optimiser = build_optimiser(network, settings.optimiser)
-    checkpoints = Checkpoints(folder, network, average, optimiser, details)
+    optimizer = build_optimiser(network, settings.optimizer)
+    checkpoints = Checkpoints(folder, network, average, optimizer, details)
     progress = checkpoints.load() if resume else Progress()
 
     batches = batches_an_epoch(len(training), loop)
@@ -151,7 +151,7 @@ def train(
         while goes_on() and not interrupt.asked():
             batch_source = epoch_batches(training, settings, progress.epoch, progress.batch)
             started = time.monotonic()
-            summed: list[tuple[LossReport, float]] = []
+            summed: list[tuple[LossOutput, float]] = []
             for batch in batch_source:
                 batch = batch.to(device)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16):
@@ -159,7 +159,7 @@ def train(
                 chance = batch_chance(loop.seed, progress.epoch, progress.batch)
                 report = network.loss(outputs, batch.targets, chance)
                 factor = rate_factor(settings.schedule, progress.step, steps)
-                lr = settings.optimiser.lr * factor
+                lr = settings.optimizer.lr * factor
                 require_finite(report.loss, outputs, batch.names, progress.step, lr, checkpoints.kept)
                 for watcher in watchers:
                     watcher.on_batch(progress.step, network, batch, report)
@@ -176,15 +176,15 @@ def train(
                 if len(summed) < share:
                     continue
 
-                for group in optimiser.param_groups:
+                for group in optimizer.param_groups:
                     group["lr"] = group["base_lr"] * factor
-                if settings.optimiser.clip_norm:
-                    torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimiser.clip_norm)
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
+                if settings.optimizer.clip_norm:
+                    torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimizer.clip_norm)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
                 require_sound(network, progress.step, lr, checkpoints.kept)
                 if loop.ema:
-                    update_average(average, network, loop.ema, progress.step)
+                    update_ema(average, network, loop.ema, progress.step)
                 progress.step += 1
 
                 objectness = sum(float(r.loss.objectness.detach()) * weight for r, weight in summed)
@@ -210,7 +210,7 @@ def train(
 
             progress.epoch, progress.batch = progress.epoch + 1, 0
             last_factor = rate_factor(settings.schedule, max(0, progress.step - 1), steps)
-            row = _epoch_row(progress, settings.optimiser.lr * last_factor)
+            row = _epoch_row(progress, settings.optimizer.lr * last_factor)
             progress.tally = {}
             last = progress.step >= steps
             if validation and (last or (loop.validate_every and progress.epoch % loop.validate_every == 0)):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from objectness.errors import InputError, did_you_mean
-from objectness.rpn.beyond_paper import RefineSettings
+from objectness.rpn.extensions.settings import RefinementSettings
 from objectness.rpn.settings import (
     AnchorSettings,
     BackboneSettings,
@@ -21,7 +21,7 @@ from objectness.rpn.settings import (
 from objectness.training.settings import (
     AugmentSettings,
     LoopSettings,
-    OptimiserSettings,
+    OptimizerSettings,
     RunSettings,
     ScheduleSettings,
 )
@@ -74,10 +74,10 @@ def fpn_resnet50() -> RunSettings:
             anchors=AnchorSettings(sizes=(32.0, 64.0, 128.0, 256.0, 512.0), offset=0.0),
             match=MatchSettings(drop_cross_boundary=False),
             loss=LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=0.0),
-            select=SelectSettings(before_nms=1000, after_nms=1000),
-            select_train=SelectSettings(before_nms=2000, after_nms=2000),
+            select=SelectSettings(pre_nms_top_n=1000, post_nms_top_n=1000),
+            select_train=SelectSettings(pre_nms_top_n=2000, post_nms_top_n=2000),
         ),
-        optimiser=OptimiserSettings(lr=0.02, weight_decay=0.0001),
+        optimizer=OptimizerSettings(lr=0.02, weight_decay=0.0001),
         schedule=ScheduleSettings(warmup_steps=500, step_at=(2 / 3, 8 / 9)),
         loop=LoopSettings(epochs=12, batch_size=2, accumulate=8),
     )
@@ -106,26 +106,27 @@ def small() -> RunSettings:
             match=MatchSettings(drop_cross_boundary=False),
             sample=SampleSettings(),
             loss=LossSettings(normalise="samples", box_weight=2.0, smooth_l1_beta=0.1),
-            select=SelectSettings(before_nms=1000, after_nms=300),
-            select_train=SelectSettings(before_nms=2000, after_nms=2000),
+            select=SelectSettings(pre_nms_top_n=1000, post_nms_top_n=300),
+            select_train=SelectSettings(pre_nms_top_n=2000, post_nms_top_n=2000),
         ),
-        optimiser=OptimiserSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
+        optimizer=OptimizerSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
         schedule=ScheduleSettings(kind="cosine", warmup_steps=100),
         augment=AugmentSettings(scale=(0.6, 1.25), crop=320, colour=0.2),
         loop=LoopSettings(epochs=40, batch_size=8, ema=0.998),
     )
 
 
-def aligned() -> RunSettings:
+def task_aligned() -> RunSettings:
     """One anchor a cell, every anchor trained, scores that say how well the box fits: recall above the standard RPN.
 
-    The network of ``small`` with the head of today's one-stage detectors and the objective of TOOD (``AlignSettings``).
-    Command: ``objectness train COCO --recipe aligned``. Hardware: two CPU cores, 3 GB. Time: 5 photographs a second
-    on a core that has nothing else to do. AR@100: .331 after 6 epochs of 2,339 everyday photographs, from ImageNet
-    weights, on 120 others; ``small`` had .223 there (docs/experiments/LOG.md).
+    The network of ``small`` with the head of today's one-stage detectors and the objective of TOOD
+    (``TaskAlignedSettings``).
+    Command: ``objectness train COCO --recipe task-aligned``. Hardware: two CPU cores, 3 GB. Time: 5 photographs a
+    second on a core that has nothing else to do. AR@100: .331 after 6 epochs of 2,339 everyday photographs, from
+    ImageNet weights, on 120 others; ``small`` had .223 there (docs/experiments/LOG.md).
     """
     return RunSettings(
-        recipe="aligned",
+        recipe="task-aligned",
         rpn=RPNSettings(
             images=ImageSettings(short_side=384, long_side=640),
             backbone=BackboneSettings(
@@ -137,36 +138,36 @@ def aligned() -> RunSettings:
                 frozen_stages=0,
             ),
             head=HeadSettings(
-                channels=96, own_convolutions=1, norm="batch", two_class=False, initial_std=0.03, initial_score=0.02
+                channels=96, tower_convolutions=1, norm="batch", two_class=False, initial_std=0.03, initial_score=0.02
             ),
             anchors=AnchorSettings(sizes=(24.0, 56.0, 120.0, 256.0), ratios_height_over_width=(1.0,), offset=0.5),
             match=MatchSettings(drop_cross_boundary=False),
-            loss=LossSettings(objective="aligned", box="giou", box_weight=2.0),
-            select=SelectSettings(before_nms=1000, after_nms=300),
-            select_train=SelectSettings(before_nms=2000, after_nms=2000),
+            loss=LossSettings(objective="task-aligned", box="giou", box_weight=2.0),
+            select=SelectSettings(pre_nms_top_n=1000, post_nms_top_n=300),
+            select_train=SelectSettings(pre_nms_top_n=2000, post_nms_top_n=2000),
         ),
-        optimiser=OptimiserSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
+        optimizer=OptimizerSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
         schedule=ScheduleSettings(kind="cosine", warmup_steps=200),
         augment=AugmentSettings(scale=(0.5, 1.3), crop=384, colour=0.2, mosaic=0.5),
         loop=LoopSettings(epochs=40, batch_size=8, ema=0.999),
     )
 
 
-def refined() -> RunSettings:
-    """``aligned`` at 448 px with a second stage on its best boxes (``RefineSettings``): how the model in the box ends.
+def two_stage() -> RunSettings:
+    """``task-aligned`` at 448 px with a refinement stage on its best boxes: the last training of the bundled model.
 
-    Command: ``objectness train COCO --recipe refined --weights RUN``, where RUN was trained by ``aligned``. Hardware:
-    two CPU cores, 4 GB. Time: 4 photographs a second on a core that has little else to do. AR@100: .397 on 120
-    everyday photographs after 12 epochs of ``aligned`` and 8 of this one (docs/experiments/LOG.md).
+    Command: ``objectness train COCO --recipe two-stage --weights RUN``, where RUN was trained by ``task-aligned``.
+    Hardware: two CPU cores, 4 GB. Time: 4 photographs a second on a core that has little else to do. AR@100: .397 on
+    120 everyday photographs after 12 epochs of ``task-aligned`` and 8 of this one (docs/experiments/LOG.md).
     """
-    base = aligned()
+    base = task_aligned()
     return replace(
         base,
-        recipe="refined",
+        recipe="two-stage",
         rpn=replace(
             base.rpn,
             images=ImageSettings(short_side=448, long_side=748),
-            refine=RefineSettings(grid=4, boxes=300),
+            refinement=RefinementSettings(grid=4, boxes=300),
             select=replace(base.rpn.select, nms_iou=0.75),
         ),
         schedule=ScheduleSettings(kind="trapezoid", warmup_steps=100, fall_from=0.4),
@@ -184,12 +185,12 @@ def fine_tune() -> RunSettings:
     for a run of 30 updates; the whole one has not been timed. AR@100: after these 30 (240 photographs) .593 on BCCD's
     test split, from scratch .138 (docs/experiments/fine-tuning.md).
     """
-    base = aligned()
+    base = task_aligned()
     return replace(
         base,
         recipe="fine-tune",
         start="default",
-        optimiser=replace(base.optimiser, lr=0.0005, layer_decay=0.7),
+        optimizer=replace(base.optimizer, lr=0.0005, layer_decay=0.7),
         schedule=ScheduleSettings(kind="cosine", warmup_steps=20),
         loop=replace(base.loop, epochs=10, least_steps=250, ema=0.998),
     )
@@ -200,8 +201,8 @@ RECIPES: dict[str, Callable[[], RunSettings]] = {
     "paper-zf": paper_zf,
     "fpn-resnet50": fpn_resnet50,
     "small": small,
-    "aligned": aligned,
-    "refined": refined,
+    "task-aligned": task_aligned,
+    "two-stage": two_stage,
     "fine-tune": fine_tune,
 }
 
@@ -212,6 +213,7 @@ def recipe(name: str) -> RunSettings:
     Raises:
         InputError: no such recipe.
     """
+    name = RunSettings.RENAMED_VALUES["recipe"].get(name, name)
     if name not in RECIPES:
         raise InputError(f"Unknown recipe {name!r}: {did_you_mean(name, RECIPES)}")
     return RECIPES[name]()

@@ -14,11 +14,11 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from objectness.atomic_write import replacing, replacing_bytes
 from objectness.drawing import contact_sheet, draw_samples
 from objectness.errors import InputError
+from objectness.files.atomic_write import replacing, replacing_bytes
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.rpn.truth import LossReport
+from objectness.rpn.targets import LossOutput
 from objectness.training.data import Batch
 from objectness.training.loop import Step
 
@@ -38,7 +38,7 @@ class Tables:
         if rows:
             self._write(rows)
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
         """Nothing to do."""
 
     def on_step(self, step: Step) -> None:
@@ -68,7 +68,7 @@ class Board:
     def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
         """Nothing to do."""
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
         """Nothing to do."""
 
     def on_step(self, step: Step) -> None:
@@ -118,7 +118,7 @@ class Pictures:
     def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
         """Nothing to do."""
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossReport) -> None:
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
         """One contact sheet for each of the first batches."""
         if self._drawn >= _PICTURED_BATCHES:
             return

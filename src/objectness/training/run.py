@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 import objectness
-from objectness.atomic_write import replacing
 from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
 from objectness.datasets.classes import label_only
 from objectness.errors import InputError
+from objectness.files.atomic_write import replacing
+from objectness.files.untrusted import load_json
 from objectness.rpn.checkpoint import load_network, read_description
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
-from objectness.rpn.start import fill, read_start
 from objectness.settings import describe, from_dict, to_dict
 from objectness.training.checkpoints import BEST_FILE, LAST_FILE, STATE_FILE
 from objectness.training.data import planned_epochs, planned_steps
@@ -27,8 +27,8 @@ from objectness.training.devices import computes_bf16, pick_device
 from objectness.training.loop import Outcome, Watcher, train
 from objectness.training.report import Board, Pictures, Tables
 from objectness.training.settings import RunSettings
-from objectness.training.validate import validation_records
-from objectness.untrusted import load_json
+from objectness.training.validation import validation_records
+from objectness.training.warm_start import fill, read_start
 
 CONFIG_FILE = "config.json"
 _HELD_OUT = 0.1

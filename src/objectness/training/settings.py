@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from objectness.rpn.settings import RPNSettings
@@ -11,11 +12,11 @@ from objectness.settings import require, require_within
 
 _MOST_STEPS = 10**9
 _MOST_CROP = 16_384
-_MOST_RATE = 1_000_000  # the optimisers compute in float32
+_MOST_RATE = 1_000_000  # the optimizers compute in float32
 
 
 @dataclass(frozen=True)
-class OptimiserSettings:
+class OptimizerSettings:
     """How weights are updated; the defaults are the paper's (section 3.1.3).
 
     Attributes:
@@ -195,8 +196,11 @@ class RunSettings:
     recipe: str = "paper-vgg16"
     start: str = ""
     rpn: RPNSettings = field(default_factory=RPNSettings)
-    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     data: DataSettings = field(default_factory=DataSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+
+    RENAMED = MappingProxyType({"optimiser": "optimizer"})
+    RENAMED_VALUES = MappingProxyType({"recipe": {"aligned": "task-aligned", "refined": "two-stage"}})

@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it stopped: raw weights, moving average, optimiser, position, tallies."""
+"""What a run needs to go on exactly where it stopped: raw weights, moving average, optimizer, position, tallies."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from objectness.atomic_write import replacing_bytes
 from objectness.errors import InputError
-from objectness.untrusted import parse_json
+from objectness.files.atomic_write import replacing_bytes
+from objectness.files.untrusted import parse_json
 
 _KEY = "state"
 
@@ -48,7 +48,7 @@ def save_state(
     path: Path,
     network: nn.Module,
     average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     progress: Progress,
 ) -> None:
     """Write everything as one safetensors file, which appears whole or not at all.
@@ -58,11 +58,11 @@ def save_state(
     """
     tensors = {f"network/{key}": value for key, value in network.state_dict().items()}
     tensors |= {f"average/{key}": value for key, value in average.items()}
-    saved = optimiser.state_dict()
+    saved = optimizer.state_dict()
     for index, slots in saved["state"].items():
         for slot, value in slots.items():
             if value is not None:
-                tensors[f"optimiser/{index}/{slot}"] = torch.as_tensor(value)
+                tensors[f"optimizer/{index}/{slot}"] = torch.as_tensor(value)
     metadata = {_KEY: json.dumps({"progress": asdict(progress), "groups": saved["param_groups"]})}
     content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=metadata)
     with replacing_bytes(path) as file:
@@ -70,15 +70,15 @@ def save_state(
 
 
 def load_state(
-    path: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
+    path: Path, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> Progress:
-    """Fill network, average and optimiser from ``path`` in place.
+    """Fill network, average and optimizer from ``path`` in place.
 
-    Rates and decays stay those that the optimiser was built with; where nothing was averaged so far, the average
+    Rates and decays stay those that the optimizer was built with; where nothing was averaged so far, the average
     begins as the network.
 
     Raises:
-        InputError: missing, broken, or of an optimiser of another kind.
+        InputError: missing, broken, or of an optimizer of another kind.
     """
     try:
         tensors = load_file(path)
@@ -94,7 +94,7 @@ def load_state(
     def part(name: str) -> dict[str, Tensor]:
         return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
-    numbers = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
+    numbers = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     try:
         network.load_state_dict(part("network"))
         saved = part("average") or part("network")
@@ -104,19 +104,19 @@ def load_state(
         raise InputError(f"{path} cannot be resumed from (its weights do not fit the network of the run).") from None
     try:
         slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in part("optimiser").items():
+        for key, value in part("optimizer").items():
             index, slot = key.split("/")
             slots.setdefault(int(index), {})[slot] = value
-        tuned = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        tuned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for at, held in slots.items():
             if any(value.ndim and value.shape != tuned[at].shape for value in held.values()):
                 raise ValueError(f"what it holds of weight {at} has another shape")
-        optimiser.load_state_dict({"state": slots, "param_groups": saved_groups})
+        optimizer.load_state_dict({"state": slots, "param_groups": saved_groups})
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise InputError(
-            f"{path} cannot be resumed from ({error}): optimiser.kind and optimiser.layer_decay must stay as they were."
+            f"{path} cannot be resumed from ({error}): optimizer.kind and optimizer.layer_decay must stay as they were."
         ) from None
-    for group, own in zip(optimiser.param_groups, numbers, strict=True):
+    for group, own in zip(optimizer.param_groups, numbers, strict=True):
         group.update(own)
     return progress
 

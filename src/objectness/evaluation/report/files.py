@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from objectness.atomic_write import replacing
 from objectness.drawing.saving import save_picture
+from objectness.evaluation.comparison import Study
 from objectness.evaluation.curves import Chart, charts
 from objectness.evaluation.report.page import to_html
 from objectness.evaluation.report.png import to_png
 from objectness.evaluation.report.thumbnails import thumbnails
-from objectness.evaluation.study import Study
 from objectness.evaluation.tables import Table, tables, to_csv
+from objectness.files.atomic_write import replacing
 
 THUMBNAILS = 240
 

@@ -8,10 +8,10 @@ from html import escape
 from importlib import resources
 
 from objectness.evaluation.bootstrap import Estimate
+from objectness.evaluation.comparison import Study
 from objectness.evaluation.curves import Chart
 from objectness.evaluation.report.svg import to_svg
 from objectness.evaluation.report.thumbnails import Thumbnail
-from objectness.evaluation.study import Study
 from objectness.evaluation.tables import Cell, Table, show, show_interval
 
 _FIRST = ("recall-and-time", "average-recall")

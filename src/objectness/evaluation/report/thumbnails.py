@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from objectness.errors import InputError
-from objectness.evaluation.measuring import SIZE
+from objectness.evaluation.comparison import Study
+from objectness.evaluation.measurement import SIZE
 from objectness.evaluation.missed import Missed, missed, missed_mask
-from objectness.evaluation.study import Study
 from objectness.images import open_upright
 
 SIDE_PX = 180

@@ -1,0 +1,108 @@
+"""Selective Search ``.mat`` as R-CNN and Fast R-CNN use it: cells ``images`` (names) and ``boxes`` of all images.
+
+Boxes are y1, x1, y2, x2, counted from 1, the last pixel in, best first. The published files have no scores;
+a further cell array ``scores`` is written, which their readers do not look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from objectness.errors import InputError
+from objectness.files.atomic_write import replacing_bytes
+from objectness.formats.core.arrays import vector
+from objectness.formats.core.file_names import short_names, stem
+from objectness.formats.core.known_images import KnownImages, finished, need_data
+from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.sniffing import Peek, present
+from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.legacy.mat_files import Value, flat_cells, from_matlab, load_mat, save_mat, to_matlab
+from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposals import Proposals
+
+_YXYX = [1, 0, 3, 2]
+
+
+def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+    """Read the file; where it has no ``images``, the data set tells whose boxes they are, in its order.
+
+    Raises:
+        InputError: the file is no such file; it names no images and no data set is given.
+    """
+    return finished(path, parse(present(path), known), known)
+
+
+def parse(path: Path, known: KnownImages | None = None) -> RawFile:
+    """Read a file as it stands."""
+    found = load_mat(path, ["boxes", "images", "scores"])
+    if "boxes" not in found:
+        raise InputError(f"{path} has no variable 'boxes'.")
+    boxes = flat_cells(path, found["boxes"], "boxes")
+    scores = flat_cells(path, found["scores"], "scores") if "scores" in found else [None] * len(boxes)
+    cells = flat_cells(path, found["images"], "images") if "images" in found else []
+    names = [cell if isinstance(cell, str) else "" for cell in cells]
+    parts = Parts()
+    if boxes and not names:
+        if known is None:
+            raise need_data(path, f"it has the boxes of {len(boxes)} images and no 'images' with their names")
+        names = [str(image.path) for image in known.images]
+    if not len(boxes) == len(names) == len(scores):
+        raise InputError(
+            f"{path} has {len(boxes)} boxes, {len(names)} names and {len(scores)} scores: not one an image."
+        )
+    for position, (name, rows, own) in enumerate(zip(names, boxes, scores, strict=True), start=1):
+        corners = from_matlab(path, rows, f"'boxes' of {name}")[:, _YXYX]
+        values = None if own is None else vector(path, own, len(corners), f"'scores' of {name}")
+        parts.part(position, None, name or None).extend(corners, values)
+    return parts.finish("proposal")
+
+
+def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+    """Write the file; images are called by their names without suffix, as the published files do.
+
+    Raises:
+        InputError: two images have one name, or one that is no text; the place cannot be written to.
+    """
+    proposals = as_set(proposals)
+    names = {image_id: _encodable(stem(name)) for image_id, name in short_names(proposals).items()}
+    variables: dict[str, Value] = {
+        "images": [names[image_id] for image_id in proposals],
+        "boxes": [to_matlab(found.boxes_xyxy)[:, _YXYX] for found in proposals.values()],
+        "scores": [found.scores[:, None] for found in proposals.values()],
+    }
+    with replacing_bytes(Path(path)) as file:
+        save_mat(file, variables)
+
+
+def _encodable(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"The file name {name!a} has letters that are no text: rename the file.") from None
+    return name
+
+
+def recognise(peek: Peek) -> bool:
+    """A file that begins as .mat files do."""
+    return peek.head[:7] == b"MATLAB "
+
+
+FORMAT = Format(
+    name="selective-search",
+    title="Selective Search .mat",
+    suffixes=(".mat",),
+    holds=Holds(names="name without suffix", empty=True),
+    consumers="R-CNN, Fast R-CNN, py-faster-rcnn (selective_search_data)",
+    recognise=recognise,
+    parse=parse,
+    write=write,
+    rules={
+        Kind.MISSING_IMAGE: Rule("Fast R-CNN", "stops: the boxes and the images are not equally many"),
+        Kind.UNKNOWN_IMAGE: Rule("Fast R-CNN", "stops: the boxes and the images are not equally many"),
+        Kind.OTHER_ORDER: Rule("Fast R-CNN", "goes by position and gives images the boxes of others"),
+        Kind.UNSORTED: Rule("Fast R-CNN", "takes the first ones for the best"),
+    },
+    whole_data="exactly",
+)

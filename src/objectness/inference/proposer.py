@@ -1,0 +1,249 @@
+"""From a photograph to its proposals: resize, run, select, return to the original pixels."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from objectness.arguments import is_number, is_whole
+from objectness.engines import (
+    Engine,
+    GraphRanker,
+    Ranker,
+)
+from objectness.errors import InputError, to_keep
+from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
+from objectness.inference.postprocessing import MIN_SIDE, select, to_photograph
+from objectness.proposals import Proposals
+
+_ONE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
+MOST_PROPOSALS = 1_000_000  # a graph makes room for as many as it is asked for
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one photograph of a stream.
+
+    Attributes:
+        source: As it was given.
+        proposals: None where it failed.
+        error: Why it failed, in one sentence; None where it did not.
+        seconds: Reading, resizing, network and selection.
+        image: The upright RGB pixels ``uint8 (H, W, 3)``, where they were asked for.
+        frames: How many frames or pages the file holds; the first was taken.
+    """
+
+    source: Source
+    proposals: Proposals | None
+    error: InputError | None
+    seconds: float
+    image: NDArray[np.uint8] | None = None
+    frames: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """One photograph's proposals, and the seconds that they took.
+
+    Attributes:
+        proposals: As a call gives them.
+        reading: Decoding, turning upright and resizing.
+        network: Everything after.
+    """
+
+    proposals: Proposals
+    reading: float
+    network: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A photograph that was read and resized, or the reason why not."""
+
+    source: Source
+    size_hw: tuple[int, int]
+    pixels: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None
+    error: InputError | None
+    seconds: float
+    frames: int = 1
+
+
+class Proposer:
+    """A model that is ready to propose.
+
+    Args:
+        engine: The loaded network, with suppression inside it or without.
+        top: Give at most this many proposals; None for the model's own number.
+        score: Leave out proposals below this score.
+        nms: Drop the worse of two boxes of a level whose IoU is above this; None for the model's own.
+        min_side: Leave out boxes that are less wide or high than this, in pixels of the photograph.
+        max_pixels: Refuse larger files; None for no limit.
+
+    Raises:
+        InputError: A number outside its range, or one that this engine cannot be asked for.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | Ranker,
+        *,
+        top: int | None = None,
+        score: float = 0.0,
+        nms: float | None = None,
+        min_side: float = MIN_SIDE,
+        max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.description = engine.description
+        self._engine = engine
+        self._top = self.description.top if top is None else top
+        self._score = score
+        self._nms = self.description.nms_iou if nms is None else nms
+        self._min_side = min_side
+        self._max_pixels = max_pixels
+        if not is_whole(self._top, 1, MOST_PROPOSALS):
+            raise InputError(f"top is {top!r}, but must be a whole number from 1 to {MOST_PROPOSALS:,}.")
+        for name, value in (("score", self._score), ("nms", self._nms)):
+            if not is_number(value, 0, 1):
+                raise InputError(f"{name} is {value!r}, but must be a number from 0 to 1.")
+        if not is_number(min_side, 0, sys.float_info.max):
+            raise InputError(f"min_side is {min_side!r}, but must be a number of pixels, 0 or more.")
+        if max_pixels is not None and not is_whole(max_pixels, 1):
+            raise InputError(f"max_pixels is {max_pixels!r}, but must be a whole number, 1 or more, or None.")
+        if isinstance(engine, GraphRanker):
+            engine.require(nms=self._nms, top=self._top)
+
+    @property
+    def device(self) -> str:
+        """What the network runs on, as its runtime says: "cpu", "cuda:0", "gpu"."""
+        return self._engine.device
+
+    @overload
+    def __call__(self, source: Source) -> Proposals: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, source: list[Any] | tuple[Any, ...]) -> list[Proposals]: ...
+    @overload
+    def __call__(self, source: Iterable[Source]) -> Iterator[Proposals]: ...
+
+    def __call__(self, source: Source | Iterable[Source]) -> Proposals | list[Proposals] | Iterator[Proposals]:
+        """Propose boxes.
+
+        Args:
+            source: A path, the bytes of a file, a binary file object, a PIL image or a ``uint8`` array (see
+                :func:`objectness.images.open_upright`) for one ``Proposals``; a list or tuple of them for a list; any
+                other iterable for a lazy iterator, which reads the next photograph while the network looks at this
+                one and holds only these two.
+
+        Raises:
+            InputError: A photograph that cannot be used; with several, the first such one ends the call,
+                where :meth:`stream` would go on.
+        """
+        one = isinstance(source, _ONE) or hasattr(source, "read")
+        if one or not isinstance(source, Iterable):  # what is neither is told what was expected
+            return _or_raise(self._finish(self._prepare(cast("Source", source), keep_image=False)))
+        lazy = (_or_raise(outcome) for outcome in self.stream(cast("Iterable[Source]", source)))
+        return list(lazy) if isinstance(source, list | tuple) else lazy
+
+    def timed(self, source: Source) -> Timed:
+        """Propose for one photograph, and say how long its parts took; raises as a call."""
+        prepared = self._prepare(source, keep_image=False)
+        outcome = self._finish(prepared)
+        return Timed(_or_raise(outcome), prepared.seconds, outcome.seconds - prepared.seconds)
+
+    def stream(self, sources: Iterable[Source], *, keep_images: bool = False) -> Iterator[Outcome]:
+        """Propose for one photograph after another, in order; one that fails takes no other with it.
+
+        Args:
+            sources: Taken one ahead of the outcome that is given. What it raises comes after the outcomes of what
+                it gave.
+            keep_images: Hand the photograph's pixels on with each outcome.
+        """
+        failures: list[Exception] = []
+
+        def taken() -> Iterator[Source]:
+            try:
+                yield from sources
+            except Exception as error:
+                failures.append(error)
+
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="objectness-read") as reader:
+            waiting = None
+            for source in taken():
+                following = reader.submit(self._prepare, source, keep_image=keep_images)
+                if waiting is not None:
+                    yield self._finish(waiting.result())
+                waiting = following
+            if waiting is not None:
+                yield self._finish(waiting.result())
+        if failures:
+            raise failures[0]
+
+    def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
+        start = perf_counter()
+        try:
+            fitted = open_fitted(
+                source,
+                self.description.short_side,
+                self.description.long_side,
+                max_pixels=self._max_pixels,
+                keep_image=keep_image,
+            )
+        except (InputError, MemoryError) as error:
+            if isinstance(error, MemoryError):
+                error = InputError(f"{describe(source)}: does not fit into memory; make it smaller.")
+            return _Prepared(source, (0, 0), None, None, to_keep(error), perf_counter() - start)
+        seconds = perf_counter() - start
+        return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, seconds, fitted.frames)
+
+    def _finish(self, prepared: _Prepared) -> Outcome:
+        if prepared.pixels is None:
+            return Outcome(prepared.source, None, prepared.error, prepared.seconds)
+        start = perf_counter()
+        source = prepared.source
+        try:
+            proposals = self._propose(prepared.pixels, prepared.size_hw, source)
+        except InputError as error:
+            seconds = prepared.seconds + perf_counter() - start
+            return Outcome(source, None, InputError(f"{describe(source)}: {error}"), seconds)
+        seconds = prepared.seconds + perf_counter() - start
+        return Outcome(source, proposals, None, seconds, prepared.image, prepared.frames)
+
+    def _propose(self, pixels: NDArray[np.uint8], size_hw: tuple[int, int], source: Source) -> Proposals:
+        file = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+        resized_hw = (pixels.shape[0], pixels.shape[1])
+        if isinstance(self._engine, Ranker):
+            ranked = self._engine.ranked(pixels, nms=self._nms, top=self._top)
+            return to_photograph(
+                ranked,
+                resized_hw=resized_hw,
+                size_hw=size_hw,
+                score=self._score,
+                min_side=self._min_side,
+                source=file,
+            )
+        return select(
+            self._engine.candidates(pixels),
+            resized_hw=resized_hw,
+            size_hw=size_hw,
+            top=self._top,
+            score=self._score,
+            nms=self._nms,
+            min_side=self._min_side,
+            source=file,
+        )
+
+
+def _or_raise(outcome: Outcome) -> Proposals:
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.proposals is not None
+    return outcome.proposals

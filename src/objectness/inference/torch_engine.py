@@ -1,0 +1,97 @@
+"""A checkpoint as an engine for the proposer, where PyTorch is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from objectness.engines import Candidates, ModelDescription
+from objectness.errors import InputError
+from objectness.rpn.checkpoint import load_network
+from objectness.rpn.network import RegionProposalNetwork
+
+
+class TorchEngine:
+    """A network in evaluation mode.
+
+    Args:
+        network: On the device where it shall run.
+        description: What its file says of itself.
+    """
+
+    def __init__(self, network: RegionProposalNetwork, description: ModelDescription) -> None:
+        self._network = network.eval()
+        self._description = description
+        self._device = next(network.parameters()).device
+
+    @property
+    def description(self) -> ModelDescription:
+        """What the model file says of itself."""
+        return self._description
+
+    @property
+    def device(self) -> str:
+        """Where its weights lie."""
+        return str(self._device)
+
+    @torch.no_grad()
+    def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
+        """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``.
+
+        Raises:
+            InputError: PyTorch fails on it, e.g. for want of memory.
+        """
+        try:
+            return self._candidates(pixels)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            raise InputError(f"the network cannot look at it in {size} pixels ({reason}).") from None
+
+    def _candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].to(self._device)
+        outputs = self._network(batch)
+        levels = self._network.anchors(outputs.maps_hw, self._device)
+        size_hw = (pixels.shape[0], pixels.shape[1])
+        found = self._network.candidates(outputs, levels, 0, size_hw, self._network.settings.select)
+        return Candidates(found.boxes_xyxy.cpu().numpy(), found.scores.cpu().numpy(), found.levels.cpu().numpy())
+
+
+def describe_network(network: RegionProposalNetwork, details: dict[str, Any]) -> ModelDescription:
+    """The description that a proposer goes by, from settings and a checkpoint's details."""
+    settings = network.settings
+    return ModelDescription(
+        name=str(details.get("name", settings.backbone.name)),
+        short_side=settings.images.short_side,
+        long_side=settings.images.long_side,
+        nms_iou=settings.select.nms_iou,
+        top=settings.select.post_nms_top_n,
+        details={key: value for key, value in details.items() if key != "name"},
+    )
+
+
+def load_engine(path: Path, *, device: str = "cpu", threads: int | None = None) -> TorchEngine:
+    """The engine of a checkpoint that ``objectness train`` wrote.
+
+    Args:
+        path: The checkpoint.
+        device: As PyTorch calls it: "cpu", "cuda", "cuda:1", "mps".
+        threads: Processor threads of this process's PyTorch; None leaves them as they are.
+
+    Raises:
+        InputError: missing, broken, not ours, or a device that is not there.
+    """
+    network, details = load_network(path)
+    if device.partition(":")[0] == "meta":  # a device of PyTorch's that computes nothing
+        raise InputError(f"Device {device!r} cannot be used here (it holds no numbers); take cpu.")
+    try:
+        network.to(device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); take cpu.") from None
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return TorchEngine(network, describe_network(network, details))

@@ -1,0 +1,184 @@
+"""A trained network that another one begins as: the model in the box, an exported file, a checkpoint, a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from objectness.engines import METADATA_KEY, ModelDescription
+from objectness.errors import InputError
+from objectness.inference.loading import model_file
+from objectness.rpn.checkpoint import load_network
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.settings import RPNSettings
+from objectness.settings import from_dict
+
+DEFAULT = "default"
+_PREFIXES = ("image/constant/", "network.")  # of a parameter's name in an exported graph: the loop's body, the network
+_ANY_SIDE = 64  # pixels of an image on which nothing is looked for
+_COUNTER = "num_batches_tracked"  # of a batch norm: an exported graph has no use for it, nor has a momentum
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What another network can begin as.
+
+    Attributes:
+        name: What to call it in a sentence.
+        settings: Its own.
+        weights: By the names of its state dict.
+        details: What its file says of itself.
+    """
+
+    name: str
+    settings: RPNSettings
+    weights: Mapping[str, Tensor]
+    details: Mapping[str, Any]
+
+
+def read_start(where: str) -> Start:
+    """The network in ``where``: "default", an .onnx file, a .safetensors checkpoint or a run folder.
+
+    Raises:
+        InputError: missing, broken, not ours, or an exported file that no longer holds the weights one by one.
+    """
+    if where == DEFAULT:
+        embedded = resources.files("objectness.models") / "default.onnx"
+        if not embedded.is_file():
+            raise InputError(
+                "objectness was installed without a model; start from one of yours, or --weights imagenet."
+            )
+        return _from_graph(embedded.read_bytes(), "the default model")
+    path = model_file(Path(where))
+    match path.suffix.lower():
+        case ".onnx":
+            return _from_graph(path.read_bytes(), str(path))
+        case ".xml":
+            raise InputError(
+                f"{path}: training cannot start from an OpenVINO file; give the checkpoint that it was made of, or an "
+                ".onnx file."
+            )
+        case _:
+            network, details = load_network(path)
+            return Start(str(path), network.settings, network.state_dict(), details)
+
+
+def adopt(settings: RPNSettings, start: Start) -> RPNSettings:
+    """The start's network and objective, with the image size, selection and freezing of ``settings``."""
+    theirs, backbone = start.settings, settings.backbone
+    return replace(
+        theirs,
+        images=replace(theirs.images, short_side=settings.images.short_side, long_side=settings.images.long_side),
+        backbone=replace(
+            theirs.backbone,
+            pretrained=backbone.pretrained,
+            weights=backbone.weights,
+            frozen_stages=backbone.frozen_stages,
+            frozen_norm=backbone.frozen_norm,
+        ),
+        select=settings.select,
+        select_train=settings.select_train,
+    )
+
+
+def fill(network: RegionProposalNetwork, start: Start) -> str:
+    """Give ``network`` every weight of ``start`` that has its name and its shape; the others stay as they are.
+
+    Returns:
+        One sentence: what it starts from, and what of either had no counterpart.
+
+    Raises:
+        InputError: their backbones are not the same.
+    """
+    own, name = network.state_dict(), network.settings.backbone.name
+    if start.settings.backbone.name != name:
+        raise InputError(
+            f"{start.name}: its backbone is {start.settings.backbone.name}, but this run's is {name}: start from a "
+            f"network on {name}, or from --weights imagenet."
+        )
+    taken = {key for key, tensor in own.items() if key in start.weights and start.weights[key].shape == tensor.shape}
+    network.load_state_dict({key: start.weights[key] for key in taken}, strict=False)
+    fresh = _parts((own.keys() - taken) & _used(network.settings))
+    unused = [part for part in _parts(start.weights.keys() - taken) if part not in fresh]
+    sentence = f"The network starts from {start.name}"
+    if described := start.details.get("name"):
+        sentence += f" ({described})"
+    if fresh:
+        sentence += f"; without a counterpart of its shape there, {_listed(fresh)} {_verb(fresh)} from scratch"
+    own_anchors, their_anchors = network.settings.anchors, start.settings.anchors
+    if own_anchors != their_anchors and "head.deltas" not in fresh:
+        sentence += "; its head was trained for other anchors than this run's"
+    if unused:
+        sentence += f"; {_listed(unused)} of that one {'is' if len(unused) == 1 else 'are'} not used"
+    return f"{sentence}."
+
+
+def _from_graph(data: bytes, where: str) -> Start:
+    """Raises InputError as :func:`read_start`."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from onnx import numpy_helper
+
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError:
+        raise InputError(f"{where}: is damaged or no ONNX file; export it again.") from None
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    if METADATA_KEY not in texts:
+        raise InputError(
+            f"{where}: is a model, but not one that `objectness export` wrote, so training cannot start from it."
+        )
+    description = ModelDescription.from_json(texts[METADATA_KEY], where)
+    try:
+        settings = from_dict(RPNSettings, description.details.get("settings"))
+    except InputError as error:
+        raise InputError(f"{where}: training cannot start from it: {error}") from None
+    wanted = RegionProposalNetwork(settings, load_weights=False).state_dict()
+    weights = {key: tensor for key, tensor in wanted.items() if key.endswith(_COUNTER)}
+    for constant in model.graph.initializer:
+        key = constant.name.removesuffix("/half")
+        for prefix in _PREFIXES:
+            key = key.removeprefix(prefix)
+        if key in wanted and tuple(constant.dims) == wanted[key].shape:
+            weights[key] = torch.from_numpy(numpy_helper.to_array(constant).copy()).to(wanted[key].dtype)
+    missing = _used(settings) - weights.keys()
+    if missing:
+        raise InputError(
+            f"{where}: training cannot start from it, because its weights are no longer apart ({min(missing)} is "
+            "missing: int8 and older exports fold batch norms into convolutions); give the checkpoint that it was "
+            "made of, or export that again in fp32."
+        )
+    return Start(where, settings, weights, {"name": description.name, **description.details})
+
+
+def _used(settings: RPNSettings) -> set[str]:
+    """The parameters that a network's answers depend on: a backbone may go on beyond its last map, a graph does not."""
+    network = RegionProposalNetwork(settings, load_weights=False).eval().requires_grad_(True)
+    with torch.enable_grad():
+        maps = network(torch.zeros(1, 3, _ANY_SIDE, _ANY_SIDE)).features
+        torch.stack([level.sum() for level in maps]).sum().backward()
+    return {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None or not name.startswith("backbone.")
+    }
+
+
+def _parts(keys: Iterable[str]) -> list[str]:
+    """The parts of a network that these weights belong to: one of the head's layers, or everything else whole."""
+    found = {".".join(key.split(".")[: 2 if key.startswith("head.") else 1]) for key in keys}
+    return sorted(found)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _verb(names: list[str]) -> str:
+    return "starts" if len(names) == 1 else "start"
