@@ -503,7 +503,7 @@ def test_proposals_of_two_stages_are_corrected(make_network: Make, two_stages: R
         network.refinement.answer.bias[0] = 3.0  # the same for every box that is looked at
         after = network.propose(network(photo()), [(96, 96)])[0]
     looked_at = (torch.logit(after.scores) > torch.logit(before.scores[0]) + 2).sum()
-    assert 0 < looked_at <= two_stages.refine.boxes
+    assert 0 < looked_at <= two_stages.refinement.boxes
     nobody = network(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
     assert len(network.propose(nobody, [(16, 16)])[0].scores) <= 1
 

@@ -120,5 +120,5 @@ def test_a_refusal_from_a_file_names_the_whole_key() -> None:
     with pytest.raises(InputError, match=r"^rpn\.select_train\.nms_iou must be between 0 and 1; it is 2\.0\.$"):
         from_dict(RunSettings, {"rpn": {"select_train": {"nms_iou": 2}}})
     both = {"rpn": {"refinement": {"grid": 3}, "loss": {"objective": "oln"}}}
-    with pytest.raises(InputError, match=r"^rpn\.refine\.grid must be 0 where rpn\.loss\.objective is open-world"):
+    with pytest.raises(InputError, match=r"^rpn\.refinement\.grid must be 0 where rpn\.loss\.objective is oln"):
         from_dict(RunSettings, both)

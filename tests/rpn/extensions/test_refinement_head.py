@@ -150,7 +150,7 @@ def test_a_second_stage_is_not_asked_about_boxes_that_are_no_numbers() -> None:
 
 
 def test_a_second_stage_and_open_world_training_exclude_each_other() -> None:
-    with pytest.raises(InputError, match=r"refine\.grid must be 0 where loss\.objective is open-world"):
+    with pytest.raises(InputError, match=r"refinement\.grid must be 0 where loss\.objective is oln"):
         RPNSettings(loss=LossSettings(objective="oln"), refinement=RefinementSettings(grid=2))
 
 

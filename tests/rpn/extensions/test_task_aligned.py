@@ -22,7 +22,7 @@ SETTINGS = TaskAlignedSettings(positives=2, alpha=1, beta=2)
 
 def settings(**loss: object) -> RPNSettings:
     return RPNSettings(
-        align=SETTINGS,
+        task_aligned=SETTINGS,
         match=MatchSettings(drop_cross_boundary=False),
         loss=LossSettings(objective="task-aligned", box="giou", box_weight=2.0, **loss),  # type: ignore[arg-type]
     )
