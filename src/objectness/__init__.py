@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from objectness import telemetry
+from objectness.version import __version__
 
 if TYPE_CHECKING:
     from objectness.errors import InputError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from objectness.inference.proposer import Proposer
     from objectness.proposals import Proposals
 
-__version__ = "0.1.0"
 __all__ = ["InputError", "Proposals", "Proposer", "__version__", "load"]
 
 telemetry.switch_off()  # here, as nothing of ours can import a library before it

@@ -92,7 +92,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from objectness import __version__
+        from objectness.version import __version__
 
         typer.echo(f"objectness {__version__}")
         raise typer.Exit

@@ -214,7 +214,7 @@ def _identity(word: str) -> dict[str, object]:
     """What a method is: its name, and the bytes of its files, so that a retrained model is not taken for the old."""
     from importlib import resources
 
-    from objectness import __version__
+    from objectness.version import __version__
 
     found: dict[str, object] = {"method": word, "version": __version__}
     if word == "default":

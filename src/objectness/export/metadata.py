@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import objectness
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import to_dict
+from objectness.version import __version__
 
 if TYPE_CHECKING:
     from objectness.export import ExportSettings
@@ -24,7 +24,7 @@ def describe_export(
     own = portable(network.settings)
     return {
         **details,
-        "version": objectness.__version__,
+        "version": __version__,
         "licence": settings.licence or details.get("licence") or "not stated",
         "precision": settings.precision,
         "suppression_inside": settings.nms,

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-import objectness
 from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
 from objectness.datasets.classes import label_only
 from objectness.errors import InputError
@@ -29,6 +28,7 @@ from objectness.training.report import Board, Pictures, Tables
 from objectness.training.settings import RunSettings
 from objectness.training.validation import validation_records
 from objectness.training.warm_start import fill, read_start
+from objectness.version import __version__
 
 CONFIG_FILE = "config.json"
 _HELD_OUT = 0.1
@@ -157,7 +157,7 @@ def start(
 
 def _begin(prepared: Prepared, folder: Path, watchers: Sequence[Watcher], tell: Callable[[str], None]) -> Outcome:
     config = {
-        "objectness": objectness.__version__,
+        "objectness": __version__,
         "data": str(prepared.data),
         "strict": prepared.strict,
         "allow_outside": prepared.allow_outside,
@@ -277,7 +277,7 @@ def _train(
     details = {
         "name": f"{settings.recipe} on {prepared.data.name}",
         "recipe": settings.recipe,
-        "objectness": objectness.__version__,
+        "objectness": __version__,
         "training": {
             "photographs": len(splits.training),
             "boxes": objects,

@@ -1,0 +1,1 @@
+"""Files: bounded reading of untrusted ones, atomic writing, YAML and XML text."""

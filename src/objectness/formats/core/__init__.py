@@ -1,0 +1,1 @@
+"""Shared machinery of the formats: specification, parsed rows, images by name, safe pickle."""

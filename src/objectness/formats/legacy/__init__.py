@@ -1,0 +1,1 @@
+"""Formats of older programs: Detectron1, Selective Search (.mat), Hosang et al."""
