@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torchvision_rpn import RATIOS, TorchvisionRPN
 
 from objectness.autoanchor.reach import best_anchors, level_shapes
-from objectness.autoanchor.report import SeenBoxes, boxes_as_seen, level_strides
+from objectness.autoanchor.report import SeenBoxes, boxes_as_seen
 from objectness.autoanchor.suggest import climb
 from objectness.datasets import Dataset, load_dataset, repair
 from objectness.datasets.classes import label_only
@@ -133,7 +133,7 @@ def course(data: Path, split: str, terms: Terms) -> Course:
 
 def fitted_sizes(boxes: SeenBoxes, settings: RPNSettings) -> tuple[tuple[float, ...], str]:
     """One size a level for torchvision's three ratios: those with the best possible AR on these boxes."""
-    strides = level_strides(settings.backbone)
+    strides = settings.backbone.level_strides
 
     def overlaps(sizes: Sequence[float]) -> np.ndarray:
         levels = level_shapes([[size] for size in sizes], RATIOS, strides)

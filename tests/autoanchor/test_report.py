@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from objectness.autoanchor.report import boxes_as_seen, examine, is_better, level_strides, suggest
+from objectness.autoanchor.report import boxes_as_seen, examine, is_better, suggest
 from objectness.datasets import load_dataset, repair
 from objectness.datasets.records import Record
 from objectness.errors import InputError
@@ -56,7 +56,7 @@ def test_examination_by_hand() -> None:
 
 
 def test_levels_of_a_pyramid_go_on_doubling() -> None:
-    assert level_strides(BackboneSettings(strides=(8, 16), pyramid_channels=4, extra_levels=2)) == (8, 16, 32, 64)
+    assert BackboneSettings(strides=(8, 16), pyramid_channels=4, extra_levels=2).level_strides == (8, 16, 32, 64)
 
 
 def test_too_few_boxes_to_fit_to() -> None:

@@ -13,7 +13,7 @@ from objectness.autoanchor.suggest import climb, cluster_shapes, fit_sizes_and_r
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.images import fit_size_hw
-from objectness.rpn.settings import AnchorSettings, BackboneSettings, ImageSettings, RPNSettings
+from objectness.rpn.settings import AnchorSettings, ImageSettings, RPNSettings
 
 RECALL_AT = (0.5, 0.7, 0.9)
 _FITTED_TO = 4000
@@ -86,12 +86,6 @@ class Suggestion:
     free_mean_iou: float
 
 
-def level_strides(settings: BackboneSettings) -> tuple[float, ...]:
-    """Strides of all levels, the pyramid's extra ones included."""
-    top = settings.strides[-1]
-    return (*settings.strides, *(top * 2 ** (extra + 1) for extra in range(settings.extra_levels)))
-
-
 def boxes_as_seen(records: Sequence[Record], images: ImageSettings) -> SeenBoxes:
     """All boxes that are not ignored, scaled as the network scales their photographs.
 
@@ -121,7 +115,7 @@ def examine(seen: SeenBoxes, settings: RPNSettings, anchors: AnchorSettings | No
         InputError: sizes that do not divide evenly over the levels.
     """
     anchors = anchors or settings.anchors
-    strides = level_strides(settings.backbone)
+    strides = settings.backbone.level_strides
     levels = level_shapes(anchors.sizes_per_level(len(strides)), anchors.ratios_height_over_width, strides)
     reach = best_anchors(seen.boxes_xyxy, seen.sizes_hw, levels, anchors.offset, settings.match.drop_cross_boundary)
     lost = np.flatnonzero(reach.iou < settings.match.negative_iou)

@@ -52,12 +52,10 @@ class RegionProposalNetwork(nn.Module):
         built = build_backbone(settings.backbone, load_weights=load_weights)
         self.backbone, backbone_settings, self.start = built
         self.settings = settings = replace(settings, backbone=backbone_settings)
-        strides, channels = list(self.backbone.strides), list(self.backbone.channels)
+        channels = list(self.backbone.channels)
         width = settings.backbone.pyramid_channels
         if width:
             self.pyramid: nn.Module | None = FeaturePyramidNetwork(channels, width)
-            strides += [strides[-1] * 2 ** (i + 1) for i in range(settings.backbone.extra_levels)]
-            channels = [width] * len(strides)
             self.extra = nn.ModuleList(_extra_level(settings.backbone) for _ in range(settings.backbone.extra_levels))
         elif settings.backbone.extra_levels or len(set(channels)) > 1:
             raise InputError(
@@ -67,11 +65,12 @@ class RegionProposalNetwork(nn.Module):
         else:
             self.pyramid = None
             self.extra = nn.ModuleList()
-        self.strides = tuple(strides)
-        k, quality = anchors_per_cell(settings.anchors, len(strides)), settings.localization_quality.use != "none"
-        self.head = RPNHead(channels[0], k, len(strides), settings.head, quality)
+        self.strides = settings.backbone.level_strides
+        levels, channels_in = len(self.strides), width or channels[0]
+        k, quality = anchors_per_cell(settings.anchors, levels), settings.localization_quality.use != "none"
+        self.head = RPNHead(channels_in, k, levels, settings.head, quality)
         refine = settings.refinement
-        self.refinement = Refinement(channels[0], self.strides, refine) if refine.grid else None
+        self.refinement = Refinement(channels_in, self.strides, refine) if refine.grid else None
         self.mean: Tensor
         self.std: Tensor
         for name, numbers in (("mean", settings.images.mean_rgb), ("std", settings.images.std_rgb)):

@@ -111,6 +111,11 @@ class BackboneSettings:
         require_within(self, ["extra_levels"], 0, _MOST_EXTRA_LEVELS)
         require_within(self, ["frozen_stages"], 0, math.inf)
 
+    @property
+    def level_strides(self) -> tuple[int, ...]:
+        """Strides of all levels, finest first: of the backbone's maps, then of the extra levels."""
+        return (*self.strides, *(self.strides[-1] * 2 ** (extra + 1) for extra in range(self.extra_levels)))
+
 
 @dataclass(frozen=True)
 class HeadSettings:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from objectness.autoanchor.report import level_strides
 from objectness.datasets.records import Record
 from objectness.errors import InputError, to_keep
 from objectness.images import open_upright
@@ -138,7 +137,7 @@ def epoch_batches(
 
 def _more_than_a_cell(settings: RunSettings) -> int:
     """A side of two cells of the coarsest map at least, even where a backbone goes one stage further than its maps."""
-    return 2 * int(level_strides(settings.rpn.backbone)[-1]) + 1
+    return 2 * settings.rpn.backbone.level_strides[-1] + 1
 
 
 def _collated(examples: Sequence[tuple[Example, str] | InputError], least_side: int) -> Batch | InputError:
