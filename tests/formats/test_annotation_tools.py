@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from objectness import formats
+from objectness.datasets.outlines import around_ellipse, around_rotated
 from objectness.errors import InputError
 from objectness.formats import coco_dataset, cvat, fiftyone, geojson, huggingface, label_studio
-from objectness.formats.core.outlines import around_ellipse, around_rotated
 
 BOX = 'xtl="10" ytl="20" xbr="30" ybr="30"'
 

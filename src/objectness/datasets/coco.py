@@ -9,20 +9,20 @@ import mmap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from objectness.datasets import box_validity
+from objectness.datasets.coco_document import CocoImage, by_number, parse_coco
 from objectness.datasets.locating import Boundary, Locator, home_of, is_annotation_folder
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
-from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
-from objectness.files.untrusted import load_json, regular_file
-from objectness.image_spelling import number_of
+from objectness.files.json_values import flag, shown, spelled
+from objectness.files.untrusted import regular_file
+from objectness.proposal_set import ImageId
 
 _LARGEST_ID = 2**63
 _OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")
@@ -107,77 +107,74 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
     Raises:
         InputError: it is not JSON, or not COCO ground truth; it names images that the boundary does not admit.
     """
-    document = _parse(path)
-    images, annotations = document["images"], document["annotations"]
+    document = parse_coco(path)
     problems: list[Problem] = []
-    classes, has_names = _class_names(document.get("categories"))
-
-    entries: dict[int | str, Mapping[str, Any]] = {}
-    seen_names: dict[str, int | str] = {}
-    for number, entry in enumerate(images, start=1):
-        key, name = _key(entry.get("id") if isinstance(entry, dict) else None), _image_name(entry)
+    listed = document.categories()
+    classes = ClassNames(listed)
+    images: dict[ImageId, CocoImage] = {}
+    named: dict[str, ImageId] = {}
+    for image in document.images():
+        key, name = image.image_id, image.file_name
         if key is None or name is None:
-            problems.append(_malformed(path, f"image entry {number} has no usable 'id' and 'file_name'"))
-        elif key in entries:
-            first = _image_name(entries[key])
-            detail = f"image id {key} stands for {first} and for {name}; the second is left out"
+            problems.append(_malformed(path, f"image entry {image.number} has no usable 'id' and 'file_name'"))
+        elif key in images:
+            detail = f"image id {key} stands for {images[key].file_name} and for {name}; the second is left out"
             problems.append(Problem(box_validity.DUPLICATE_ID, str(path), detail))
         else:
-            if name in seen_names:
-                detail = f"{name} is listed twice, as image {seen_names[name]} and as image {key}"
+            if name in named:
+                detail = f"{name} is listed twice, as image {named[name]} and as image {key}"
                 problems.append(Problem(box_validity.DUPLICATE_NAME, str(path), detail))
-            entries[key] = entry
-            seen_names[name] = key
-            if _declared_size(entry) is None and (entry.get("height") or entry.get("width")):
-                said = f"{_short(entry.get('width'))} x {_short(entry.get('height'))}"
-                problems.append(_malformed(path, f"image {_short(key)} has the size {said}, which no image has"))
+            images[key] = image
+            named[name] = key
+            height, width = image.entry.get("height"), image.entry.get("width")
+            if image.size_hw is None and (height or width):
+                size = f"{shown(width)} x {shown(height)}"
+                problems.append(_malformed(path, f"image {shown(key)} has the size {size}, which no image has"))
 
-    rows: dict[int | str, list[Row]] = defaultdict(list)
-    spelled = _by_number(entries)
+    rows: dict[ImageId, list[Row]] = defaultdict(list)
     outlined = 0
-    for number, entry in enumerate(annotations, start=1):
-        label = f"annotation {number}" + (
-            f" (id {_short(entry['id'])})" if isinstance(entry, dict) and "id" in entry else ""
-        )
-        box = _box(entry)
-        if box is None and (box := _around_outlines(entry)) is not None:
-            outlined += 1
-        if box is None:
+    for annotation in document.annotations(images):
+        entry, label = annotation.entry, annotation.label
+        outlined += annotation.is_outlined
+        if annotation.box_xyxy is None:
             problems.append(_malformed(path, f"{label} has no 'bbox' of four numbers"))
             continue
-        image, category = _key(entry.get("image_id")), _key(entry.get("category_id"))
-        if image is not None and image not in entries:
-            image = spelled.get(number_of(image))
-        if image is None:
-            detail = f"{label} is for image {_short(entry.get('image_id'))}, which is not listed"
+        if annotation.image_id is None:
+            detail = f"{label} is for image {shown(entry.get('image_id'))}, which is not listed"
             problems.append(Problem(box_validity.UNKNOWN_IMAGE, str(path), detail))
             continue
-        if has_names and category not in classes:
-            shown = _short(entry.get("category_id", "(none)"))
-            detail = f"{label} has category_id {shown}, which 'categories' does not list"
+        category = annotation.category_id
+        if listed and category not in classes:
+            given = shown(entry["category_id"]) if "category_id" in entry else "(none)"
+            detail = f"{label} has category_id {given}, which 'categories' does not list"
             problems.append(Problem(box_validity.UNKNOWN_CLASS, str(path), detail))
         class_id = classes.add(category, "unknown" if category is None else f"class {category}")
-        marks = {name: read_flag(entry.get(name)) for name in ("iscrowd", "ignore", "difficult")}
+        flags = {name: flag(entry.get(name)) for name in ("iscrowd", "ignore", "difficult")}
         problems.extend(
-            _malformed(path, f"{label} has {name} {_short(entry[name])}, taken for 0 as it is no flag")
-            for name, mark in marks.items()
-            if mark is None
+            _malformed(path, f"{label} has {name} {shown(entry[name])}, taken for 0 as it is no flag")
+            for name, value in flags.items()
+            if value is None
         )
-        crowd, ignore, difficult = (bool(mark) for mark in marks.values())
-        rows[image].append(Row(box, class_id, crowd or ignore, read_number(entry.get("area")), crowd, difficult))
+        crowd, ignore, difficult = (bool(value) for value in flags.values())
+        area = spelled(entry.get("area"))
+        rows[annotation.image_id].append(Row(annotation.box_xyxy, class_id, crowd or ignore, area, crowd, difficult))
 
-    problems.extend(_alike(path, entries))
+    problems.extend(
+        Problem(box_validity.DUPLICATE_ID, str(path), f"image ids {shown(same[0])} and {shown(same[1])} are one number")
+        for same in by_number(images).values()  # 1 and "1" are two images here and one for other readers
+        if len(same) > 1
+    )
     locate = Locator(path, _folders(path, split), boundary)
-    are_numbers = all(isinstance(key, int) and abs(key) < _LARGEST_ID for key in entries)
+    are_numbers = all(isinstance(key, int) and abs(key) < _LARGEST_ID for key in images)
     records = [
         build_record(
             key if are_numbers and isinstance(key, int) else number,
-            locate(str(_image_name(entry))),
-            _declared_size(entry),
+            locate(str(image.file_name)),
+            image.size_hw,
             rows.get(key, ()),
             None if are_numbers else key,
         )
-        for number, (key, entry) in enumerate(entries.items(), start=1)
+        for number, (key, image) in enumerate(images.items(), start=1)
     ]
     notes = locate.note()
     if outlined:
@@ -207,109 +204,6 @@ def _looks_like_coco(path: Path) -> bool:
             return starts_as_object and text.find(b'"images"') >= 0 and text.find(b'"annotations"') >= 0
     except (OSError, ValueError):  # a pipe; an empty file cannot be mapped
         return False
-
-
-def _parse(path: Path) -> Mapping[str, Any]:
-    document = load_json(path)
-    if isinstance(document, list):
-        raise InputError(
-            f"{path} holds a list, as COCO results (proposals) do: ground truth is an object with "
-            "'images' and 'annotations'."
-        )
-    missing = [
-        repr(key)
-        for key in ("images", "annotations")
-        if not isinstance(document, dict) or not isinstance(document.get(key), list)
-    ]
-    if missing:
-        raise InputError(f"{path} is not COCO ground truth: it has no list {' and no list '.join(missing)}.")
-    checked: Mapping[str, Any] = document
-    return checked
-
-
-def _class_names(categories: object) -> tuple[ClassNames, bool]:
-    listed = [
-        (key, str(entry.get("name", f"class {key}")))
-        for entry in (categories if isinstance(categories, list) else [])
-        if isinstance(entry, dict) and (key := _key(entry.get("id"))) is not None
-    ]
-    return ClassNames(listed), bool(listed)
-
-
-def _key(value: object) -> int | str | None:
-    """An id as written; some tools write 25.0 for 25."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
-
-
-def _by_number(keys: Iterable[int | str]) -> dict[int | None, int | str]:
-    """Ids by the number that they are or spell, where only one does: annotations may say "7" for the image 7."""
-    found: dict[int | None, list[int | str]] = defaultdict(list)
-    for key in keys:
-        found[number_of(key)].append(key)
-    return {number: same[0] for number, same in found.items() if number is not None and len(same) == 1}
-
-
-def _alike(path: Path, keys: Iterable[int | str]) -> list[Problem]:
-    """Ids that only their spelling tells apart: 1 and "1" are two images here and one for other readers."""
-    found: dict[int | None, list[int | str]] = defaultdict(list)
-    for key in keys:
-        found[number_of(key)].append(key)
-    return [
-        Problem(
-            box_validity.DUPLICATE_ID, str(path), f"image ids {_short(same[0])} and {_short(same[1])} are one number"
-        )
-        for number, same in found.items()
-        if number is not None and len(same) > 1
-    ]
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _image_name(entry: object) -> str | None:
-    """The file's name; LVIS gives only the address it came from."""
-    if not isinstance(entry, dict):
-        return None
-    name, address = entry.get("file_name"), entry.get("coco_url")
-    if isinstance(name, str) and name:
-        return name
-    return PurePosixPath(address).name if isinstance(address, str) and address else None
-
-
-def _declared_size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = read_side(entry.get("height")), read_side(entry.get("width"))
-    return None if height is None or width is None else (height, width)
-
-
-def _box(entry: object) -> tuple[float, float, float, float] | None:
-    listed = entry.get("bbox") if isinstance(entry, dict) else None
-    if not isinstance(listed, list) or len(listed) != 4 or any(isinstance(value, str) for value in listed):
-        return None
-    x, y, width, height = (read_number(value) for value in listed)
-    if x is None or y is None or width is None or height is None:
-        return None
-    return x, y, x + width, y + height
-
-
-def _around_outlines(entry: object) -> tuple[float, float, float, float] | None:
-    """The box around the polygons of an annotation without one; None for masks, which would have to be drawn."""
-    if not isinstance(entry, dict) or entry.get("bbox"):
-        return None
-    polygons = entry.get("segmentation")
-    if not isinstance(polygons, list) or not all(
-        isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in polygons
-    ):
-        return None
-    xs = [read_number(x) for polygon in polygons for x in polygon[::2]]
-    ys = [read_number(y) for polygon in polygons for y in polygon[1::2]]
-    known_xs, known_ys = [x for x in xs if x is not None], [y for y in ys if y is not None]
-    if not xs or len(known_xs) < len(xs) or len(known_ys) < len(ys):
-        return None
-    return min(known_xs), min(known_ys), max(known_xs), max(known_ys)
 
 
 def _malformed(path: Path, detail: str) -> Problem:

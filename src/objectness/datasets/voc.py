@@ -19,9 +19,9 @@ from objectness.datasets import box_validity
 from objectness.datasets.locating import Boundary, exists
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
-from objectness.datasets.spelling import read_flag, read_number, read_side
 from objectness.datasets.splits import ALL, in_order, split_of
 from objectness.errors import InputError
+from objectness.files.json_values import flag, side, spelled
 from objectness.files.untrusted import read_bytes, read_text
 from objectness.files.xml_text import XmlError, parse_xml
 from objectness.images.finding import PHOTO_SUFFIXES, is_image
@@ -144,7 +144,7 @@ def _parse(path: Path) -> _Annotation:
             faults.append(f"object {number} has no <bndbox> with {', '.join(_CORNERS)} as numbers")
         else:
             name = (element.findtext("name") or "").strip() or "unnamed"
-            difficult = read_flag(element.findtext("difficult"))
+            difficult = flag(element.findtext("difficult"))
             if difficult is None:
                 said = (element.findtext("difficult") or "").strip()[:40]
                 faults.append(f"object {number} has difficult {said!r}, taken for 0 as it is no flag")
@@ -156,7 +156,7 @@ def _parse(path: Path) -> _Annotation:
 def _box(element: ElementTree.Element | None) -> tuple[float, float, float, float] | None:
     if element is None:
         return None
-    x1, y1, x2, y2 = (read_number(element.findtext(corner)) for corner in _CORNERS)
+    x1, y1, x2, y2 = (spelled(element.findtext(corner)) for corner in _CORNERS)
     if x1 is None or y1 is None or x2 is None or y2 is None:
         return None
     return x1 - 1, y1 - 1, x2, y2
@@ -166,7 +166,7 @@ def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
     """(height, width); many tools write 0 where they do not know."""
     if element is None:
         return None
-    height, width = (read_side(element.findtext(side)) for side in ("height", "width"))
+    height, width = (side(element.findtext(name)) for name in ("height", "width"))
     return None if height is None or width is None else (height, width)
 
 

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from objectness.datasets.coco_document import parse_coco
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core import json_values
 from objectness.formats.core.known_images import KnownImages, finished
 from objectness.formats.core.parsed import Parts, RawFile
 from objectness.formats.core.sniffing import Peek, present
 from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 
 
@@ -33,39 +34,36 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
 
 def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     """Read a file as it stands."""
-    document = json_values.load(path)
-    for key in ("images", "annotations"):
-        if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise InputError(f"{path} is no COCO data set: it has no list {key!r}.")
-    parts = Parts()
-    for number, entry in enumerate(document["images"], start=1):
-        image_id = json_values.image_id(entry.get("id")) if isinstance(entry, dict) else None
-        if image_id is None:
-            raise InputError(f"{path}: image entry {number} has no usable 'id'.")
-        if image_id in parts:
-            raise InputError(f"{path}: image id {image_id} stands for two images: number them anew.")
-        parts.part(image_id, image_id, json_values.text(entry.get("file_name")), json_values.size_hw(entry))
-    classes = set()
-    for number, entry in enumerate(document["annotations"], start=1):
-        box = json_values.numbers(entry.get("bbox"), 4) if isinstance(entry, dict) else None
-        if box is None:
-            raise InputError(f"{path}: annotation {number} has no 'bbox' of four numbers.")
-        image_id = json_values.image_id(entry.get("image_id"))
-        if image_id is None or image_id not in parts:
-            shown = json_values.shown(entry.get("image_id"))
-            raise InputError(f"{path}: annotation {number} is for image {shown}, which 'images' does not list.")
-        classes.add(json_values.shown(entry.get("category_id")))
-        x, y, width, height = box
-        level = json_values.number(entry.get("level"))
-        parts.part(image_id).add(
-            (x, y, x + width, y + height),
-            json_values.score(entry, "score", path, f"annotation {number}"),
-            number,
+    document = parse_coco(path)
+    parts, ids = Parts(), set[ImageId]()
+    for image in document.images():
+        if image.image_id is None:
+            raise InputError(f"{path}: image entry {image.number} has no usable 'id'.")
+        if image.image_id in parts:
+            raise InputError(f"{path}: image id {image.image_id} stands for two images: number them anew.")
+        ids.add(image.image_id)
+        parts.part(image.image_id, image.image_id, image.file_name, image.size_hw)
+    classes, outlined = set(), 0
+    for annotation in document.annotations(ids):
+        entry, label = annotation.entry, f"annotation {annotation.number}"
+        if annotation.box_xyxy is None:
+            raise InputError(f"{path}: {label} has no 'bbox' of four numbers.")
+        if annotation.image_id is None:
+            image_id = json_values.shown(entry.get("image_id"))
+            raise InputError(f"{path}: {label} is for image {image_id}, which 'images' does not list.")
+        outlined += annotation.is_outlined
+        classes.add(annotation.category_id)
+        parts.part(annotation.image_id).add(
+            annotation.box_xyxy,
+            json_values.score(entry, "score", path, label),
+            annotation.number,
             json_values.number(entry.get("logit")),
-            level,
+            json_values.number(entry.get("level")),
         )
     notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
-    return parts.finish("annotation", json_values.metadata(document.get("info")), notes)
+    if outlined:
+        notes.append(f"took the boxes around {outlined} outlines")
+    return parts.finish("annotation", json_values.metadata(document.content.get("info")), notes)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:

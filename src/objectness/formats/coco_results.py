@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core import json_values
+from objectness.files.json_values import kind, load, shown, write_list
 from objectness.formats.core.coco_entries import entry_lines, image_row, images_path
-from objectness.formats.core.json_values import kind, load, shown, write_list
 from objectness.formats.core.known_images import KnownImages, finished
 from objectness.formats.core.parsed import RawFile, raw_image
 from objectness.formats.core.sniffing import Peek, present
@@ -223,7 +223,7 @@ def _read_images(path: Path) -> dict[int | str, tuple[tuple[int, int] | None, st
 
 def _is_side(value: Any) -> bool:
     """A side of an image, or the 0 of one that is unknown."""
-    return json_values.number(value) is not None or json_values.side(value) > 0
+    return json_values.number(value) is not None or json_values.side(value) is not None
 
 
 FORMAT = Format(

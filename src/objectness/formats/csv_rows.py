@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core import json_values
 from objectness.formats.core.coco_entries import images_path
 from objectness.formats.core.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
 from objectness.formats.core.file_names import unknown_size

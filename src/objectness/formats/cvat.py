@@ -16,10 +16,10 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import read_bytes
 from objectness.files.xml_text import XmlError, parse_xml
-from objectness.formats.core import json_values
 from objectness.formats.core.file_names import short_names
 from objectness.formats.core.known_images import KnownImages, finished
 from objectness.formats.core.parsed import Parts, RawFile

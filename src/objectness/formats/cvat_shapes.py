@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from objectness.datasets.outlines import Box, around_ellipse, around_points, around_rotated
 from objectness.errors import InputError
-from objectness.formats.core import json_values
-from objectness.formats.core.outlines import Box, around_ellipse, around_points, around_rotated
+from objectness.files import json_values
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 ROTATED = "took the upright rectangles around {} rotated boxes"

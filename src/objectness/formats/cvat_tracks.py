@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from objectness.datasets.outlines import Box
 from objectness.errors import InputError
-from objectness.formats.core.outlines import Box
 from objectness.formats.core.parsed import Parts
 from objectness.formats.cvat_shapes import attribute_number, box_of, score_of
 

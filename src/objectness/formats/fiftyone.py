@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core import json_values
 from objectness.formats.core.file_names import need_sizes, short_names, stem, unknown_size
 from objectness.formats.core.known_images import KnownImages, finished, known_images
 from objectness.formats.core.parsed import Parts, RawFile

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from objectness.datasets.outlines import around_points
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core import json_values
 from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.outlines import around_points
 from objectness.formats.core.parsed import Parts, RawFile
 from objectness.formats.core.sniffing import Peek, present
 from objectness.formats.core.spec import Format, Holds, Kind, Rule

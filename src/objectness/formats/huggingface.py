@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core import json_values
 from objectness.formats.core.known_images import KnownImages, finished, need_data
 from objectness.formats.core.parsed import Part, Parts, RawFile
 from objectness.formats.core.sniffing import Peek, present

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from objectness.datasets.outlines import Box, around_rotated
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core import json_values
 from objectness.formats.core.file_names import need_sizes, unknown_size
 from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.outlines import Box, around_rotated
 from objectness.formats.core.parsed import Part, Parts, RawFile
 from objectness.formats.core.sniffing import Peek, present
 from objectness.formats.core.spec import Format, Holds, Kind, Rule

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing_bytes
-from objectness.formats.core import json_values
 from objectness.formats.core.arrays import table, vector
 from objectness.formats.core.known_images import KnownImages, finished
 from objectness.formats.core.parsed import Parts, RawFile

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
+from objectness.files import json_values
 from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import regular_file
-from objectness.formats.core import json_values
 from objectness.formats.core.coco_entries import images_path
 from objectness.formats.core.known_images import KnownImages, finished
 from objectness.formats.core.parsed import Parts, RawFile

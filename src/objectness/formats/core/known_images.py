@@ -11,7 +11,7 @@ import numpy as np
 
 from objectness.datasets import Dataset, Record, load_dataset
 from objectness.errors import InputError, MissingContextError
-from objectness.formats.core import json_values
+from objectness.files import json_values
 from objectness.formats.core.parsed import RawFile, RawImage, assemble, in_fractions
 from objectness.formats.core.sniffing import peek
 from objectness.image_index import ImageIndex, Match, Named

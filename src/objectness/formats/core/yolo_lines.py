@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from objectness.datasets.outlines import Box, around_points
 from objectness.errors import InputError
 from objectness.files.untrusted import read_text
-from objectness.formats.core.outlines import Box, around_points
 
 _KEY_POINTS = re.compile(r"^kpt_shape\s*:\s*\[\s*(\d{1,4})\s*,\s*([23])\s*\]", re.MULTILINE)
 _TRACKED = 7

@@ -1,10 +1,15 @@
-"""JSON from strangers: loading it, taking values out of it, and writing lists that do not fit into memory."""
+"""Values of JSON and XML documents in every spelling that tools use; lists too large for memory are written piecewise.
+
+One rule for ground truth and proposals: a number is a JSON number (or text that spells one, where :func:`spelled` is
+used), an id is text or a whole number, a side of an image is a whole number of pixels.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +20,10 @@ from objectness.errors import InputError
 from objectness.files.untrusted import load_json
 
 _LARGEST_ID = 10**40
-_NAMES = {list: "a list", dict: "a JSON object", str: "text", bool: "true or false", type(None): "null"}
+_LARGEST_SIDE_PX = 2**31 - 1  # no image format can store a larger one
+_KINDS = {list: "a list", dict: "a JSON object", str: "text", bool: "true or false", type(None): "null"}
+_NO = frozenset({"", "false", "f", "no", "n", "off", "none", "null", "unspecified", "unknown"})
+_YES = frozenset({"true", "t", "yes", "y", "on"})
 
 
 def load(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -24,8 +32,8 @@ def load(path: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None)
 
 
 def kind(value: Any) -> str:
-    """What a JSON value is, in words."""
-    return _NAMES.get(type(value), "a number")
+    """The type of a JSON value, in words."""
+    return _KINDS.get(type(value), "a number")
 
 
 def shown(value: Any) -> str:
@@ -39,23 +47,33 @@ def shown(value: Any) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A number as it stands, NaN and infinity included; None for everything else."""
+    """A JSON number, NaN and infinity included (integers too large for a float are infinite); None for others."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         return float(value)
     except OverflowError:
-        return float("inf")
+        return math.inf if value > 0 else -math.inf
 
 
-def score(entry: dict[str, Any], key: str, path: Path, where: str) -> float | None:
+def spelled(value: Any) -> float | None:
+    """A number, also one that is written as text; None for everything else."""
+    if not isinstance(value, str):
+        return number(value)
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def score(entry: Mapping[str, Any], key: str, path: Path, where: str) -> float | None:
     """The number that an object has under ``key``, written as text or not; None where it has none or null.
 
     Raises:
         InputError: there is something else, which must not pass for a proposal without a score.
     """
     value = entry.get(key)
-    found = number(value) if not isinstance(value, str) else _number_of(value)
+    found = spelled(value)
     if found is None and value is not None:
         raise InputError(f"{path}: {where} has the {key} {shown(value)}, which is no number.")
     return found
@@ -69,8 +87,22 @@ def numbers(value: Any, count: int) -> list[float] | None:
     return found if len(found) == count else None
 
 
+def flag(value: Any) -> bool | None:
+    """A flag (1, 1.0, "1", "true"), false where there is nothing (null, ""); None for other values."""
+    if value is None:
+        return False
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in _NO or word in _YES:
+            return word in _YES
+    found = spelled(value)
+    return None if found is None or math.isnan(found) else found != 0
+
+
 def image_id(value: Any) -> int | str | None:
-    """An id: text, or a whole number (some tools write 25.0 for 25); None for everything else.
+    """An id: text, or a whole number of at most forty digits (some tools write 25.0 for 25); None for others.
 
     Floats beyond 2^53 skip numbers and are no ids.
     """
@@ -79,30 +111,23 @@ def image_id(value: Any) -> int | str | None:
     if type(value) is int:
         return value if abs(value) < _LARGEST_ID else None
     parsed = number(value)
-    if parsed is None or not abs(parsed) <= 2**53 or parsed != int(parsed):
+    if parsed is None or not abs(parsed) <= 2**53 or not parsed.is_integer():
         return None
-    return int(value)
+    return int(parsed)
 
 
-def side(value: Any) -> int:
-    """The width or height of an image in pixels (640, 640.0 or "640"), 0 where it is none that can be."""
-    parsed = _number_of(value) if isinstance(value, str) else number(value)
-    return int(parsed) if parsed is not None and 0 < parsed < 2**31 and parsed.is_integer() else 0
+def side(value: Any) -> int | None:
+    """Width or height of an image in pixels (640, 640.0 or "640"); None for values that no image can have."""
+    parsed = spelled(value)
+    return int(parsed) if parsed is not None and 1 <= parsed <= _LARGEST_SIDE_PX and parsed.is_integer() else None
 
 
 def size_hw(entry: Any) -> tuple[int, int] | None:
-    """(height, width) from the keys "height" and "width"; None where one of them says nothing."""
-    if not isinstance(entry, dict):
+    """(height, width) from the keys "height" and "width"; None where one of them is missing or no side."""
+    if not isinstance(entry, Mapping):
         return None
     height, width = side(entry.get("height")), side(entry.get("width"))
     return (height, width) if height and width else None
-
-
-def _number_of(text: str) -> float | None:
-    try:
-        return float(text) if len(text) < 400 else None
-    except ValueError:
-        return None
 
 
 def text(value: Any) -> str | None:
@@ -111,7 +136,7 @@ def text(value: Any) -> str | None:
 
 
 def metadata(value: Any) -> dict[str, str]:
-    """An object of plain values as words."""
+    """An object of plain values, each as text."""
     if not isinstance(value, dict):
         return {}
     return {key: item if isinstance(item, str) else json.dumps(item) for key, item in value.items()}
@@ -131,14 +156,9 @@ def write_list(file: TextIO, lines: Iterable[str]) -> None:
 
 
 def object_lines(head: dict[str, Any], key: str, lines: Iterable[str]) -> Iterable[str]:
-    """An object whose last member is a long list: pieces of text in order."""
+    """The text of an object whose last member is a long list, piece by piece."""
     opening = json.dumps(head)
     yield f"{opening[:-1]}{', ' if head else ''}{json.dumps(key)}: ["
     for position, line in enumerate(lines):
         yield f"{',' if position else ''}\n{line}"
     yield "\n]}\n"
-
-
-def box_text(values: Sequence[float]) -> str:
-    """Four numbers as a JSON list."""
-    return f"[{', '.join(repr(value) for value in values)}]"
