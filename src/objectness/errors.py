@@ -1,4 +1,4 @@
-"""What a user did that cannot work, said in one sentence."""
+"""User-facing errors, each one sentence."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ class InputError(ValueError):
     """Input that cannot be used: the message says what was wrong, where, and what to do.
 
     The command line prints the message alone (exit code 2); anything else that is raised is a defect of ours
-    and keeps its traceback. A name of many kilobytes, as a stranger's file may hold, is cut out of the middle.
+    and keeps its traceback. A name of many kilobytes, as an untrusted file may hold, is cut out of the middle.
+
+    Attributes:
+        arguments: Names of the library's arguments that would help ("dataset", "source_format"); the command line
+            adds its own options for them to the sentence.
     """
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", *, arguments: Iterable[str] = ()) -> None:
         if len(message) > _LONGEST:
             message = f"{message[: _LONGEST - 500]} ... {message[-400:]}"
         super().__init__(message)
+        self.arguments = tuple(arguments)
 
 
 def to_keep(error: InputError) -> InputError:
@@ -28,11 +33,11 @@ def to_keep(error: InputError) -> InputError:
 
 
 class MissingContextError(InputError):
-    """The file is sound as far as it goes, but something besides it must be known: a data set, say."""
+    """A sound file that cannot be read without further context: a data set, say."""
 
 
 class NotInstalledError(InputError):
-    """What was asked for needs a package that is not installed."""
+    """A package that is needed is not installed."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

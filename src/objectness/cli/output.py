@@ -122,7 +122,7 @@ def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
                 warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata: no photograph is named in them
                 return function(*args, **kwargs)
         except InputError as error:
-            tell_error(str(error), as_json)
+            tell_error(with_options(error), as_json)
             raise typer.Exit(EXIT_WRONG_USE) from None
         except MemoryError:
             tell_error("this does not fit into memory: give fewer or smaller inputs.", as_json)
@@ -132,6 +132,21 @@ def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return wrapped
+
+
+# Options whose name is not that of the library's argument.
+_OPTIONS = {
+    "dataset": "--data",
+    "source_format": "--from",
+    "target_format": "--to",
+    "repair": "objectness convert --repair",
+}
+
+
+def with_options(error: InputError) -> str:
+    """The sentence of an error, with the options that would help in brackets at its end."""
+    options = [_OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in error.arguments]
+    return f"{str(error).removesuffix('.')} ({', '.join(options)})." if options else str(error)
 
 
 def tell_error(sentence: str, as_json: bool) -> None:
