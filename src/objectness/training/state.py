@@ -104,7 +104,7 @@ def load_state(
         raise InputError(f"{path} cannot be resumed from (its weights do not fit the network of the run).") from None
     try:
         slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in part("optimizer").items():
+        for key, value in (part("optimizer") or part("optimiser")).items():  # its name in files of version 0.1
             index, slot = key.split("/")
             slots.setdefault(int(index), {})[slot] = value
         tuned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
