@@ -26,6 +26,7 @@ OLD_AND_NEW = [
     ("rpn.loss.objective=open-world", "rpn.loss.objective=oln"),
     ("optimiser.lr=0.5", "optimizer.lr=0.5"),
     ("recipe=aligned", "recipe=task-aligned"),
+    ("start=default", "initial_weights=default"),
 ]
 
 
@@ -46,9 +47,11 @@ def test_a_file_of_old_names() -> None:
             "loss": {"objective": "aligned"},
         },
         "optimiser": {"lr": 0.25},
+        "start": "default",
     }
     settings = from_dict(RunSettings, old)
     assert (settings.recipe, settings.optimizer.lr) == ("two-stage", 0.25)
+    assert settings.initial_weights == "default"
     assert (settings.rpn.select.pre_nms_top_n, settings.rpn.select.post_nms_top_n) == (11, 12)
     assert (settings.rpn.task_aligned.alpha, settings.rpn.task_aligned.gamma) == (0.5, 1.5)
     assert (settings.rpn.refinement.grid, settings.rpn.loss.objective) == (2, "task-aligned")

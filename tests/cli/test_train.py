@@ -138,7 +138,7 @@ def test_training_starts_from_the_model_in_the_box_and_says_so(yolo: Path) -> No
     assert "The network starts from the default model (" in trained.stderr
     assert "from scratch" not in trained.stderr, "the model in the box does not fit its own settings"
     config = json.loads(Path("runs/train/fine-tune/config.json").read_text())["settings"]
-    assert (config["recipe"], config["start"]) == ("fine-tune", "default")
+    assert (config["recipe"], config["initial_weights"]) == ("fine-tune", "default")
 
 
 @needs_torch
@@ -147,7 +147,7 @@ def test_the_settings_of_an_older_run_start_as_it_did(yolo: Path) -> None:
     Path("config.json").write_text(json.dumps({"settings": {"recipe": "aligned", "loop": {"epochs": 3}}}))
     shown = CliRunner().invoke(app, ["train", "--settings", "config.json", "--show-settings", "--json"])
     settings = json.loads(shown.stdout)
-    assert (settings["recipe"], settings["start"], settings["loop"]["epochs"]) == ("task-aligned", "", 3)
+    assert (settings["recipe"], settings["initial_weights"], settings["loop"]["epochs"]) == ("task-aligned", "", 3)
 
 
 @needs_torch
@@ -157,7 +157,8 @@ def test_applied_anchors_bring_the_recipe_that_they_are_for(yolo: Path) -> None:
     Path("anchors.json").write_text(json.dumps({"recipe": "small", "rpn": {"anchors": {"sizes": sizes}}}))
     shown = CliRunner().invoke(app, ["train", "--settings", "anchors.json", "--show-settings", "--json"])
     settings = json.loads(shown.stdout)
-    assert (settings["recipe"], settings["start"], settings["rpn"]["anchors"]["sizes"]) == ("small", "", sizes)
+    taken = settings["recipe"], settings["initial_weights"], settings["rpn"]["anchors"]["sizes"]
+    assert taken == ("small", "", sizes)
     refused = CliRunner().invoke(app, ["train", str(yolo), "--recipe", "fine-tune", "--settings", "anchors.json"])
     assert refused.exit_code == 2
     assert "anchors.json holds settings for the recipe small: leave out --recipe fine-tune" in refused.stderr

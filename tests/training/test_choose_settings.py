@@ -47,13 +47,13 @@ def test_without_a_network_to_start_from_the_whole_recipe(weights: str) -> None:
 def test_recipes_start_as_they_did() -> None:
     for name in ("small", "task-aligned", "paper-vgg16", "paper-zf", "fpn-resnet50"):
         assert choose_settings(name, None) == recipe(name)
-        assert not recipe(name).start
+        assert not recipe(name).initial_weights
 
 
 def test_fine_tuning_takes_the_network_of_what_it_starts_from(trained: Path) -> None:
     settings = choose_settings(None, str(trained), lambda chosen: override(chosen, ["rpn.loss.box_weight=7"]))
     theirs = load_network(trained)[0].settings
-    assert (settings.recipe, settings.start) == ("fine-tune", str(trained))
+    assert (settings.recipe, settings.initial_weights) == ("fine-tune", str(trained))
     assert settings.rpn.head == theirs.head
     assert settings.rpn.backbone.name == "test_resnet"
     assert settings.rpn.loss == replace(theirs.loss, box_weight=7)
@@ -63,7 +63,7 @@ def test_fine_tuning_takes_the_network_of_what_it_starts_from(trained: Path) -> 
 
 def test_another_recipe_brings_its_own_network(trained: Path) -> None:
     settings = choose_settings("small", str(trained))
-    assert settings == replace(small(), start=str(trained))
+    assert settings == replace(small(), initial_weights=str(trained))
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_who_changes_the_backbone_has_nothing_to_fine_tune(change: str, monkeypa
 @pytest.mark.parametrize("change", ["rpn.backbone.frozen_stages=2", "rpn.backbone.frozen_norm=true"])
 def test_freezing_a_part_of_the_backbone_is_fine_tuning(change: str) -> None:
     settings = choose_settings(None, None, lambda chosen: override(chosen, [change]))
-    assert (settings.recipe, settings.start) == ("fine-tune", "default")
+    assert (settings.recipe, settings.initial_weights) == ("fine-tune", "default")
 
 
 def test_a_start_among_the_settings_is_fine_tuned_too(trained: Path) -> None:
-    asked = choose_settings(None, None, lambda chosen: override(chosen, [f"start={trained}"]))
+    asked = choose_settings(None, None, lambda chosen: override(chosen, [f"initial_weights={trained}"]))
     assert asked == choose_settings(None, str(trained))
     assert asked.rpn.anchors.sizes == (24, 48)
 
@@ -119,7 +119,7 @@ def test_a_run_begins_as_its_start_and_says_so_for_good(trained: Path, photograp
     (tmp_path / "run").mkdir()
     run.start(prepared, tmp_path / "run", tell=said.append)
     assert said[0] == f"The network starts from {trained} (mine)."
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["start"] == str(trained)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["initial_weights"] == str(trained)
     trained.unlink()
     run.resume(tmp_path / "run")
     _, details = load_network(tmp_path / "run" / "last.safetensors")
@@ -137,4 +137,4 @@ def test_frozen_stages_stay_as_the_start_has_them(trained: Path, photographs: Pa
 
 
 def test_old_configurations_name_no_start() -> None:
-    assert RunSettings().start == ""
+    assert RunSettings().initial_weights == ""

@@ -305,7 +305,7 @@ def test_a_run_measures_what_it_starts_from_and_keeps_it_where_it_stays_the_best
     photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
     go(photographs, tiny("loop.epochs=1"), tmp_path / "first")
-    again = tiny("loop.epochs=1", "optimizer.lr=0", f"start={tmp_path / 'first'}")
+    again = tiny("loop.epochs=1", "optimizer.lr=0", f"initial_weights={tmp_path / 'first'}")
     outcome = go(photographs, again, tmp_path / "second")
     start, end = outcome.rows
     assert (start["epoch"], start["step"], start["loss"]) == (0, 0, None)

@@ -55,7 +55,7 @@ def command(
     output = Output(as_json, quiet)
     require_targets((picture, apply), (), data)
     base = recipe_of(recipe)
-    if apply is not None and base.start:
+    if apply is not None and base.initial_weights:
         raise InputError(
             f"The recipe {recipe} takes its anchors over from the network that it starts from, whose head was trained "
             "for them: choose a recipe that trains a head of its own (--recipe small), or leave out --apply."

@@ -41,13 +41,13 @@ def choose_settings(
     settings = recipe(name)
     if without:
         backbone = replace(settings.rpn.backbone, pretrained=weights == IMAGENET, weights=None)
-        settings = replace(settings, start="", rpn=replace(settings.rpn, backbone=backbone))
+        settings = replace(settings, initial_weights="", rpn=replace(settings.rpn, backbone=backbone))
     elif weights is not None:
-        settings = replace(settings, start=weights)
+        settings = replace(settings, initial_weights=weights)
     if recipe_name is None and weights is None and _sets_origin(change):
         return change(recipe(WHOLE))
-    if name == TUNING and (begins_as := change(settings).start):
-        settings = replace(settings, start=begins_as, rpn=adopt(settings.rpn, read_start(begins_as)))
+    if name == TUNING and (begins_as := change(settings).initial_weights):
+        settings = replace(settings, initial_weights=begins_as, rpn=adopt(settings.rpn, read_start(begins_as)))
     return change(settings)
 
 

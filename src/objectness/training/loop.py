@@ -143,7 +143,7 @@ def train(
     with Interrupt() as interrupt:
         for watcher in watchers:
             watcher.on_start(progress.step, steps, progress.rows)
-        if settings.start and validation and loop.validate_every and not progress.step and not progress.rows:
+        if settings.initial_weights and validation and loop.validate_every and not progress.step and not progress.rows:
             progress.rows.append(_START_ROW | measured())
             for watcher in watchers:
                 watcher.on_epoch(progress.rows[0], progress.rows)

@@ -189,7 +189,7 @@ def fine_tune() -> RunSettings:
     return replace(
         base,
         recipe="fine-tune",
-        start="default",
+        initial_weights="default",
         optimizer=replace(base.optimizer, lr=0.0005, layer_decay=0.7),
         schedule=ScheduleSettings(kind="cosine", warmup_steps=20),
         loop=replace(base.loop, epochs=10, least_steps=250, ema=0.998),

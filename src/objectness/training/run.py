@@ -127,9 +127,9 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False, *, allow_ou
     _require_boxes(data, splits, settings)
     torch.manual_seed(settings.loop.seed)
     origin: Mapping[str, Any] = {}
-    network = RegionProposalNetwork(settings.rpn, load_weights=not settings.start)
-    if settings.start:
-        trained = read_start(settings.start)
+    network = RegionProposalNetwork(settings.rpn, load_weights=not settings.initial_weights)
+    if settings.initial_weights:
+        trained = read_start(settings.initial_weights)
         network.start = fill(network, trained)
         origin = {key: trained.details[key] for key in _ORIGIN if key in trained.details}
     return Prepared(data.resolve(), strict, allow_outside, settings, splits, network, origin)

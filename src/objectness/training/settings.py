@@ -189,12 +189,13 @@ class RunSettings:
     """One training run: what ``--set`` changes and ``config.json`` holds.
 
     Attributes:
-        start: A trained network that this one begins as, in all that fits: "default" for the model in the box, an
-            exported .onnx file, a checkpoint or a run folder. Empty: ``rpn.backbone`` says what the backbone begins as.
+        initial_weights: A trained network whose weights the new one takes over where they fit: "default" for the
+            bundled model, an exported .onnx file, a checkpoint or a run folder. Empty: only the backbone may have
+            initial weights, those that ``rpn.backbone`` names.
     """
 
     recipe: str = "paper-vgg16"
-    start: str = ""
+    initial_weights: str = ""
     rpn: RPNSettings = field(default_factory=RPNSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
@@ -202,5 +203,5 @@ class RunSettings:
     data: DataSettings = field(default_factory=DataSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
 
-    RENAMED = MappingProxyType({"optimiser": "optimizer"})
+    RENAMED = MappingProxyType({"optimiser": "optimizer", "start": "initial_weights"})
     RENAMED_VALUES = MappingProxyType({"recipe": {"aligned": "task-aligned", "refined": "two-stage"}})
