@@ -44,13 +44,23 @@ hypothesis.settings.load_profile("objectness")
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# What may be skipped where every test is asked for (OBJECTNESS_EVERY_TEST=1, as CI does): words of the reason -> why it
-# cannot be helped. A test in test_skips.py keeps this list short; any other skip is a failure there.
+# With OBJECTNESS_EVERY_TEST=1, as in CI, slow tests run too, none may be deselected, and a skip is a failure, but for
+# these reasons: words of the reason -> why it cannot be helped. A test in test_skips.py keeps the list short.
 MAY_BE_SKIPPED = {
     "torch": "the environment without PyTorch is there to show that all else works; the other one runs these",
     "needs a GPU": "CI has none",
     "needs the data in": "real photographs are not part of the repository",
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("OBJECTNESS_EVERY_TEST"):
+        config.option.markexpr = ""
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    if os.environ.get("OBJECTNESS_EVERY_TEST"):
+        raise pytest.UsageError(f"{len(items)} tests were left out where every test is asked for: {items[0].nodeid}")
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -44,6 +44,14 @@ RECIPES = {
 }
 
 
+TRACED = {"exported", "save_checkpoint"}  # fixtures whose tests export a network: half a minute for each kind
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if TRACED & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.slow)
+
+
 Graphs = dict[str, Any]
 
 
