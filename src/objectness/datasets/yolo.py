@@ -18,7 +18,7 @@ from objectness.datasets.locating import Boundary, exists, other_spellings
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of
-from objectness.datasets.yolo_labels import LabelLine, extent_in_pixels, judge_columns, read_lines
+from objectness.datasets.yolo_labels import LabelLine, box_in_pixels, declared_keypoints, judge_columns, read_lines
 from objectness.errors import InputError
 from objectness.files.untrusted import MOST_TEXT_BYTES, read_bytes, read_text
 from objectness.files.yaml_text import load_yaml
@@ -36,7 +36,7 @@ class YoloFiles:
         root: The folder or data.yaml that was named.
         parts: split -> its images in order; ``all`` where there are no splits.
         class_names: Class number -> name; empty where nothing says.
-        has_keypoints: Key points follow the box in each line.
+        keypoints: How many numbers of key points follow the box in each line, as data.yaml declares; 0 for none.
         absent: split -> what data.yaml names and what is not there.
         notes: What was found elsewhere than data.yaml says.
         closed: Folders among the images that cannot be read -> why.
@@ -45,7 +45,7 @@ class YoloFiles:
     root: Path
     parts: Mapping[str, tuple[Path, ...]]
     class_names: Mapping[int, str]
-    has_keypoints: bool
+    keypoints: int
     absent: Mapping[str, str]
     notes: tuple[str, ...] = ()
     closed: Mapping[Path, str] = field(default_factory=dict)
@@ -91,7 +91,7 @@ def find_bare(root: Path) -> YoloFiles | None:
         if any(image.with_suffix(".txt").is_file() for image in walked.images):
             parts = {ALL: walked.images}
             closed.update(walked.closed)
-    return YoloFiles(root, parts, names, False, {}, closed=closed) if parts else None
+    return YoloFiles(root, parts, names, 0, {}, closed=closed) if parts else None
 
 
 def read_yaml(path: Path, allow_outside: bool = False) -> YoloFiles:
@@ -128,9 +128,7 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
     ]
     labels = [label_path(path) for path in paths]
     lines = [read_lines(label) for label in labels]
-    columns = judge_columns(
-        (line for own in lines for line in own if isinstance(line, LabelLine)), source.has_keypoints
-    )
+    columns = judge_columns([line for own in lines for line in own if isinstance(line, LabelLine)], source.keypoints)
     records: list[Record] = []
     for path, label, own, size in zip(paths, labels, lines, read_sizes(paths), strict=True):
         size_hw = None if isinstance(size, str) else size
@@ -140,11 +138,11 @@ def read(source: YoloFiles, split: str | None) -> Dataset:
             problems.append(Problem(box_validity.UNREADABLE_ANNOTATION, str(label), detail))
         for line in own:
             if size_hw is None:
-                continue
+                break
             if isinstance(line, Problem):
                 problems.append(line)
                 continue
-            box = extent_in_pixels(line, columns, size_hw, label)
+            box = box_in_pixels(line, columns, size_hw, label)
             if isinstance(box, Problem):
                 problems.append(box)
                 continue
@@ -205,9 +203,8 @@ def _from_yaml(path: Path, document: Mapping[Any, Any], allow_outside: bool) -> 
     if not parts:
         names = "; ".join(f"{split}: {what}" for split, what in absent.items())
         raise InputError(f"{path} names images that are not there ({names}): set 'path' to the folder that holds them.")
-    has_keypoints = bool(document.get("kpt_shape"))
-    classes = _class_names(path, document)
-    return YoloFiles(path, parts, classes, has_keypoints, absent, search.notes(), search.closed)
+    classes, keypoints = _class_names(path, document), declared_keypoints(document)
+    return YoloFiles(path, parts, classes, keypoints, absent, search.notes(), search.closed)
 
 
 class _Search:

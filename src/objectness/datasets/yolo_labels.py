@@ -1,197 +1,204 @@
-"""The lines of a YOLO label file: boxes, polygons, or boxes with key points, as fractions of the upright image."""
+"""The one parser of YOLO label lines, for ground truth and for proposals alike.
+
+A line is a class and a box, the corners of an outline (segmentation), or a box with key points (pose), all as
+fractions of the upright image. Whether a faulty line is passed over with a ``Problem`` (ground truth) or refuses the
+file (proposals) is for the reader to decide.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from objectness.datasets import box_validity
 from objectness.datasets.locating import exists
+from objectness.datasets.outlines import Box, around_points
 from objectness.datasets.records import Problem
 from objectness.errors import InputError
 from objectness.files.untrusted import read_text
 
-Extent = tuple[float, float, float, float]
-
 # Boxes of objects that are cut off by the border may stick out; what lies further out is no fraction of an image.
 _FARTHEST = 1.5
-_BOX_OR_SCORED = (4, 5)
 _TRACKED = 6  # coordinates: a box, its score and the number of a track
 _SLACK = 0.01  # of rounding, by which such a box may stick out of its image
+_KEYPOINT_SLACK = 0.25  # of a box's sides, by which its key points may stick out of it
 _SHOWN = 60
-# Key points may stick out of their box by this share of its sides.
-_KEYPOINT_SLACK = 0.25
 
 
-@dataclass(frozen=True)
-class LabelLine:
-    """One label line, not yet judged: whether key points follow the box only the whole data set can tell.
+class LabelLine(NamedTuple):
+    """One line of a label file.
 
     Attributes:
         number: Of the line, from 1.
-        class_id: As written.
-        count: How many coordinates follow the class.
-        box: Extent x1, y1, x2, y2 if the first four are xc, yc, w, h; fractions of the image.
-        polygon: Extent if all of them are corners; None where they cannot be.
-        with_visibility: They can be a box and key points x, y, v.
-        with_points: They can be a box and key points x, y.
-        track: The last of them, if they can be a box, a score and the number of a track; else 0.
-        text: The line itself, shortened.
+        text: The line itself.
+        class_id: The first column.
+        coordinates: The numbers behind the class.
     """
 
     number: int
-    class_id: int
-    count: int
-    box: Extent
-    polygon: Extent | None
-    with_visibility: bool
-    with_points: bool
-    track: int
     text: str
+    class_id: int
+    coordinates: tuple[float, ...]
+
+    @property
+    def box(self) -> Box:
+        """Corners of the box if the first four numbers are its centre, width and height."""
+        xc, yc, width, height = self.coordinates[:4]
+        return xc - width / 2, yc - height / 2, xc + width / 2, yc + height / 2
+
+    @property
+    def outline(self) -> Box:
+        """Corners of the box around the outline if the numbers are points x, y; a last odd number is left out."""
+        return around_points(list(zip(self.coordinates[::2], self.coordinates[1::2], strict=False)))
+
+    @property
+    def track(self) -> int:
+        """The number of a track, if there are six numbers: a box in its image, a score and that; else 0."""
+        word = self.text.split()[-1]
+        if len(self.coordinates) != _TRACKED or not word.isdecimal() or not 0 <= self.coordinates[4] <= 1:
+            return 0
+        x1, y1, x2, y2 = self.box
+        return int(min(self.coordinates[5], 2**31)) if min(x1, y1) >= -_SLACK and max(x2, y2) <= 1 + _SLACK else 0
+
+    def marks_visibility(self, *, and_score: bool = False) -> bool:
+        """Whether key points x, y, visibility (0, 1, 2) may follow the box, with a score behind them or not."""
+        rest = self.coordinates[4 : -1 if and_score else None]
+        return len(rest) >= 3 and len(rest) % 3 == 0 and all(value in (0, 1, 2) for value in rest[2::3])
+
+    def has_keypoints(self, each: int) -> bool:
+        """Whether key points of 2 or 3 numbers may follow the box: those that are placed lie in it.
+
+        Eight coordinates are the corners of a turned box far more often than a box and two points.
+        """
+        rest = self.coordinates[4:]
+        if each == 3 and not self.marks_visibility():
+            return False
+        if not rest or len(rest) % each or (each == 2 and len(self.coordinates) == 8):
+            return False
+        xc, yc, width, height = self.coordinates[:4]
+        reach_x, reach_y = width * (0.5 + _KEYPOINT_SLACK), height * (0.5 + _KEYPOINT_SLACK)
+        points = zip(rest[::each], rest[1::each], strict=True)
+        return all(abs(x - xc) <= reach_x and abs(y - yc) <= reach_y for x, y in points if x or y)
+
+
+class BadLine(NamedTuple):
+    """A line that holds no numbers or no class, and the reason, which reads on after "line 3"."""
+
+    number: int
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a data set's lines mean.
+    """Meaning of the columns in the label files of a data set.
 
     Attributes:
-        has_keypoints: Key points follow the box.
-        note: What was concluded, where data.yaml does not say it.
+        keypoints: How many numbers of key points follow the box; 0 for none.
         has_tracks: In lines of seven columns a score and the number of a track follow the box.
+        note: The conclusion in a sentence, where data.yaml does not say it.
     """
 
-    has_keypoints: bool
-    note: str | None = None
+    keypoints: int = 0
     has_tracks: bool = False
+    note: str | None = None
+
+
+def label_lines(path: Path) -> Iterator[LabelLine | BadLine]:
+    """The lines of a label file that are not empty.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if words := line.split():
+            yield _parse(number, line.strip(), words)
+
+
+def declared_keypoints(document: Mapping[Any, Any]) -> int:
+    """How many numbers of key points ``kpt_shape`` of a data.yaml declares; 0 for none."""
+    match document.get("kpt_shape"):
+        case [int(points), int(2 | 3 as each)] if 0 < points < 10_000:
+            return points * each
+        case _:
+            return 0
+
+
+def has_tracks(lines: Iterable[LabelLine | object]) -> bool:
+    """Whether seven columns are a box, its score and the number of a track, and no outline of three points.
+
+    All lines of seven columns must end in a whole number from 1, behind a score and a box in its image; and one of
+    them in more than 1, or there is more than one line: outlines may end in 1, at the border, but not all of them.
+    """
+    count, last = 0, 0
+    for line in lines:
+        if isinstance(line, LabelLine) and len(line.coordinates) == _TRACKED:
+            track = line.track
+            if not track:
+                return False
+            count, last = count + 1, max(last, track)
+    return last > 1 or count > 1
+
+
+def judge_columns(lines: Sequence[LabelLine], declared: int) -> Columns:
+    """The meaning of the columns, as ``declared_keypoints`` or else as all lines together show it."""
+    if declared:
+        return Columns(declared)
+    if has_tracks(lines):
+        note = "in label lines of 7 columns a score and the number of a track follow the box."
+        return Columns(has_tracks=True, note=note)
+    longer = [line for line in lines if len(line.coordinates) > 5]
+    counts = {len(line.coordinates) for line in longer}
+    if len(counts) != 1:
+        return Columns()
+    count = counts.pop()
+    what = f"the label lines of {count + 1} columns were read as"
+    if all(line.has_keypoints(3) for line in longer):
+        return Columns(count - 4, note=f"{what} a box and {(count - 4) // 3} key points, which were left out.")
+    if all(line.has_keypoints(2) for line in longer):
+        advice = "should they be a box and key points, 'kpt_shape' in data.yaml must say so."
+        return Columns(note=f"{what} polygons: {advice}")
+    return Columns()
 
 
 def read_lines(path: Path) -> list[LabelLine | Problem]:
-    """The lines of a label file; none where there is no file."""
-    if not exists(path):
-        return []
+    """The lines of a label file and the faults of others; none where there is no file."""
     try:
-        text = read_text(path)
+        lines = list(label_lines(path)) if exists(path) else []
     except InputError as error:
         return [Problem(box_validity.UNREADABLE_ANNOTATION, str(path), str(error).removeprefix(f"{path} "))]
-    found: list[LabelLine | Problem] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                found.append(_parse(number, line.strip()))
-            except ValueError as error:
-                found.append(_malformed(path, number, str(error), _shown(line.strip())))
-    return found
+    return [_malformed(path, line, line.reason) if isinstance(line, BadLine) else line for line in lines]
 
 
-def judge_columns(lines: Iterable[LabelLine], declared: bool) -> Columns:
-    """Whether key points follow the box in every line; ``declared`` by data.yaml."""
-    if declared:
-        return Columns(True)
-    count: int | None = None
-    with_visibility = with_points = with_tracks = True
-    last_track = tracked = 0
-    for line in lines:
-        if line.count in _BOX_OR_SCORED:
-            continue
-        if line.count == _TRACKED:
-            with_tracks &= line.track > 0
-            last_track, tracked = max(last_track, line.track), tracked + 1
-        with_visibility &= line.with_visibility and count in (None, line.count)
-        with_points &= line.with_points and count in (None, line.count)
-        count = line.count
-    if with_tracks and (last_track > 1 or tracked > 1):  # an outline may end in 1, at the border, but not all of them
-        return Columns(False, "in label lines of 7 columns a score and the number of a track follow the box.", True)
-    if count is None or not (with_visibility or with_points):
-        return Columns(False)
-    what = f"the label lines of {count + 1} columns were read as"
-    if with_visibility:
-        return Columns(True, f"{what} a box and {(count - 4) // 3} key points, which were left out.")
-    return Columns(
-        False, f"{what} polygons: should they be a box and key points, 'kpt_shape' in data.yaml must say so."
-    )
-
-
-def extent_in_pixels(line: LabelLine, columns: Columns, size_hw: tuple[int, int], path: Path) -> Extent | Problem:
-    """Corners of the box in pixels, or what is wrong with the line."""
-    is_tracked = columns.has_tracks and line.count == _TRACKED
-    if columns.has_keypoints or line.count in _BOX_OR_SCORED or is_tracked:
+def box_in_pixels(line: LabelLine, columns: Columns, size_hw: tuple[int, int], path: Path) -> Box | Problem:
+    """Corners of the box of a ground-truth line in pixels, or the line's fault."""
+    count = len(line.coordinates)
+    if count >= 4 and (columns.keypoints or count <= 5 or (columns.has_tracks and count == _TRACKED)):
         extent = line.box
-    elif line.polygon is not None:
-        extent = line.polygon
+    elif count >= 6 and count % 2 == 0:
+        extent = line.outline
     else:
-        reason = f"has {line.count + 1} columns where 'class xc yc w h' (5) or a polygon (7, 9, ...) is due"
-        return _malformed(path, line.number, reason, line.text)
+        reason = f"has {count + 1} columns where 'class xc yc w h' (5) or a polygon (7, 9, ...) is due"
+        return _malformed(path, line, reason)
     x1, y1, x2, y2 = extent
-    low, high = 1 - _FARTHEST, _FARTHEST
-    if min(extent) < low or max(extent) > high or max(x2 - x1, y2 - y1) > _FARTHEST:
-        reason = "has coordinates that are no fractions of the image (are they pixels?)"
-        return _malformed(path, line.number, reason, line.text)
+    if min(extent) < 1 - _FARTHEST or max(extent) > _FARTHEST or max(x2 - x1, y2 - y1) > _FARTHEST:
+        return _malformed(path, line, "has coordinates that are no fractions of the image (are they pixels?)")
     height, width = size_hw
     return x1 * width, y1 * height, x2 * width, y2 * height
 
 
-def _parse(number: int, line: str) -> LabelLine:
+def _parse(number: int, text: str, words: Sequence[str]) -> LabelLine | BadLine:
     try:
-        values = [float(word) for word in line.split()]
+        class_id, *coordinates = map(float, words)
     except ValueError:
-        raise ValueError("holds something that is not a number") from None
-    class_number, coordinates = values[0], values[1:]
-    if not class_number.is_integer() or class_number < 0:
-        raise ValueError("has a class that is not a whole number from 0")
-    if len(coordinates) < _BOX_OR_SCORED[0]:
-        raise ValueError(f"has {len(values)} columns where 'class xc yc w h' (5) or a polygon (7, 9, ...) is due")
-    xc, yc, width, height = coordinates[:4]
-    polygon = None
-    if len(coordinates) >= 6 and len(coordinates) % 2 == 0:
-        xs, ys = coordinates[::2], coordinates[1::2]
-        polygon = (min(xs), min(ys), max(xs), max(ys))
-        if any(math.isnan(value) for value in coordinates):
-            polygon = (math.nan,) * 4
-    return LabelLine(
-        number,
-        int(class_number),
-        len(coordinates),
-        (xc - width / 2, yc - height / 2, xc + width / 2, yc + height / 2),
-        polygon,
-        _are_keypoints(coordinates, 3),
-        _are_keypoints(coordinates, 2),
-        _track(line.split()[1:], coordinates),
-        _shown(line),
-    )
+        return BadLine(number, text, "holds something that is not a number")
+    if not class_id.is_integer() or class_id < 0:
+        return BadLine(number, text, f"has the class {words[0][:20]}, which is no whole number from 0")
+    return LabelLine(number, text, int(class_id), tuple(coordinates))
 
 
-def _are_keypoints(coordinates: Sequence[float], each: int) -> bool:
-    """Whether key points of 2 or 3 numbers may follow the box: marked 0, 1 or 2, and where they are, in the box.
-
-    Eight coordinates are the corners of a turned box far more often than a box and two points.
-    """
-    rest = coordinates[4:]
-    if not rest or len(rest) % each or (each == 2 and len(coordinates) == 8):
-        return False
-    points = [rest[start : start + each] for start in range(0, len(rest), each)]
-    if each == 3 and not all(point[2] in (0, 1, 2) for point in points):
-        return False
-    xc, yc, width, height = coordinates[:4]
-    reach_x, reach_y = width * (0.5 + _KEYPOINT_SLACK), height * (0.5 + _KEYPOINT_SLACK)
-    placed = [point for point in points if point[0] or point[1]]
-    return all(abs(point[0] - xc) <= reach_x and abs(point[1] - yc) <= reach_y for point in placed)
-
-
-def _track(words: Sequence[str], coordinates: Sequence[float]) -> int:
-    """The number of a track behind a box and its score; 0 where there is none."""
-    if len(words) != _TRACKED or not words[-1].isdecimal() or not 0 <= coordinates[4] <= 1:
-        return 0
-    xc, yc, width, height = coordinates[:4]
-    if min(xc - width / 2, yc - height / 2) < -_SLACK or max(xc + width / 2, yc + height / 2) > 1 + _SLACK:
-        return 0
-    return int(min(coordinates[5], 2**31))
-
-
-def _shown(line: str) -> str:
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
-
-
-def _malformed(path: Path, number: int, reason: str, text: str) -> Problem:
-    return Problem(box_validity.MALFORMED, str(path), f"line {number} {reason}: {text!r}")
+def _malformed(path: Path, line: LabelLine | BadLine, reason: str) -> Problem:
+    text = line.text if len(line.text) <= _SHOWN else f"{line.text[: _SHOWN - 3]}..."
+    return Problem(box_validity.MALFORMED, str(path), f"line {line.number} {reason}: {text!r}")

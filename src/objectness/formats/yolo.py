@@ -9,24 +9,28 @@ training takes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from objectness.datasets.outlines import Box
+from objectness.datasets.yolo_labels import BadLine, LabelLine, declared_keypoints, has_tracks, label_lines
 from objectness.errors import InputError, MissingContextError
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import read_text, regular_file
+from objectness.files.yaml_text import load_yaml
 from objectness.formats.core.file_names import need_sizes, short_names, stem
 from objectness.formats.core.known_images import KnownImages, finished, known_images
 from objectness.formats.core.parsed import Parts, RawFile
 from objectness.formats.core.sniffing import Peek, present
 from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.formats.core.yolo_lines import has_tracks, key_points_of, label_lines
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
 _YAML = "data.yaml"
 # Without "path", as that would be taken from wherever a training is started; so images lie beside the file.
 _CONTENT = "train: images\nval: images\nnames:\n  0: object\n"
+_LARGEST_FRACTION = 2.0  # a box may stick out of its image, but not by more than the image; pixels do
 _NOT_LABELS = {"classes.txt", "train.txt", "val.txt", "test.txt", "requirements.txt", "readme.txt"}
 
 
@@ -61,8 +65,10 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     for image in known.images:
         parts.part(image.path, image.image_id, str(image.path), image.size_hw)
     classes: set[int] = set()
-    key_points, outlines, lines = key_points_of(root / _YAML), 0, 0
-    tracks = not key_points and has_tracks(labels)
+    document = load_yaml(root / _YAML) if (root / _YAML).is_file() else None
+    keypoints = declared_keypoints(document) if isinstance(document, dict) else 0
+    tracks = not keypoints and has_tracks(line for label in labels for line in label_lines(label))
+    outlines = lines = 0
     large: list[tuple[Path, int]] = []
     for label in labels:
         name = label.relative_to(folder).with_suffix("").as_posix()
@@ -72,15 +78,17 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         if found.size_hw is None:
             raise InputError(f"{label}: the size of {found.path} is unknown, as it cannot be read.")
         part = parts.part(found.path)
-        for line in label_lines(label, key_points, tracks):
-            classes.add(line.class_number)
-            outlines += line.is_outline
+        height, width = found.size_hw
+        for line in label_lines(label):
+            if isinstance(line, BadLine):
+                raise InputError(f"{label}: line {line.number} {line.reason}.")
+            (x1, y1, x2, y2), score, places = _judged(label, line, keypoints, tracks)
+            classes.add(line.class_id)
+            outlines += len(places) > 4
             lines += 1
-            if line.may_be_pixels:
+            if any(isfinite(value) and abs(value) > _LARGEST_FRACTION for value in places):
                 large.append((label, line.number))
-            height, width = found.size_hw
-            x1, y1, x2, y2 = line.box
-            part.add((x1 * width, y1 * height, x2 * width, y2 * height), line.score, line.number)
+            part.add((x1 * width, y1 * height, x2 * width, y2 * height), score, line.number)
     if len(large) * 2 > lines and not _is_ours(root / _YAML):  # a few may lie far outside their image
         file, number = large[0]
         raise InputError(
@@ -91,9 +99,36 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         notes.append(f"took the boxes around {outlines} outlines")
     if tracks:
         notes.append("left out the numbers of tracks")
-    if key_points:
+    if keypoints:
         notes.append("left out the key points")
     return parts.finish("line", notes=notes)
+
+
+def _judged(label: Path, line: LabelLine, keypoints: int, tracks: bool) -> tuple[Box, float | None, tuple[float, ...]]:
+    """The box as fractions of the image, its score and the numbers that it was made of.
+
+    Raises:
+        InputError: the line has too many or too few columns, or its meaning is not clear.
+    """
+    numbers, word = line.coordinates, line.text.split()[-1]
+    if tracks and len(numbers) == 6:
+        numbers, word = numbers[:5], line.text.split()[-2]
+    count = len(numbers)
+    where = f"{label}: line {line.number} has"
+    is_box = count in (4 + keypoints, 5 + keypoints)
+    if not is_box and (count < 6 or keypoints):
+        due = f" and {keypoints} of key points" if keypoints else ""
+        raise InputError(f"{where} {count + 1} columns; due are class xc yc w h{due} and the score.")
+    if not is_box and (line.marks_visibility() or (count >= 11 and line.marks_visibility(and_score=True))):
+        raise InputError(
+            f"{where} {count + 1} columns, an outline or a box with key points: "
+            "lay the data.yaml beside the labels that says which by its kpt_shape."
+        )
+    has_score = count == 5 + keypoints if is_box else count % 2 == 1
+    if has_score and numbers[-1] > 1 and word.isdecimal():
+        raise InputError(f"{where} {word[:20]} in the place of the score, as if it were the number of a track.")
+    score = numbers[-1] if has_score else None
+    return (line.box, score, numbers[:4]) if is_box else (line.outline, score, numbers[: count - has_score])
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals], *, with_scores: bool = True) -> None:
