@@ -27,7 +27,8 @@ from torchvision.ops import box_iou, nms
 from training_step import training_step
 
 from objectness import boxes
-from objectness.engines import open_graph
+from objectness.engines import EngineSettings
+from objectness.engines.onnx_runtime import open_onnx
 from objectness.images import open_upright, resize
 from objectness.rpn.anchors import level_anchors
 from objectness.rpn.box_coder import encode
@@ -62,7 +63,7 @@ def of_the_model(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """What the model in the box sees before suppression, each several times with a jitter of 3 % of its sides."""
     model = HERE.parent / "src/objectness/models/default.onnx"
     image = open_upright(HERE.parent / "examples/photos/astronaut.jpg")
-    found = open_graph(model, str(model)).ranked(resize(image, (384, 384)), nms=1.0, top=count)
+    found = open_onnx(model, str(model), EngineSettings()).propose(resize(image, (384, 384)), nms=1.0, top=count)
     rng = np.random.default_rng(seed)
     chosen = rng.integers(0, len(found.scores), count)
     sides = np.tile(found.boxes_xyxy[chosen, 2:] - found.boxes_xyxy[chosen, :2], 2)

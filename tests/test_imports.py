@@ -100,8 +100,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 # Imports that are still to be mended. Each must be there and be wrong, or it is taken out of this list.
 EXCUSED: set[tuple[str, str]] = {
-    ("engines.onnx_runtime", "engines.opening"),
-    ("engines.openvino_runtime", "engines.opening"),
     ("evaluation.baselines.uniform", "evaluation.baselines"),
     ("evaluation.baselines.edge_boxes", "evaluation.baselines"),
     ("evaluation.baselines.sliding_window", "evaluation.baselines"),

@@ -70,7 +70,7 @@ def test_a_home_that_cannot_be_written_brings_no_warning(place: Path) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from objectness.engines.onnx_runtime import OnnxRuntime",
+        "from objectness.engines.onnx_runtime import open_onnx",
         "import objectness.speed.work as work; work.import_onnxruntime()",
         "import objectness.cli; import onnxruntime",
         "import objectness; import onnxruntime.quantization",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from objectness.cli import app
-from objectness.engines import Candidates, ModelDescription
+from objectness.engines import Candidates, ModelDescription, RankedBoxes
+from objectness.engines.candidates import select
 from objectness.inference import loading
 from objectness.speed import work
 
@@ -25,6 +27,9 @@ class One:
 
     def candidates(self, pixels: np.ndarray) -> Candidates:
         return Candidates(np.float32([[0, 0, 5, 5]]), np.float32([0.5]), np.zeros(1, np.int64))
+
+    def propose(self, pixels: np.ndarray, **limits: Any) -> RankedBoxes:
+        return select(self.candidates(pixels), pixels.shape[:2], **limits)
 
 
 @pytest.fixture

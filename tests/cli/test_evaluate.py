@@ -12,7 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from objectness.cli import app
-from objectness.engines import Candidates, ModelDescription
+from objectness.engines import Candidates, ModelDescription, RankedBoxes
+from objectness.engines.candidates import select
 from objectness.formats import coco_results
 from objectness.formats.core.known_images import complete, known_images
 from objectness.inference.proposer import Proposer
@@ -216,6 +217,9 @@ class WholeImage:
         height, width = pixels.shape[:2]
         whole = np.array([[0, 0, width, height]] * 2, dtype=np.float32)
         return Candidates(whole, np.array([0.9, 0.4], dtype=np.float32), np.zeros(2, dtype=np.int64))
+
+    def propose(self, pixels: np.ndarray, **limits: Any) -> RankedBoxes:
+        return select(self.candidates(pixels), pixels.shape[:2], **limits)
 
 
 class TestModel:

@@ -14,7 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from objectness.cli import app
-from objectness.engines import Candidates, ModelDescription
+from objectness.engines import Candidates, ModelDescription, RankedBoxes
+from objectness.engines.candidates import select
 from objectness.formats import coco_results
 from objectness.inference import loading
 from objectness.proposals import Proposals
@@ -32,6 +33,9 @@ class Halves:
         height, width = pixels.shape[:2]
         boxes = np.float32([[0, 0, width, height], [0, 0, width / 2, height]])
         return Candidates(boxes, np.float32([0.25, 0.5]), np.zeros(2, np.int64))
+
+    def propose(self, pixels: np.ndarray, **limits: Any) -> RankedBoxes:
+        return select(self.candidates(pixels), pixels.shape[:2], **limits)
 
 
 @pytest.fixture
@@ -279,15 +283,15 @@ def test_results_for_more_photographs_are_replaced_with_a_word(run: Run) -> None
 def test_a_score_that_is_no_number_loses_nothing_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from objectness.inference import proposer
 
-    usual = proposer.select
+    usual = proposer.to_photograph
 
-    def broken(candidates: Candidates, **options: Any) -> Proposals:
-        found = usual(candidates, **options)
+    def broken(ranked: RankedBoxes, **options: Any) -> Proposals:
+        found = usual(ranked, **options)
         if found.size_hw[0] > found.size_hw[1]:
             found = Proposals(found.boxes_xyxy, np.float32([np.inf, 0.5]), found.size_hw, found.source)
         return found
 
-    monkeypatch.setattr(proposer, "select", broken)
+    monkeypatch.setattr(proposer, "to_photograph", broken)
     _photo("photos/a.jpg")
     _photo("photos/b.jpg", (60, 90))
     result = run("photos")

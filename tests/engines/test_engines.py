@@ -18,14 +18,14 @@ from objectness.engines import (
     METADATA_KEY,
     EngineSettings,
     GraphEngine,
-    GraphRanker,
     ModelDescription,
     float32_at_most,
-    open_graph,
 )
+from objectness.engines.graph import CANDIDATE_OUTPUTS, INPUT, NMS_INPUT, PROPOSAL_OUTPUTS, TOP_INPUT, GraphSignature
 from objectness.engines.onnx_file import with_limits_as_inputs
+from objectness.engines.onnx_runtime import open_onnx
 from objectness.errors import InputError
-from objectness.inference import loading
+from objectness.inference import loading, model_files
 
 DESCRIPTION = ModelDescription("tiny", short_side=32, long_side=64, nms_iou=0.6, top=5, details={"ar_100": 0.25})
 
@@ -108,7 +108,7 @@ def test_a_model_file_describes_itself(tmp_path: Path, nms: bool) -> None:
 
 def test_the_default_model_is_read_from_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _save_model(tmp_path / "default.onnx")
-    monkeypatch.setattr(loading.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(model_files.resources, "files", lambda package: tmp_path)
     assert loading.load().description == DESCRIPTION
     assert loading.load("default").description == DESCRIPTION
 
@@ -128,7 +128,7 @@ def test_the_model_in_the_box_opens_in_plain_onnx_runtime_without_a_word() -> No
 
 def test_thresholds_that_are_constants_of_a_file_can_still_be_asked_for() -> None:
     onnx = pytest.importorskip("onnx", reason="the extra train is not installed")
-    model = (loading.resources.files("objectness.models") / "default.onnx").read_bytes()
+    model = model_files.bundled_model()
     opened = onnx.load_from_string(with_limits_as_inputs(model))
     onnx.checker.check_model(opened)
     declared = {value.name: value.type.tensor_type for value in opened.graph.input}
@@ -149,10 +149,9 @@ def test_thresholds_that_are_constants_of_a_file_can_still_be_asked_for() -> Non
 
 def test_candidates_of_one_size_after_another(tmp_path: Path) -> None:
     _save_model(tmp_path / "tiny.onnx", nms=False)
-    engine = open_graph(tmp_path / "tiny.onnx", "tiny")
-    assert isinstance(engine, GraphEngine)
+    engine = open_onnx(tmp_path / "tiny.onnx", "tiny", EngineSettings())
     for height, width in ((1, 1), (7, 5)):
-        found = engine.candidates(np.zeros((height, width, 3), np.uint8))
+        found = engine.candidates(np.zeros((1, height, width, 3), np.uint8))[0]
         expected = np.float32([[0, 0, width / 2, height / 2], [0, 0, width, height]])
         np.testing.assert_array_equal(found.boxes_xyxy, expected)
         assert found.levels.tolist() == [0, 1]
@@ -268,18 +267,19 @@ def test_outputs_that_are_not_what_they_are_called_end_in_a_sentence(name: str, 
         name: value,
     }
 
-    class Odd:
-        device = "cpu"
+    def run(inputs: Any, outputs: Any) -> list[Any]:
+        return [given[output] for output in outputs]
 
-        def run(self, inputs: Any, outputs: Any) -> list[Any]:
-            return [given[output] for output in outputs]
+    def opened(*outputs: str) -> GraphEngine:
+        inputs = {INPUT: "uint8 (1)"} | ({} if "levels" in outputs else {NMS_INPUT: "float", TOP_INPUT: "int64"})
+        return GraphEngine(run, GraphSignature(inputs, outputs, DESCRIPTION.to_json()), "cpu", "odd")
 
     pixels = np.zeros((1, 8, 8, 3), np.uint8)
     with pytest.raises(InputError, match=words):
-        GraphEngine(Odd(), DESCRIPTION).batch(pixels)
+        opened(*CANDIDATE_OUTPUTS).candidates(pixels)
     if name != "levels":
         with pytest.raises(InputError, match=words):
-            GraphRanker(Odd(), DESCRIPTION).batch(pixels, nms=0.5, top=5)
+            opened(*PROPOSAL_OUTPUTS).batch(pixels, nms=0.5, top=5)
 
 
 def test_metadata_nested_too_deeply_ends_in_a_sentence(tmp_path: Path) -> None:

@@ -11,11 +11,8 @@ import pytest
 import torch
 
 from objectness import export
-from objectness.engines import (
-    GraphEngine,
-    GraphRanker,
-    open_graph,
-)
+from objectness.engines import EngineSettings, GraphEngine
+from objectness.engines.onnx_runtime import open_onnx
 from objectness.export import ExportReport, ExportSettings, export_model
 from objectness.export.graph import export_choice, export_network
 from objectness.export.metadata import weights_hash
@@ -61,8 +58,8 @@ class Exported:
 
     checkpoint: Path
     report: ExportReport
-    ranker: GraphRanker
     engine: GraphEngine
+    candidates: GraphEngine
 
     @property
     def target(self) -> Path:
@@ -128,7 +125,6 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     checkpoint = _save(request.param, folder / "best.safetensors")
     report = export_model(checkpoint, folder / "tiny.onnx")
     export_model(checkpoint, folder / "candidates.onnx", ExportSettings(nms=False))
-    ranker, engine = (open_graph(folder / f"{name}.onnx", name) for name in ("tiny", "candidates"))
-    assert isinstance(ranker, GraphRanker)
-    assert isinstance(engine, GraphEngine)
-    return Exported(checkpoint, report, ranker, engine)
+    names = ("tiny", "candidates")
+    engine, candidates = (open_onnx(folder / f"{name}.onnx", name, EngineSettings()) for name in names)
+    return Exported(checkpoint, report, engine, candidates)

@@ -9,12 +9,13 @@ import onnx
 import pytest
 import torch
 
-from objectness.engines import GraphEngine, open_graph
+from objectness.engines import EngineSettings
+from objectness.engines.candidates import select
+from objectness.engines.onnx_runtime import open_onnx
 from objectness.export import ExportSettings, export_model
 from objectness.export.verification import agreement
 from objectness.inference.loading import load
-from objectness.inference.postprocessing import select
-from objectness.inference.torch_engine import TorchEngine, load_engine
+from objectness.inference.torch_engine import TorchEngine, open_checkpoint
 from objectness.settings import override
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
@@ -33,10 +34,10 @@ def test_the_graph_equals_the_network_on_other_sizes_than_it_was_traced_with(exp
         assert one.candidates > 100
         assert one.pixels < 0.05
         assert one.score < 1e-4
-    reference = load_engine(exported.checkpoint)
+    reference = open_checkpoint(exported.checkpoint, EngineSettings())
     for size_hw in SIZES_HW:
         pixels = _images(size_hw)[0]
-        ours, theirs = reference.candidates(pixels), exported.engine.candidates(pixels)
+        ours, theirs = reference.candidates(pixels), exported.candidates.candidates(pixels[None])[0]
         assert len(ours.scores) == len(theirs.scores) > 0
         assert agreement(size_hw, ours, theirs).pixels < 0.05
 
@@ -45,9 +46,9 @@ def test_the_graph_equals_the_network_on_other_sizes_than_it_was_traced_with(exp
 def test_suppression_inside_equals_suppression_outside(exported: Any, nms: float, top: int) -> None:
     for size_hw in SIZES_HW:
         pixels = _images(size_hw)[0]
-        candidates = exported.engine.candidates(pixels)
-        expected = select(candidates, resized_hw=size_hw, size_hw=size_hw, top=top, score=0, nms=nms, min_side=0)
-        found = exported.ranker.ranked(pixels, nms=nms, top=top)
+        candidates = exported.candidates.candidates(pixels[None])[0]
+        expected = select(candidates, size_hw, top=top, nms=nms)
+        found = exported.engine.propose(pixels, nms=nms, top=top)
         np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
         np.testing.assert_array_equal(found.scores, expected.scores)
 
@@ -55,13 +56,13 @@ def test_suppression_inside_equals_suppression_outside(exported: Any, nms: float
 def test_each_image_of_a_batch_is_seen_as_if_it_were_alone(exported: Any) -> None:
     pixels = _images((97, 161), count=3)
     pixels[1] = 0
-    for alone, together in zip(pixels, exported.ranker.batch(pixels, nms=0.7, top=40), strict=True):
-        one = exported.ranker.ranked(alone, nms=0.7, top=40)
+    for alone, together in zip(pixels, exported.engine.batch(pixels, nms=0.7, top=40), strict=True):
+        one = exported.engine.propose(alone, nms=0.7, top=40)
         assert len(one.scores) == len(together.scores)
         np.testing.assert_allclose(together.scores, one.scores, atol=1e-5)
         np.testing.assert_allclose(together.boxes_xyxy, one.boxes_xyxy, atol=1e-2)
-    for alone, candidates in zip(pixels, exported.engine.batch(pixels), strict=True):
-        assert len(candidates.scores) == len(exported.engine.candidates(alone).scores)
+    for alone, candidates in zip(pixels, exported.candidates.candidates(pixels), strict=True):
+        assert len(candidates.scores) == len(exported.candidates.candidates(alone[None])[0].scores)
 
 
 def test_a_score_of_the_fit_is_exported_too(save_checkpoint: Save, tmp_path: Path) -> None:
@@ -74,8 +75,8 @@ def test_a_score_of_the_fit_is_exported_too(save_checkpoint: Save, tmp_path: Pat
         assert one.pixels < 0.05
         assert one.score < 1e-4
     pixels = _images((130, 470))[0]
-    scores = load_engine(checkpoint).candidates(pixels).scores
-    network = load_engine(checkpoint)._network
+    scores = open_checkpoint(checkpoint, EngineSettings()).candidates(pixels).scores
+    network = open_checkpoint(checkpoint, EngineSettings())._network
     network.settings = override(network.settings, ["quality.use=none"])
     assert not np.allclose(np.sort(scores), np.sort(TorchEngine(network, None).candidates(pixels).scores))
 
@@ -86,12 +87,11 @@ def test_of_equal_scores_the_graph_takes_those_that_pytorch_takes(exported: Any,
     (weight,) = (one for one in model.graph.initializer if one.name.endswith("head.objectness.weight"))
     weight.CopyFrom(onnx.numpy_helper.from_array(np.zeros(tuple(weight.dims), np.float32), weight.name))
     onnx.save(model, tmp_path / "equal.onnx")
-    theirs = open_graph(tmp_path / "equal.onnx", "equal")
-    assert isinstance(theirs, GraphEngine)
-    ours = load_engine(exported.checkpoint)
+    theirs = open_onnx(tmp_path / "equal.onnx", "equal", EngineSettings())
+    ours = open_checkpoint(exported.checkpoint, EngineSettings())
     torch.nn.init.zeros_(ours._network.head.objectness.weight)
     pixels = _images((320, 416))[0]
-    expected, found = ours.candidates(pixels), theirs.candidates(pixels)
+    expected, found = ours.candidates(pixels), theirs.candidates(pixels[None])[0]
     assert len(found.scores) > 50
     np.testing.assert_array_equal(found.levels, expected.levels)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)

@@ -8,9 +8,8 @@ import pytest
 
 from objectness.engines import (
     EngineSettings,
-    GraphRanker,
-    open_graph,
 )
+from objectness.engines.openvino_runtime import open_openvino
 from objectness.errors import InputError
 from objectness.export import ExportSettings, export_model
 from objectness.inference.loading import load
@@ -28,15 +27,14 @@ def test_openvino_gives_the_same_proposals(exported: Any, tmp_path: Path) -> Non
     assert [file.name for file in report.files] == ["tiny.bin", "tiny.xml"]
     assert str(tmp_path) not in report.target.read_text()
     propose = load(report.target, threads=1)
-    assert propose.description.details["weights_sha256"] == exported.ranker.description.details["weights_sha256"]
+    assert propose.description.details["weights_sha256"] == exported.engine.description.details["weights_sha256"]
     for options in ({}, {"nms": 0.3, "top": 20}):
         ours, theirs = load(exported.target, **options)(PHOTO), load(report.target, **options)(PHOTO)
         assert len(ours) == len(theirs)
         assert theirs.scores == pytest.approx(ours.scores, abs=1e-4)
         assert theirs.boxes_xyxy[:10] == pytest.approx(ours.boxes_xyxy[:10], abs=0.2)
     batch = _images((97, 161), count=2)
-    engine = open_graph(report.target, "tiny", EngineSettings(threads=1))
-    assert isinstance(engine, GraphRanker)
+    engine = open_openvino(report.target, "tiny", EngineSettings(threads=1))
     assert [len(found.scores) for found in engine.batch(batch, nms=0.7, top=30)] == [30, 30]
 
 
@@ -44,9 +42,7 @@ def test_openvino_runs_the_onnx_file_with_its_own_thresholds(exported: Any, tmp_
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
     ours, theirs = load(exported.target, top=50)(PHOTO), load(exported.target, top=50, engine="openvino")(PHOTO)
     assert theirs.scores == pytest.approx(ours.scores, abs=1e-4)
-    with pytest.raises(
-        InputError, match=r"only with nms 0\.7 and up to 300 proposals; export it with --format openvino"
-    ):
+    with pytest.raises(InputError, match=r"only with nms 0\.7 and up to 300 proposals; export it as an OpenVINO file"):
         load(exported.target, nms=0.5, engine="openvino")
     with pytest.raises(InputError, match=r"only with nms 0\.7 and up to 300 proposals"):
         load(exported.target, top=301, engine="openvino")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from objectness.engines import (
     ModelDescription,
-    Ranked,
+    RankedBoxes,
 )
 from objectness.errors import InputError
 from objectness.export import ExportSettings, Sources, export_model
@@ -64,8 +64,8 @@ class Fixed:
     def __init__(self, *boxes_xyxy: list[float]) -> None:
         self.boxes_xyxy = np.array(boxes_xyxy, np.float32).reshape(-1, 4)
 
-    def ranked(self, pixels: np.ndarray, *, nms: float, top: int) -> Ranked:
-        return Ranked(self.boxes_xyxy[:top], np.linspace(1, 0.5, len(self.boxes_xyxy), dtype=np.float32)[:top])
+    def propose(self, pixels: np.ndarray, *, nms: float, top: int) -> RankedBoxes:
+        return RankedBoxes(self.boxes_xyxy[:top], np.linspace(1, 0.5, len(self.boxes_xyxy), dtype=np.float32)[:top])
 
 
 def test_a_quantisation_that_loses_too_much_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from objectness.engines import (
     Candidates,
-    GraphRanker,
+    GraphEngine,
 )
 from objectness.errors import InputError
 from objectness.export import export_model
@@ -33,12 +33,12 @@ def test_a_graph_that_disagrees_is_not_written(
     with pytest.raises(InputError, match="was not written: ONNX Runtime and PyTorch differ by"):
         export_model(checkpoint, tmp_path / "tiny.onnx")
     monkeypatch.undo()
-    dishonest = GraphRanker.batch
+    dishonest = GraphEngine.batch
 
-    def tardy(self: GraphRanker, pixels: np.ndarray, *, nms: float, top: int) -> Any:
+    def tardy(self: GraphEngine, pixels: np.ndarray, *, nms: float, top: int) -> Any:
         return dishonest(self, pixels, nms=nms * 0.9, top=top)
 
-    monkeypatch.setattr(GraphRanker, "batch", tardy)
+    monkeypatch.setattr(GraphEngine, "batch", tardy)
     with pytest.raises(InputError, match=r"was not written: suppression at IoU 0\.7 inside the graph"):
         export_model(checkpoint, tmp_path / "tiny.onnx")
     assert [file.name for file in tmp_path.iterdir()] == ["best.safetensors"]

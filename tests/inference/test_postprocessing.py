@@ -1,14 +1,16 @@
-"""The smallest side of a proposal, in the photograph's own pixels, on every way to proposals."""
+"""Smallest side of a proposal in pixels of the photograph, and broken numbers, with every engine."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 
-from objectness.engines import Candidates, ModelDescription, Ranked
+from objectness.engines import Candidates, ModelDescription, RankedBoxes
+from objectness.engines.candidates import select
 from objectness.errors import InputError
-from objectness.inference.postprocessing import select, to_photograph
-from objectness.inference.proposer import Proposer
+from objectness.inference.proposer import Proposer, to_photograph
 
 # On an image seen at ten times the size of its photograph: 2 x 2, 0.9 x 4, 4 x 0.9, exactly 1 x 1 pixels there.
 SEEN = np.array([[0, 0, 20, 20], [30, 0, 39, 40], [50, 50, 90, 59], [60, 70, 70, 80]], np.float32)
@@ -18,18 +20,19 @@ SIZES = {"resized_hw": (100, 100), "size_hw": (10, 10)}
 
 def test_boxes_thinner_than_a_pixel_of_the_photograph_are_left_out() -> None:
     candidates = Candidates(SEEN, SCORES, np.zeros(4, np.int64))
-    found = select(candidates, **SIZES, top=2, score=0.0, nms=0.7)
+    found = to_photograph(select(candidates, (100, 100), top=2, nms=0.7, smallest_hw=(10, 10)), **SIZES)
     np.testing.assert_allclose(found.boxes_xyxy, [[6, 7, 7, 8], [0, 0, 2, 2]])  # and they cost no place among the top
     order = np.argsort(-SCORES)
-    ranked = to_photograph(Ranked(SEEN[order], SCORES[order]), **SIZES)
+    ranked = to_photograph(RankedBoxes(SEEN[order], SCORES[order]), **SIZES)
     np.testing.assert_array_equal(ranked.boxes_xyxy, found.boxes_xyxy)
 
 
 @pytest.mark.parametrize(("min_side", "kept"), [(0, 4), (0.9, 4), (1.5, 1), (3, 0)])
 def test_the_smallest_side_can_be_chosen(min_side: float, kept: int) -> None:
     candidates = Candidates(SEEN, SCORES, np.zeros(4, np.int64))
-    assert len(select(candidates, **SIZES, top=9, score=0.0, nms=0.7, min_side=min_side)) == kept
-    assert len(to_photograph(Ranked(SEEN, SCORES), **SIZES, min_side=min_side)) == kept
+    smallest_hw = (10 * min_side, 10 * min_side)
+    assert len(select(candidates, (100, 100), top=9, nms=0.7, smallest_hw=smallest_hw).scores) == kept
+    assert len(to_photograph(RankedBoxes(SEEN, SCORES), **SIZES, min_side=min_side)) == kept
 
 
 class Grid:
@@ -47,11 +50,14 @@ class Grid:
         found = self._boxes()
         return Candidates(found, np.linspace(0.9, 0.1, len(found), dtype=np.float32), np.zeros(len(found), np.int64))
 
+    def propose(self, pixels: np.ndarray, **limits: Any) -> RankedBoxes:
+        return select(self.candidates(pixels), (64, 64), **limits)
+
 
 class RankedGrid(Grid):
-    def ranked(self, pixels: np.ndarray, *, nms: float, top: int) -> Ranked:
+    def propose(self, pixels: np.ndarray, **limits: Any) -> RankedBoxes:
         found = self.candidates(pixels)
-        return Ranked(found.boxes_xyxy, found.scores)
+        return RankedBoxes(found.boxes_xyxy, found.scores)
 
 
 @pytest.mark.parametrize("engine", [Grid(), RankedGrid()])
@@ -76,16 +82,16 @@ def test_a_model_that_gives_no_finite_number_is_no_photograph_without_objects(br
     sizes = {"resized_hw": (60, 60), "size_hw": (120, 120), "score": 0.0}
     for given in ((boxes_xyxy * np.float32(broken), scores), (boxes_xyxy, scores * np.float32(broken))):
         with pytest.raises(InputError, match="the model gives no box and score that are finite numbers"):
-            to_photograph(Ranked(*given), **sizes)
+            to_photograph(RankedBoxes(*given), **sizes)
         with pytest.raises(InputError, match="the model gives no box and score that are finite numbers"):
-            select(Candidates(*given, np.zeros(2, np.int64)), **sizes, top=9, nms=0.7)
-    assert len(to_photograph(Ranked(boxes_xyxy[:0], scores[:0]), **sizes)) == 0
+            select(Candidates(*given, np.zeros(2, np.int64)), (60, 60), top=9, nms=0.7)
+    assert len(to_photograph(RankedBoxes(boxes_xyxy[:0], scores[:0]), **sizes)) == 0
 
 
 @pytest.mark.filterwarnings("error")
 def test_corners_beyond_every_number_are_clipped_without_a_warning() -> None:
     found = to_photograph(
-        Ranked(np.array([[-3e38, 1, 3e38, 3]], np.float32), np.array([0.9], np.float32)),
+        RankedBoxes(np.array([[-3e38, 1, 3e38, 3]], np.float32), np.array([0.9], np.float32)),
         resized_hw=(60, 60),
         size_hw=(120, 120),
     )

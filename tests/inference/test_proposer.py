@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from PIL import Image
 
 import objectness
 from objectness import boxes
-from objectness.engines import Candidates, ModelDescription, Ranked
+from objectness.engines import Candidates, EngineSettings, ModelDescription, RankedBoxes
+from objectness.engines.candidates import select
 from objectness.errors import InputError
 from objectness.images import Fitted
-from objectness.inference import loading, proposer
-from objectness.inference.loading import load, model_file
-from objectness.inference.postprocessing import select
-from objectness.inference.proposer import Proposer
+from objectness.inference import model_files, proposer
+from objectness.inference.loading import load
+from objectness.inference.model_files import model_file
+from objectness.inference.proposer import Proposer, to_photograph
+from objectness.proposals import Proposals
 
 
 def _candidates(boxes_xyxy: list[list[float]], scores: list[float], levels: list[int] | None = None) -> Candidates:
@@ -44,19 +47,31 @@ class WholeImage:
         height, width = pixels.shape[:2]
         return _candidates([[0, 0, width, height], [0, 0, width / 2, height]], [0.25, 0.5])
 
+    def propose(self, pixels: np.ndarray, **limits: Any) -> RankedBoxes:
+        return select(self.candidates(pixels), pixels.shape[:2], **limits)
 
-SELECT = {"resized_hw": (100, 100), "size_hw": (100, 100), "top": 300, "score": 0.0, "nms": 0.7}
+
+def selected(
+    candidates: Candidates, *, resized_hw: tuple[int, int], size_hw: tuple[int, int], top: int, score: float, nms: float
+) -> Proposals:
+    """Selection of proposals with sides of at least one pixel of the photograph, as a proposer does it."""
+    smallest_hw = (resized_hw[0] / size_hw[0], resized_hw[1] / size_hw[1])
+    ranked = select(candidates, resized_hw, nms=nms, top=top, smallest_hw=smallest_hw)
+    return to_photograph(ranked, resized_hw=resized_hw, size_hw=size_hw, score=score)
+
+
+SELECT: dict[str, Any] = {"resized_hw": (100, 100), "size_hw": (100, 100), "top": 300, "score": 0.0, "nms": 0.7}
 
 
 def test_no_candidates_give_no_proposals() -> None:
-    proposals = select(_candidates([], []), **SELECT)
+    proposals = selected(_candidates([], []), **SELECT)
     assert proposals.boxes_xyxy.shape == (0, 4)
     assert proposals.scores.shape == (0,)
     assert proposals.size_hw == (100, 100)
 
 
 def test_boxes_return_to_the_photograph_by_the_ratio_of_each_side() -> None:
-    found = select(
+    found = selected(
         _candidates([[10, 20, 50, 100]], [0.5]), **{**SELECT, "resized_hw": (100, 151), "size_hw": (333, 500)}
     )
     expected = [10 * 500 / 151, 20 * 333 / 100, 50 * 500 / 151, 333]
@@ -67,40 +82,40 @@ def test_boxes_return_to_the_photograph_by_the_ratio_of_each_side() -> None:
 def test_levels_are_suppressed_on_their_own_and_merged_by_score() -> None:
     same = [10, 10, 50, 50]
     far = [60, 60, 90, 90]
-    found = select(_candidates([same, same, same, far], [0.3, 0.9, 0.6, 0.7], [0, 0, 1, 1]), **SELECT)
+    found = selected(_candidates([same, same, same, far], [0.3, 0.9, 0.6, 0.7], [0, 0, 1, 1]), **SELECT)
     np.testing.assert_allclose(found.scores, [0.9, 0.7, 0.6])
     assert found.boxes_xyxy.tolist() == [same, far, same]
 
 
 def test_an_overlap_at_the_threshold_stays_and_one_above_goes() -> None:
     half = [[0, 0, 40, 40], [0, 0, 40, 20]]  # IoU exactly 1/2
-    assert len(select(_candidates(half, [0.9, 0.8]), **{**SELECT, "nms": 0.5})) == 2
-    assert len(select(_candidates(half, [0.9, 0.8]), **{**SELECT, "nms": 0.49})) == 1
-    assert len(select(_candidates([half[0]] * 3, [0.9, 0.8, 0.7]), **{**SELECT, "nms": 1.0})) == 3
+    assert len(selected(_candidates(half, [0.9, 0.8]), **{**SELECT, "nms": 0.5})) == 2
+    assert len(selected(_candidates(half, [0.9, 0.8]), **{**SELECT, "nms": 0.49})) == 1
+    assert len(selected(_candidates([half[0]] * 3, [0.9, 0.8, 0.7]), **{**SELECT, "nms": 1.0})) == 3
 
 
 def test_equal_scores_keep_the_order_of_the_candidates_over_levels() -> None:
     apart = [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10]]
-    found = select(_candidates(apart, [0.5] * 4, [1, 0, 1, 0]), **SELECT)
+    found = selected(_candidates(apart, [0.5] * 4, [1, 0, 1, 0]), **SELECT)
     assert found.boxes_xyxy[:, 0].tolist() == [0, 20, 40, 60]
 
 
 def test_score_and_top() -> None:
     apart = [[20 * i, 0, 20 * i + 10, 10] for i in range(5)]
     candidates = _candidates(apart, [0.1, 0.2, 0.3, 0.4, 0.5], [0, 1, 0, 1, 0])
-    np.testing.assert_allclose(select(candidates, **{**SELECT, "score": 0.3}).scores, [0.5, 0.4, 0.3])
-    np.testing.assert_allclose(select(candidates, **{**SELECT, "top": 2}).scores, [0.5, 0.4])
+    np.testing.assert_allclose(selected(candidates, **{**SELECT, "score": 0.3}).scores, [0.5, 0.4, 0.3])
+    np.testing.assert_allclose(selected(candidates, **{**SELECT, "top": 2}).scores, [0.5, 0.4])
 
 
 def test_what_is_not_finite_or_has_no_area_costs_no_place() -> None:
     nan, inf = float("nan"), float("inf")
     bad = [[nan, 0, 9, 9], [0, 0, inf, 9], [5, 5, 5, 9], [9, 9, 3, 3], [200, 0, 300, 50], [0, 0, 9, 9]]
-    found = select(_candidates([*bad, [1, 2, 30, 40]], [0.9, 0.9, 0.9, 0.9, 0.9, nan, 0.1]), **{**SELECT, "top": 1})
+    found = selected(_candidates([*bad, [1, 2, 30, 40]], [0.9, 0.9, 0.9, 0.9, 0.9, nan, 0.1]), **{**SELECT, "top": 1})
     assert found.boxes_xyxy.tolist() == [[1, 2, 30, 40]]
 
 
 def test_boxes_are_clipped_to_the_image() -> None:
-    found = select(_candidates([[-10, -20, 150, 50]], [0.5]), **SELECT)
+    found = selected(_candidates([[-10, -20, 150, 50]], [0.5]), **SELECT)
     assert found.boxes_xyxy.tolist() == [[0, 0, 100, 50]]
 
 
@@ -110,7 +125,7 @@ def test_selection_equals_the_slow_way(seed: int, count: int, top: int, score: f
     rng = np.random.default_rng(seed)
     boxes_xyxy = rng.uniform(-20, 120, (count, 4)).astype(np.float32)
     candidates = Candidates(boxes_xyxy, rng.integers(0, 5, count) / np.float32(4), rng.integers(0, 3, count))
-    found = select(candidates, resized_hw=(100, 80), size_hw=(200, 240), top=top, score=score, nms=nms)
+    found = selected(candidates, resized_hw=(100, 80), size_hw=(200, 240), top=top, score=score, nms=nms)
 
     clipped = boxes.clip(boxes_xyxy, (100, 80))
     kept: list[int] = []
@@ -252,11 +267,11 @@ class RankedInside:
     def __init__(self) -> None:
         self.asked: list[tuple[float, int]] = []
 
-    def ranked(self, pixels: np.ndarray, *, nms: float, top: int) -> Ranked:
+    def propose(self, pixels: np.ndarray, *, nms: float, top: int, **smallest: Any) -> RankedBoxes:
         self.asked.append((nms, top))
         height, width = pixels.shape[:2]
         boxes_xyxy = np.float32([[0, 0, width, height / (1 + rank)] for rank in range(top)])
-        return Ranked(boxes_xyxy, np.linspace(0.9, 0.1, top, dtype=np.float32))
+        return RankedBoxes(boxes_xyxy, np.linspace(0.9, 0.1, top, dtype=np.float32))
 
 
 def test_an_engine_that_ranks_by_itself_is_asked_for_what_the_user_wants() -> None:
@@ -381,9 +396,9 @@ def test_a_model_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pyt
         assert str(tmp_path / name) in str(caught.value)
     with pytest.raises(InputError, match="threads is 0"):
         load("any.onnx", threads=0)
-    monkeypatch.setattr(loading.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(model_files.resources, "files", lambda _: tmp_path)
     for name_of_default in (None, "default"):
-        with pytest.raises(InputError, match="--model"):
+        with pytest.raises(InputError, match="without a model; name a model file"):
             load(name_of_default)
 
 
@@ -406,8 +421,8 @@ def test_a_run_folder_gives_its_best_checkpoint(tmp_path: Path, monkeypatch: pyt
 
     class Engine:
         @staticmethod
-        def load_engine(path: Path, *, device: str, threads: int | None) -> WholeImage:
-            asked.append((path.name, device))
+        def open_checkpoint(path: Path, settings: EngineSettings) -> WholeImage:
+            asked.append((path.name, settings.device))
             return WholeImage()
 
     monkeypatch.setitem(sys.modules, "objectness.inference.torch_engine", Engine)  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from objectness.engines import Candidates, ModelDescription
+from objectness.engines import Candidates, ModelDescription, RankedBoxes
+from objectness.engines.candidates import select
 from objectness.errors import InputError
 from objectness.inference.proposer import Proposer, Timed
 from objectness.proposals import Proposals
@@ -30,6 +31,9 @@ class Counting:
         left = np.arange(self._count, dtype=np.float32)
         boxes = np.stack([left, np.zeros_like(left), left + 1, np.full_like(left, 5)], axis=1)
         return Candidates(boxes, np.full(self._count, 0.5, np.float32), np.zeros(self._count, np.int64))
+
+    def propose(self, pixels: np.ndarray, **limits: Any) -> RankedBoxes:
+        return select(self.candidates(pixels), pixels.shape[:2], **limits)
 
 
 @pytest.fixture

@@ -109,15 +109,14 @@ def _noise(folder: Path) -> Path:
 
 def _work(name: str, proposer: Proposer, photo: Path, cores: int) -> Work | None:
     """The arithmetic of an .onnx model on one photograph; None for models of other kinds."""
-    from importlib import resources
-
     from objectness.images import open_fitted
+    from objectness.inference.model_files import DEFAULT, ONNX, bundled_model
     from objectness.speed.work import watch
 
     model: Path | bytes
-    if name == "default":
-        model = (resources.files("objectness.models") / "default.onnx").read_bytes()
-    elif name.lower().endswith(".onnx"):
+    if name == DEFAULT:
+        model = bundled_model()
+    elif name.lower().endswith(ONNX):
         model = Path(name)
     else:
         return None

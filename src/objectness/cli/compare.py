@@ -212,17 +212,15 @@ def _limited(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
 
 def _identity(word: str) -> dict[str, object]:
     """What a method is: its name, and the bytes of its files, so that a retrained model is not taken for the old."""
-    from importlib import resources
-
+    from objectness.inference.model_files import CHECKPOINT, DEFAULT, bundled_model
     from objectness.version import __version__
 
     found: dict[str, object] = {"method": word, "version": __version__}
-    if word == "default":
-        embedded = resources.files("objectness.models") / "default.onnx"
-        found["model"] = _digest(embedded.read_bytes())
+    if word == DEFAULT:
+        found["model"] = _digest(bundled_model())
         return found
     path = Path(word.split(":", 1)[1] if word.startswith("edge-boxes:") else word)
-    files = [path] if path.is_file() else sorted(path.glob("*.safetensors")) if path.is_dir() else []
+    files = [path] if path.is_file() else sorted(path.glob(f"*{CHECKPOINT}")) if path.is_dir() else []
     for file in files:
         found[file.name] = _digest(file.read_bytes())
     return found

@@ -93,11 +93,11 @@ def command(
     The file is run beside PyTorch on two image sizes and on a batch before it appears.
     """
     from objectness.cli.targets import require_targets
-    from objectness.inference.loading import model_file
+    from objectness.inference.model_files import CHECKPOINT, model_file
 
     output = Output(as_json, quiet)
     checkpoint = model_file(run)
-    if checkpoint.suffix.lower() != ".safetensors":
+    if checkpoint.suffix.lower() != CHECKPOINT:
         raise InputError(f"{checkpoint}: is exported already; give a run folder or a .safetensors file.")
     try:
         from objectness.export import ExportSettings, export_model

@@ -110,16 +110,17 @@ def is_proposals_file(word: str, source_format: str | None = None) -> bool:
     from objectness.evaluation.baselines import is_baseline
     from objectness.formats.core.sniffing import peek
     from objectness.formats.registry import FORMATS
+    from objectness.inference.model_files import CHECKPOINT, DEFAULT, ONNX, OPENVINO, is_run_folder
 
     path = Path(word)
     suffix = path.suffix.lower()
-    if word == "default" or is_baseline(word) or suffix in (".onnx", ".safetensors"):
+    if word == DEFAULT or is_baseline(word) or suffix in (ONNX, CHECKPOINT):
         return False
     if path.is_dir():
-        return not any(path.glob("*.safetensors")) and (
+        return not is_run_folder(path) and (
             source_format is not None or any(known.recognise(peek(path)) for known in FORMATS)
         )
-    if suffix == ".xml" and path.is_file():  # CVAT's, or OpenVINO's
+    if suffix == OPENVINO and path.is_file():  # CVAT's, or OpenVINO's
         return any(known.recognise(peek(path)) for known in FORMATS)
     return path.is_file() or any(suffix in known.suffixes for known in FORMATS)
 
@@ -169,9 +170,10 @@ def _refuse_misspelt(word: str) -> None:
     import difflib
 
     from objectness.evaluation.baselines import NAMES
+    from objectness.inference.model_files import is_run_folder
 
     path = Path(word)
-    if path.is_dir() and not any(path.glob("*.safetensors")):
+    if path.is_dir() and not is_run_folder(path):
         raise InputError(f"{word} is neither a training's run folder nor a folder of proposals: name one of them.")
     if path.suffix or path.exists() or len(path.parts) > 1:
         return

@@ -10,8 +10,9 @@ from pathlib import Path
 from objectness.errors import InputError
 from objectness.files.atomic_write import protecting, require_place
 from objectness.files.untrusted import is_inside
+from objectness.inference.model_files import OPENVINO, SUFFIXES, is_run_folder
 
-_OF_A_RUN = (".safetensors", ".onnx", ".json", ".bin", ".xml")
+_BESIDE_A_MODEL = (".json", ".bin")
 _LABELS = (".txt", ".json", ".mat", ".parquet", ".pkl", ".csv", ".xml", ".yaml")
 _IMAGES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _COCO = re.compile(rb'\s*\{\s*"(info|images|annotations|categories|licenses|type)"')
@@ -81,8 +82,8 @@ def _files(place: Path) -> Iterator[Path]:
     from objectness.formats.core.coco_entries import images_path
 
     if place.is_dir():
-        is_run = any(place.glob("*.safetensors"))
-        suffixes, found = (_OF_A_RUN, place.iterdir()) if is_run else (_LABELS, place.rglob("*"))
+        is_run = is_run_folder(place)
+        suffixes, found = ((*SUFFIXES, *_BESIDE_A_MODEL), place.iterdir()) if is_run else (_LABELS, place.rglob("*"))
         yield from (file for file in found if file.suffix.lower() in suffixes)
         if is_run:
             yield from (place / "results.csv", place / "results.png")
@@ -90,7 +91,7 @@ def _files(place: Path) -> Iterator[Path]:
     yield place
     if place.suffix:
         yield images_path(place)
-    if place.suffix.lower() == ".xml":
+    if place.suffix.lower() == OPENVINO:
         yield place.with_suffix(".bin")
 
 

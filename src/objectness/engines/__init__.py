@@ -1,14 +1,7 @@
-"""What runs a model: pixels in, boxes out. Nothing heavy is imported before a model is opened."""
+"""Engines: one file for each runtime, all behind ``ProposalEngine``. A runtime is imported when a model is opened."""
 
-from objectness.engines.description import (
-    FORMAT,
-    METADATA_KEY,
-    Candidates,
-    Engine,
-    ModelDescription,
-    Ranked,
-    Ranker,
-)
+from objectness.engines.candidates import Candidates
+from objectness.engines.description import FORMAT, METADATA_KEY, ModelDescription
 from objectness.engines.graph import (
     CANDIDATE_OUTPUTS,
     INPUT,
@@ -16,10 +9,9 @@ from objectness.engines.graph import (
     PROPOSAL_OUTPUTS,
     TOP_INPUT,
     GraphEngine,
-    GraphRanker,
     float32_at_most,
 )
-from objectness.engines.opening import open_graph
+from objectness.engines.protocol import ProposalEngine, RankedBoxes
 from objectness.engines.settings import EngineSettings
 
 __all__ = [
@@ -31,13 +23,10 @@ __all__ = [
     "PROPOSAL_OUTPUTS",
     "TOP_INPUT",
     "Candidates",
-    "Engine",
     "EngineSettings",
     "GraphEngine",
-    "GraphRanker",
     "ModelDescription",
-    "Ranked",
-    "Ranker",
+    "ProposalEngine",
+    "RankedBoxes",
     "float32_at_most",
-    "open_graph",
 ]

@@ -1,7 +1,4 @@
-"""What a model says of itself, and what every engine gives: candidates, or proposals that are already ranked.
-
-N boxes.
-"""
+"""The description that every exported file carries: name, image size, thresholds, origin."""
 
 from __future__ import annotations
 
@@ -9,10 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from objectness.errors import InputError
 from objectness.files.untrusted import parse_json
@@ -25,15 +19,16 @@ _MOST_TOP = 1_000_000
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What a model file says of itself.
+    """Description of a model, as its file holds it.
 
     Attributes:
-        name: For people: recipe, backbone, data.
+        name: For display: recipe, backbone, data.
         short_side: The image's short side is resized to this many pixels ...
         long_side: ... unless its long side would then pass this.
         nms_iou: The worse of two boxes of one level whose IoU is above this is dropped.
-        top: How many proposals it gives. A user may ask for another ``nms_iou`` and ``top``.
-        details: Everything else that was written into the file (training data, measured recall).
+        top: Number of proposals. ``nms_iou`` and ``top`` are defaults; a call may use others, unless ``fixed``.
+        details: Everything else in the file (training data, measured recall).
+        fixed: Whether the engine runs ``nms_iou`` and ``top`` as constants of the graph.
     """
 
     name: str
@@ -42,11 +37,24 @@ class ModelDescription:
     nms_iou: float = 0.7
     top: int = 300
     details: Mapping[str, Any] = field(default_factory=dict)
+    fixed: bool = False
 
     @property
     def calibrated(self) -> bool:
-        """Whether its scores are probabilities that were measured, rather than what the network says."""
+        """Whether scores are calibrated probabilities, not the network's raw outputs."""
         return self.details.get("calibration") is not None
+
+    def require(self, *, nms: float, top: int) -> None:
+        """Refuse thresholds that the engine cannot change.
+
+        Raises:
+            InputError: The thresholds are fixed, and others were given.
+        """
+        if self.fixed and (nms != self.nms_iou or top > self.top):
+            raise InputError(
+                f"This engine runs the file only with nms {self.nms_iou:g} and up to {self.top} proposals; "
+                "export it as an OpenVINO file, or leave the engine to the file."
+            )
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelDescription:
@@ -99,78 +107,3 @@ class ModelDescription:
             },
             allow_nan=False,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """What a network proposes before non-maximum suppression.
-
-    Attributes:
-        boxes_xyxy: ``float32 (N, 4)`` in pixels of the resized image.
-        scores: ``float32 (N,)`` probabilities in [0, 1], in any order.
-        levels: ``int64 (N,)``: the feature level of each box; levels are suppressed on their own.
-    """
-
-    boxes_xyxy: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    levels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        count = len(self.scores)
-        shapes = (self.boxes_xyxy.shape, self.scores.shape, self.levels.shape)
-        if shapes != ((count, 4), (count,), (count,)):
-            raise ValueError(f"Candidates have shapes {shapes}, expected (N, 4), (N,) and (N,).")
-
-
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """What is left after non-maximum suppression, best first.
-
-    Attributes:
-        boxes_xyxy: ``float32 (N, 4)`` in pixels of the resized image.
-        scores: ``float32 (N,)`` probabilities in [0, 1], falling.
-    """
-
-    boxes_xyxy: NDArray[np.float32]
-    scores: NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """A loaded network. One call at a time; the same pixels always give the same candidates."""
-
-    @property
-    def description(self) -> ModelDescription:
-        """What the model file says of itself."""
-
-    @property
-    def device(self) -> str:
-        """What it runs on, as the runtime says once the model is loaded: "cpu", "cuda:0", "gpu"."""
-
-    def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
-        """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``.
-
-        Raises:
-            InputError: It cannot look at this image; the file is named by the caller.
-        """
-
-
-@runtime_checkable
-class Ranker(Protocol):
-    """A loaded network that suppresses and ranks by itself. One call at a time."""
-
-    @property
-    def description(self) -> ModelDescription:
-        """What the model file says of itself."""
-
-    @property
-    def device(self) -> str:
-        """What it runs on, as the runtime says once the model is loaded: "cpu", "cuda:0", "gpu"."""
-
-    def ranked(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> Ranked:
-        """The best ``top`` boxes of a resized RGB image ``uint8 (H, W, 3)``.
-
-        A box is dropped when its IoU with a better one of its level is above ``nms``.
-
-        Raises:
-            InputError: It cannot look at this image; the file is named by the caller.
-        """

@@ -1,14 +1,17 @@
-"""An exported graph as an engine, whatever runs it. B images, N rows of the output."""
+"""An exported graph as a proposal engine, for every runtime. B images, N rows of the output."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.engines.description import Candidates, ModelDescription, Ranked
+from objectness.engines.candidates import Candidates, select
+from objectness.engines.description import METADATA_KEY, ModelDescription
+from objectness.engines.protocol import RankedBoxes
 from objectness.errors import InputError
 
 INPUT = "pixels"
@@ -17,6 +20,7 @@ TOP_INPUT = "top"
 PROPOSAL_OUTPUTS = ("boxes_xyxy", "scores", "counts")
 CANDIDATE_OUTPUTS = ("boxes_xyxy", "scores", "levels", "counts")
 
+Run = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
 
 _PROMISED: dict[str, tuple[type, int]] = {  # element type and number of axes
     "boxes_xyxy": (np.float32, 3),
@@ -26,36 +30,58 @@ _PROMISED: dict[str, tuple[type, int]] = {  # element type and number of axes
 }
 
 
-class Runtime(Protocol):
-    """Something that runs a graph."""
+@dataclass(frozen=True)
+class GraphSignature:
+    """Inputs ("name: type shape") and outputs of a graph, and its description; None where the file has none."""
 
-    @property
-    def device(self) -> str:
-        """What it runs on, in the runtime's own words once the model is loaded."""
-
-    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """The named outputs, in their order.
-
-        Raises:
-            InputError: It fails on these inputs.
-        """
+    inputs: Mapping[str, str]
+    outputs: Sequence[str]
+    description: str | None
 
 
 class GraphEngine:
-    """A graph that ends before suppression: ``boxes_xyxy (B, N, 4)``, ``scores``, ``levels`` and ``counts``."""
+    """An exported graph as a ``ProposalEngine``, with suppression inside it or after it.
 
-    def __init__(self, runtime: Runtime, description: ModelDescription) -> None:
-        self._runtime = runtime
-        self.description = description
-        self.device = runtime.device
+    Args:
+        run: Runs the graph: inputs and names of outputs to the outputs, in their order. Raises InputError where it
+            fails on these inputs.
+        signature: The graph's inputs and outputs.
+        device: As of ``ProposalEngine``.
+        where: The file, for messages.
 
-    def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
-        """Candidate boxes of a resized RGB image ``uint8 (H, W, 3)``."""
-        return self.batch(pixels[None])[0]
+    Raises:
+        InputError: The graph is not one that objectness exported.
+    """
 
-    def batch(self, pixels: NDArray[np.uint8]) -> list[Candidates]:
-        """The candidates of each image of a batch ``uint8 (B, H, W, 3)``."""
-        outputs = self._runtime.run({INPUT: pixels}, CANDIDATE_OUTPUTS)
+    def __init__(self, run: Run, signature: GraphSignature, device: str, where: str) -> None:
+        self._run = run
+        self.device = device
+        self.description, self._has_nms = _recognised(signature, where)
+
+    def propose(
+        self, pixels: NDArray[np.uint8], *, nms: float, top: int, smallest_hw: tuple[float, float] = (0.0, 0.0)
+    ) -> RankedBoxes:
+        """The best ``top`` boxes of a resized RGB image ``uint8 (H, W, 3)``; see ``ProposalEngine``."""
+        if self._has_nms:
+            return self.batch(pixels[None], nms=nms, top=top)[0]
+        size_hw = (pixels.shape[0], pixels.shape[1])
+        return select(self.candidates(pixels[None])[0], size_hw, nms=nms, top=top, smallest_hw=smallest_hw)
+
+    def batch(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> list[RankedBoxes]:
+        """The best boxes of each image of a batch ``uint8 (B, H, W, 3)``, of a graph with suppression."""
+        self.description.require(nms=nms, top=top)
+        inputs: dict[str, NDArray[Any]] = {INPUT: pixels}
+        if not self.description.fixed:
+            inputs[NMS_INPUT] = np.array([float32_at_most(nms)], np.float32)
+            inputs[TOP_INPUT] = np.array([top], np.int64)
+        outputs = self._run(inputs, PROPOSAL_OUTPUTS)
+        boxes_xyxy, scores, counts = _checked(outputs, PROPOSAL_OUTPUTS, len(pixels))
+        kept = np.minimum(counts, top).tolist()
+        return [RankedBoxes(boxes_xyxy[image, :own], scores[image, :own]) for image, own in enumerate(kept)]
+
+    def candidates(self, pixels: NDArray[np.uint8]) -> list[Candidates]:
+        """The candidates of each image of a batch ``uint8 (B, H, W, 3)``, of a graph without suppression."""
+        outputs = self._run({INPUT: pixels}, CANDIDATE_OUTPUTS)
         boxes_xyxy, scores, levels, counts = _checked(outputs, CANDIDATE_OUTPUTS, len(pixels))
         return [
             Candidates(boxes_xyxy[image, :own], scores[image, :own], levels[image, :own])
@@ -63,58 +89,30 @@ class GraphEngine:
         ]
 
 
-class GraphRanker:
-    """A graph with suppression inside: ``boxes_xyxy (B, N, 4)``, ``scores`` and ``counts``.
-
-    Args:
-        runtime: What runs it.
-        description: What the file says of itself.
-        fixed: Its thresholds are the description's and cannot be asked to be others.
-    """
-
-    def __init__(self, runtime: Runtime, description: ModelDescription, *, fixed: bool = False) -> None:
-        self._runtime = runtime
-        self.description = description
-        self.device = runtime.device
-        self._fixed = fixed
-
-    def require(self, *, nms: float, top: int) -> None:
-        """Say before the first photograph what it could not be asked.
-
-        Raises:
-            InputError: Its thresholds are fixed, and others than these.
-        """
-        own = self.description
-        if self._fixed and (nms != own.nms_iou or top > own.top):
-            raise InputError(
-                f"OpenVINO runs this .onnx file only with nms {own.nms_iou:g} and up to {own.top} proposals; "
-                "export it with --format openvino, or leave the engine to the file."
-            )
-
-    def ranked(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> Ranked:
-        """The best ``top`` boxes of a resized RGB image ``uint8 (H, W, 3)``."""
-        return self.batch(pixels[None], nms=nms, top=top)[0]
-
-    def batch(self, pixels: NDArray[np.uint8], *, nms: float, top: int) -> list[Ranked]:
-        """The same for each image of a batch ``uint8 (B, H, W, 3)``."""
-        self.require(nms=nms, top=top)
-        limits: dict[str, NDArray[Any]] = {
-            NMS_INPUT: np.array([float32_at_most(nms)], np.float32),
-            TOP_INPUT: np.array([top], np.int64),
-        }
-        if self._fixed:
-            limits = {}
-        outputs = self._runtime.run({INPUT: pixels, **limits}, PROPOSAL_OUTPUTS)
-        boxes_xyxy, scores, counts = _checked(outputs, PROPOSAL_OUTPUTS, len(pixels))
-        kept = np.minimum(counts, top).tolist()
-        return [Ranked(boxes_xyxy[image, :own], scores[image, :own]) for image, own in enumerate(kept)]
+def _recognised(signature: GraphSignature, where: str) -> tuple[ModelDescription, bool]:
+    """The description of a graph that objectness exported, and whether suppression is inside it."""
+    inputs, outputs = set(signature.inputs), set(signature.outputs)
+    if signature.inputs.get(INPUT, "").startswith("uint8") and signature.description is not None:
+        description = ModelDescription.from_json(signature.description, where)
+        if outputs == set(CANDIDATE_OUTPUTS) and inputs == {INPUT}:
+            return description, False
+        if outputs == set(PROPOSAL_OUTPUTS) and inputs == {INPUT, NMS_INPUT, TOP_INPUT}:
+            return description, True
+        if outputs == set(PROPOSAL_OUTPUTS) and inputs == {INPUT}:  # OpenVINO runs an .onnx file's as constants
+            return replace(description, fixed=True), True
+    found = ", ".join(f"{name} {kind}" for name, kind in signature.inputs.items())
+    raise InputError(
+        f"{where}: is a model, but not one that `objectness export` wrote: its inputs are [{found}] and its outputs "
+        f"[{', '.join(signature.outputs)}], expected {INPUT} uint8 and {', '.join(PROPOSAL_OUTPUTS)}, with a "
+        f"description under the metadata key {METADATA_KEY!r}."
+    )
 
 
 def _checked(outputs: Sequence[Any], names: Sequence[str], images: int) -> Sequence[NDArray[Any]]:
-    """The outputs, if they are what their names promise; a file of somebody else's may give anything.
+    """The outputs, if their types and shapes are those of ``_PROMISED``: an untrusted file may give anything.
 
     Raises:
-        InputError: It names the output, and says what was expected.
+        InputError: An output differs; the message names it and what was expected.
     """
     for name, value in zip(names, outputs, strict=True):
         kind, sides = _PROMISED[name]

@@ -1,4 +1,4 @@
-"""ONNX Runtime, which runs .onnx files."""
+"""ONNX Runtime: runs .onnx files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from objectness.engines.description import METADATA_KEY
-from objectness.engines.graph import INPUT
+from objectness.engines.graph import INPUT, GraphEngine, GraphSignature
 from objectness.engines.onnx_file import read_model, with_limits_as_inputs
-from objectness.engines.opening import GraphSignature
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 from objectness.telemetry import import_onnxruntime
@@ -23,69 +22,68 @@ _TOO_NEW = re.compile(
 )
 
 
-class OnnxRuntime:
-    """A session.
+def open_onnx(model: Path | bytes, where: str, settings: EngineSettings) -> GraphEngine:
+    """Open an exported .onnx file.
 
     Args:
         model: The file, or its bytes.
-        where: What to call it in messages.
+        where: Name of the file, for messages.
         settings: Device and threads.
 
     Raises:
-        InputError: Not an ONNX file, damaged, too new for this ONNX Runtime, or a device that is not there.
+        InputError: Not an ONNX file of ours, damaged, too new for this ONNX Runtime, or a device that is not there.
     """
+    settings.require_default_precision(where, "ONNX Runtime")
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    # Set, as ONNX Runtime would otherwise pin one thread to each core of the machine, allowed or not.
+    options.intra_op_num_threads = settings.cores
+    # Threads that wait by spinning would take the core on which the next photograph is being decoded.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only: warnings are for the author of a graph
+    providers = _providers(settings.device)
+    content = with_limits_as_inputs(read_model(model, where))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a device that cannot be used: refused below
+            # Its fallback to the processor prints on standard output.
+            session = ort.InferenceSession(content, options, providers=providers, enable_fallback=0)
+        device, signature = _device_used(session, settings.device), _signature(session)
+    except InputError:
+        raise
+    except _failures() as error:
+        if settings.device != "cpu":
+            raise InputError(
+                f"{where}: cannot be opened on the device {settings.device} ({_reason(error)}); take cpu, or "
+                "export it again."
+            ) from None
+        raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
 
-    def __init__(self, model: Path | bytes, where: str, settings: EngineSettings) -> None:
-        ort = import_onnxruntime()
-        options = ort.SessionOptions()
-        # Named, as ONNX Runtime would otherwise pin one thread to each core of the machine, allowed or not.
-        options.intra_op_num_threads = settings.cores
-        # Threads that wait by spinning would take the core on which the next photograph is being decoded.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors only: its warnings speak to the author of a graph
-        providers = _providers(settings.device)
-        content = with_limits_as_inputs(read_model(model, where))
+    def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a device that cannot be used: refused below
-                # Its fallback to the processor prints on standard output.
-                self._session = ort.InferenceSession(content, options, providers=providers, enable_fallback=0)
-            self.device = _device_used(self._session, settings.device)
-            self.surface = _surface(self._session)
-        except InputError:
-            raise
-        except _failures() as error:
-            if settings.device != "cpu":
-                raise InputError(
-                    f"{where}: cannot be opened on the device {settings.device} ({_reason(error)}); take cpu, or "
-                    "export it again."
-                ) from None
-            raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
-
-    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """The named outputs, in their order."""
-        try:
-            found: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
+            found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs))
         except _failures() as error:  # memory, mostly: the next photograph may be smaller
             height, width = inputs[INPUT].shape[1:3]
             raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
         return found
 
+    return GraphEngine(run, signature, device, where)
 
-def _surface(session: Any) -> GraphSignature:
+
+def _signature(session: Any) -> GraphSignature:
     values = [*session.get_inputs(), *session.get_overridable_initializers()]
     return GraphSignature(
-        inputs={value.name: f"{_type(value.type)} {_shape(value.shape)}" for value in values},
+        inputs={value.name: f"{_type(value.type)} ({', '.join(map(str, value.shape))})" for value in values},
         outputs=[value.name for value in session.get_outputs()],
         description=session.get_modelmeta().custom_metadata_map.get(METADATA_KEY),
     )
 
 
 def _device_used(session: Any, asked: str) -> str:
-    """The device of the provider that a session has in the end: it falls back to the processor without an error.
+    """The device of the session's provider: ONNX Runtime falls back to the processor without an error.
 
     Raises:
-        InputError: It is not the one that was asked for.
+        InputError: It is another than ``asked``.
     """
     used = session.get_providers()
     if asked == "cpu":
@@ -100,7 +98,7 @@ def _device_used(session: Any, asked: str) -> str:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: siblings without a common parent; ValueError where a name is not UTF-8."""
+    """Exceptions of ONNX Runtime: siblings without a common parent; ValueError where a name is not UTF-8."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NotImplemented")
@@ -124,10 +122,6 @@ def _reason(error: Exception) -> str:
 
 def _type(text: str) -> str:
     return text.removeprefix("tensor(").removesuffix(")")
-
-
-def _shape(sides: Sequence[Any]) -> str:
-    return f"({', '.join(str(side) for side in sides)})"
 
 
 def _providers(device: str) -> list[Any]:

@@ -1,89 +1,102 @@
-"""OpenVINO, which runs .xml files with their .bin, and .onnx files with the thresholds that are in them."""
+"""OpenVINO: runs .xml files with their .bin, and .onnx files with the thresholds that are in them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from objectness.engines.description import METADATA_KEY
-from objectness.engines.graph import INPUT
+from objectness.engines.graph import INPUT, GraphEngine, GraphSignature
 from objectness.engines.onnx_file import read_model
-from objectness.engines.opening import GraphSignature
-from objectness.engines.openvino_core import openvino_core
 from objectness.engines.openvino_precision import with_last_layers_in_float32
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 from objectness.files.untrusted import regular_file
 from objectness.installation import how_to_install
+from objectness.telemetry import import_openvino
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
-class OpenVinoRuntime:
-    """A compiled model.
+@cache
+def openvino_core() -> Any:
+    """``openvino.Core``, made at the first call and kept until the process ends.
+
+    The CPU plug-in gives the calling thread an alternate signal stack and frees it with the core (OpenVINO 2026.4).
+    Where a second core had been made meanwhile, or another thread frees the first, the thread is left with a stack that
+    is gone, and the next signal (Ctrl-C) is a segmentation fault. A core that is never freed cannot do that.
+
+    Raises:
+        ModuleNotFoundError: OpenVINO is not installed.
+    """
+    return import_openvino().Core()
+
+
+def open_openvino(model: Path | bytes, where: str, settings: EngineSettings) -> GraphEngine:
+    """Open an exported .xml file with its .bin, or an .onnx file with the thresholds that are in it.
 
     Args:
         model: The .xml or .onnx file, or the bytes of an .onnx file.
-        where: What to call it in messages.
+        where: Name of the file, for messages.
         settings: Device, threads and precision.
 
     Raises:
-        InputError: OpenVINO is not installed, or it cannot read or compile the file.
+        InputError: OpenVINO is not installed, or it cannot read or compile the file, or the graph is not ours.
     """
+    try:
+        core = openvino_core()
+    except ModuleNotFoundError:
+        raise InputError(f"{where}: needs OpenVINO here: {how_to_install('openvino')}.") from None
+    if isinstance(model, Path):
+        regular_file(model)
+    if isinstance(model, Path) and model.suffix.lower() == ".xml":
+        if not model.with_suffix(".bin").is_file():
+            raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
+    else:
+        model = read_model(model, where)
+    device = settings.device.upper()
+    known = [*core.available_devices, "AUTO"]
+    if device.split(":")[0].split(".")[0] not in {name.split(".")[0] for name in known}:
+        names = ", ".join(name.lower() for name in known)
+        raise InputError(f"The device {settings.device!r} is not known to OpenVINO here; it has {names}.")
+    options: dict[str, Any] = {"INFERENCE_NUM_THREADS": settings.cores} if device == "CPU" else {}
+    if settings.precision != "auto":
+        options["INFERENCE_PRECISION_HINT"] = _HINTS[settings.precision]
+    try:
+        read = core.read_model(model)
+        compiled_from = read if settings.precision == "fp32" else with_last_layers_in_float32(core, read)
+    except RuntimeError as error:
+        raise InputError(f"{where}: OpenVINO cannot read it ({_reason(error)}); export it again.") from None
+    try:
+        compiled = core.compile_model(compiled_from, device, options)
+        request = compiled.create_infer_request()
+        used = "+".join(compiled.get_property("EXECUTION_DEVICES")).lower()
+    except RuntimeError as error:
+        raise InputError(
+            f"{where}: OpenVINO cannot run it on the device {settings.device!r} ({_reason(error)}); "
+            "take another device, or export it again."
+        ) from None
 
-    def __init__(self, model: Path | bytes, where: str, settings: EngineSettings) -> None:
+    def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         try:
-            core = openvino_core()
-        except ModuleNotFoundError:
-            raise InputError(f"{where}: needs OpenVINO here: {how_to_install('openvino')}.") from None
-        if isinstance(model, Path):
-            regular_file(model)
-        if isinstance(model, Path) and model.suffix.lower() == ".xml":
-            if not model.with_suffix(".bin").is_file():
-                raise InputError(f"{where}: its weights {model.with_suffix('.bin').name} are not beside it; copy both.")
-        else:
-            model = read_model(model, where)
-        device = settings.device.upper()
-        known = [*core.available_devices, "AUTO"]
-        if device.split(":")[0].split(".")[0] not in {name.split(".")[0] for name in known}:
-            names = ", ".join(name.lower() for name in known)
-            raise InputError(f"The device {settings.device!r} is not known to OpenVINO here; it has {names}.")
-        options: dict[str, Any] = {"INFERENCE_NUM_THREADS": settings.cores} if device == "CPU" else {}
-        if settings.precision != "auto":
-            options["INFERENCE_PRECISION_HINT"] = _HINTS[settings.precision]
-        try:
-            read = core.read_model(model)
-            runs = read if settings.precision == "fp32" else with_last_layers_in_float32(core, read)
-        except RuntimeError as error:
-            raise InputError(f"{where}: OpenVINO cannot read it ({_reason(error)}); export it again.") from None
-        try:
-            compiled = core.compile_model(runs, device, options)
-            self._request = compiled.create_infer_request()
-            self.device = "+".join(compiled.get_property("EXECUTION_DEVICES")).lower()
-        except RuntimeError as error:
-            raise InputError(
-                f"{where}: OpenVINO cannot run it on the device {settings.device!r} ({_reason(error)}); "
-                "take another device, or export it again."
-            ) from None
-        places = ([METADATA_KEY], ["framework", METADATA_KEY])  # of an .xml, of an .onnx
-        place = next((place for place in places if read.has_rt_info(place)), None)
-        self.surface = GraphSignature(
-            inputs={port.any_name: f"{_type(port)} {port.partial_shape}" for port in read.inputs},
-            outputs=[port.any_name for port in read.outputs],
-            description=None if place is None else read.get_rt_info(place).astype(str),
-        )
-
-    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """The named outputs, in their order."""
-        try:
-            self._request.infer(dict(inputs))
+            request.infer(dict(inputs))
         except RuntimeError as error:
             height, width = inputs[INPUT].shape[1:3]
             raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
-        return [self._request.get_tensor(name).data.copy() for name in outputs]
+        return [request.get_tensor(name).data.copy() for name in outputs]
+
+    places = ([METADATA_KEY], ["framework", METADATA_KEY])  # of an .xml, of an .onnx
+    place = next((place for place in places if read.has_rt_info(place)), None)
+    signature = GraphSignature(
+        inputs={port.any_name: f"{_type(port)} {port.partial_shape}" for port in read.inputs},
+        outputs=[port.any_name for port in read.outputs],
+        description=None if place is None else read.get_rt_info(place).astype(str),
+    )
+    return GraphEngine(run, signature, used, where)
 
 
 def _type(port: Any) -> str:

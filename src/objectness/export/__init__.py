@@ -15,8 +15,8 @@ import onnx
 
 from objectness.datasets import Dataset
 from objectness.drawing.reliability import draw_reliability
-from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, GraphRanker, ModelDescription
-from objectness.engines.opening import open_graph
+from objectness.engines import METADATA_KEY, EngineSettings, GraphEngine, ModelDescription, ProposalEngine
+from objectness.engines.onnx_runtime import open_onnx
 from objectness.errors import InputError
 from objectness.evaluation import RecallReport, average_recall
 from objectness.evaluation.hits import COVERED
@@ -37,6 +37,7 @@ from objectness.export.verification import (
 )
 from objectness.files.atomic_write import placing, replacing_bytes, require_place
 from objectness.files.untrusted import regular_file
+from objectness.inference.model_files import ONNX, OPENVINO, open_engine
 from objectness.inference.torch_engine import TorchEngine, describe_network
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.settings import RPNSettings
@@ -46,7 +47,7 @@ __all__ = ["Agreement", "ExportReport", "ExportSettings", "Sources", "export_mod
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 FREE_SETTINGS = ("images.short_side", "images.long_side", "select.")
-_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+_SUFFIXES = {"onnx": ONNX, "openvino": OPENVINO}
 
 
 @dataclass(frozen=True)
@@ -229,9 +230,8 @@ def _changed(settings: RPNSettings, changes: Sequence[str]) -> RPNSettings:
     return override(settings, [change.strip().removeprefix("rpn.") for change in changes])
 
 
-def _open(model: onnx.ModelProto, description: ModelDescription, target: Path) -> GraphEngine | GraphRanker:
-    described = _described(model, description)
-    return open_graph(described.SerializeToString(), str(target), EngineSettings())
+def _open(model: onnx.ModelProto, description: ModelDescription, target: Path) -> GraphEngine:
+    return open_onnx(_described(model, description).SerializeToString(), str(target), EngineSettings())
 
 
 def _described(model: onnx.ModelProto, description: ModelDescription) -> onnx.ModelProto:
@@ -275,7 +275,7 @@ def _write(
     description: ModelDescription,
     target: Path,
     settings: ExportSettings,
-    proposals: GraphRanker,
+    proposals: ProposalEngine,
     calibrated: calibration_data.Calibrated | None,
 ) -> tuple[Path, ...]:
     """Write beside the target, look at what was written, and only then let it take its place."""
@@ -287,7 +287,7 @@ def _write(
                 write_openvino(model, description.to_json(), temporary, half=settings.precision == "fp16")
             else:
                 onnx.save(_described(model, description), temporary)
-            written = open_graph(temporary, str(target), EngineSettings())
+            written = open_engine(temporary, str(target), EngineSettings())
             calibration = calibrated.calibration if calibrated else None
             require_written(written, proposals, calibration, target, exact=not is_pair)
             if is_pair:
@@ -304,7 +304,7 @@ def _require_place(target: Path) -> None:
         InputError: It cannot, or something is there that is no model of OpenVINO: an annotation in XML, other weights.
     """
     require_place(target)
-    if target.suffix != ".xml":
+    if target.suffix != OPENVINO:
         return
     if target.exists():
         with regular_file(target).open("rb") as file:

@@ -13,7 +13,7 @@ from objectness import boxes
 from objectness.calibration import Calibration, Reliability, fit, reliability
 from objectness.datasets import Dataset, Record, available_splits, load_dataset
 from objectness.datasets.repair import without_endless_boxes
-from objectness.engines import Engine, Ranker
+from objectness.engines import ProposalEngine
 from objectness.errors import InputError
 from objectness.evaluation.hits import judge
 from objectness.inference.proposer import Proposer
@@ -80,7 +80,7 @@ def load_measured(path: Any, *, allow_outside: bool = False) -> Dataset:
 
 
 def propose_all(
-    engine: Engine | Ranker, records: Sequence[Record], track: Callable[[Iterable[Any]], Iterable[Any]]
+    engine: ProposalEngine, records: Sequence[Record], track: Callable[[Iterable[Any]], Iterable[Any]]
 ) -> dict[int, Proposals]:
     """The best 1000 proposals of each photograph that can be read, by image id."""
     outcomes = Proposer(engine, top=_TOP).stream(record.path for record in records)

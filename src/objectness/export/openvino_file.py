@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 
 from objectness.engines import METADATA_KEY, NMS_INPUT, TOP_INPUT
-from objectness.engines.openvino_core import openvino_core
+from objectness.engines.openvino_runtime import openvino_core
 from objectness.errors import InputError
 from objectness.installation import how_to_install
 from objectness.telemetry import import_openvino

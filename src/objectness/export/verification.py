@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from objectness import boxes
 from objectness.calibration import Calibration
-from objectness.engines import Candidates, Engine, GraphEngine, GraphRanker, Ranked, Ranker
+from objectness.engines import Candidates, GraphEngine, ProposalEngine
 from objectness.errors import InputError
-from objectness.inference.postprocessing import select
-from objectness.proposals import Proposals
+from objectness.inference.torch_engine import TorchEngine
 
 TOLERANCE_PIXELS = 0.5
 TOLERANCE_SCORE = 1e-3
@@ -48,13 +47,13 @@ class Agreement:
     score: float
 
 
-def compare(reference: Engine, exported: GraphEngine, seed: int = 0) -> list[Agreement]:
+def compare(reference: TorchEngine, exported: GraphEngine, seed: int = 0) -> list[Agreement]:
     """Run both on random images of several sizes, one of them as a batch, and pair their candidates."""
     generator = np.random.default_rng(seed)
     agreements = []
     for images, size_hw in zip((1, _BATCH), _CHECKED_SIZES_HW, strict=True):
         pixels = np.stack([_textured(size_hw, generator) for _ in range(images)])
-        found = exported.batch(pixels)
+        found = exported.candidates(pixels)
         pairs = [agreement(size_hw, reference.candidates(image), own) for image, own in zip(pixels, found, strict=True)]
         agreements.append(
             Agreement(
@@ -110,7 +109,7 @@ def require_close_scores(differences: Sequence[Agreement], target: object) -> No
 
 
 def share_lost(
-    before: Ranker, after: Ranker, images: Sequence[NDArray[np.uint8]], most_lost: float, target: object
+    before: ProposalEngine, after: ProposalEngine, images: Sequence[NDArray[np.uint8]], most_lost: float, target: object
 ) -> float:
     """Which share of the best 100 proposals of ``before`` no proposal of ``after`` overlaps at IoU 0.5.
 
@@ -126,8 +125,8 @@ def share_lost(
     """
     own, lost, count = before.description, 0, 0
     for pixels in images[:: -(-len(images) // _LOST_PHOTOS)]:
-        best = before.ranked(pixels, nms=own.nms_iou, top=_LOST_BEST).boxes_xyxy
-        found = after.ranked(pixels, nms=own.nms_iou, top=_LOST_AMONG).boxes_xyxy
+        best = before.propose(pixels, nms=own.nms_iou, top=_LOST_BEST).boxes_xyxy
+        found = after.propose(pixels, nms=own.nms_iou, top=_LOST_AMONG).boxes_xyxy
         lost += int((boxes.iou(best, found).max(axis=1, initial=0) < _LOST_IOU).sum())
         count += len(best)
     share = lost / max(1, count)
@@ -140,7 +139,7 @@ def share_lost(
     return share
 
 
-def require_same_selection(candidates: GraphEngine, proposals: GraphRanker, target: object, seed: int = 0) -> None:
+def require_same_selection(candidates: GraphEngine, proposals: GraphEngine, target: object, seed: int = 0) -> None:
     """Refuse a graph whose suppression is not that of ``boxes.nms`` on the graph without it.
 
     Raises:
@@ -151,21 +150,16 @@ def require_same_selection(candidates: GraphEngine, proposals: GraphRanker, targ
     for size_hw in _CHECKED_SIZES_HW:
         pixels = _textured(size_hw, generator)
         for nms, top in ((own.nms_iou, own.top), (own.nms_iou / 2, 1000)):
-            expected = _selected(candidates, pixels, nms, top)
-            found = proposals.ranked(pixels, nms=nms, top=top)
+            expected = candidates.propose(pixels, nms=nms, top=top)
+            found = proposals.propose(pixels, nms=nms, top=top)
             same = found.scores.shape == expected.scores.shape and np.allclose(
                 found.boxes_xyxy, expected.boxes_xyxy, atol=1e-3
             )
             if not same:
                 raise InputError(
                     f"{target} was not written: suppression at IoU {nms:g} inside the graph keeps {len(found.scores)} "
-                    f"boxes of an image of {size_hw}, outside {len(expected)}, or others."
+                    f"boxes of an image of {size_hw}, outside {len(expected.scores)}, or others."
                 )
-
-
-def _selected(engine: GraphEngine, pixels: NDArray[np.uint8], nms: float, top: int) -> Proposals:
-    size_hw = (pixels.shape[0], pixels.shape[1])
-    return select(engine.candidates(pixels), resized_hw=size_hw, size_hw=size_hw, top=top, score=0, nms=nms, min_side=0)
 
 
 def _textured(size_hw: tuple[int, int], generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -175,8 +169,8 @@ def _textured(size_hw: tuple[int, int], generator: np.random.Generator) -> NDArr
 
 
 def require_written(
-    written: GraphEngine | GraphRanker,
-    built: GraphRanker,
+    written: ProposalEngine,
+    built: ProposalEngine,
     calibration: Calibration | None,
     target: object,
     *,
@@ -201,12 +195,8 @@ def require_written(
     own = built.description
     for size_hw in _CHECKED_SIZES_HW:
         pixels = _textured(size_hw, generator)
-        ours = built.ranked(pixels, nms=own.nms_iou, top=own.top)
-        theirs: Ranked | Proposals
-        if isinstance(written, GraphRanker):
-            theirs = written.ranked(pixels, nms=own.nms_iou, top=own.top)
-        else:
-            theirs = _selected(written, pixels, own.nms_iou, own.top)
+        ours = built.propose(pixels, nms=own.nms_iou, top=own.top)
+        theirs = written.propose(pixels, nms=own.nms_iou, top=own.top)
         expected = ours.scores if calibration is None else calibration(ours.scores)
         distance: Any = np.abs(ours.boxes_xyxy[:, None] - theirs.boxes_xyxy[None]).max(axis=2)
         near = (distance.min(axis=1) <= TOLERANCE_PIXELS).mean() if distance.size else float(len(ours.scores) == 0)

@@ -1,4 +1,4 @@
-"""From a photograph to its proposals: resize, run, select, return to the original pixels."""
+"""From a photograph to its proposals: resize, run the model, return to the original pixels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from objectness.arguments import is_number, is_whole
-from objectness.engines import (
-    Engine,
-    GraphRanker,
-    Ranker,
-)
+from objectness.boxes import clip
+from objectness.engines import ProposalEngine, RankedBoxes
+from objectness.engines.candidates import ROUNDING, require_finite
 from objectness.errors import InputError, to_keep
 from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
-from objectness.inference.postprocessing import MIN_SIDE, select, to_photograph
 from objectness.proposals import Proposals
 
 _ONE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 MOST_PROPOSALS = 1_000_000  # a graph makes room for as many as it is asked for
+MIN_SIDE = 1.0
+"""Pixels of the photograph: a narrower or lower box holds no whole pixel, and so nothing that anybody can point to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ class Proposer:
     """A model that is ready to propose.
 
     Args:
-        engine: The loaded network, with suppression inside it or without.
+        engine: The loaded model.
         top: Give at most this many proposals; None for the model's own number.
         score: Leave out proposals below this score.
         nms: Drop the worse of two boxes of a level whose IoU is above this; None for the model's own.
@@ -95,7 +94,7 @@ class Proposer:
 
     def __init__(
         self,
-        engine: Engine | Ranker,
+        engine: ProposalEngine,
         *,
         top: int | None = None,
         score: float = 0.0,
@@ -119,8 +118,7 @@ class Proposer:
             raise InputError(f"min_side is {min_side!r}, but must be a number of pixels, 0 or more.")
         if max_pixels is not None and not is_whole(max_pixels, 1):
             raise InputError(f"max_pixels is {max_pixels!r}, but must be a whole number, 1 or more, or None.")
-        if isinstance(engine, GraphRanker):
-            engine.require(nms=self._nms, top=self._top)
+        self.description.require(nms=self._nms, top=self._top)
 
     @property
     def device(self) -> str:
@@ -218,28 +216,50 @@ class Proposer:
         return Outcome(source, proposals, None, seconds, prepared.image, prepared.frames)
 
     def _propose(self, pixels: NDArray[np.uint8], size_hw: tuple[int, int], source: Source) -> Proposals:
-        file = os.fspath(source) if isinstance(source, str | os.PathLike) else None
         resized_hw = (pixels.shape[0], pixels.shape[1])
-        if isinstance(self._engine, Ranker):
-            ranked = self._engine.ranked(pixels, nms=self._nms, top=self._top)
-            return to_photograph(
-                ranked,
-                resized_hw=resized_hw,
-                size_hw=size_hw,
-                score=self._score,
-                min_side=self._min_side,
-                source=file,
-            )
-        return select(
-            self._engine.candidates(pixels),
+        smallest_hw = (self._min_side * resized_hw[0] / size_hw[0], self._min_side * resized_hw[1] / size_hw[1])
+        return to_photograph(
+            self._engine.propose(pixels, nms=self._nms, top=self._top, smallest_hw=smallest_hw),
             resized_hw=resized_hw,
             size_hw=size_hw,
-            top=self._top,
             score=self._score,
-            nms=self._nms,
             min_side=self._min_side,
-            source=file,
+            source=os.fspath(source) if isinstance(source, str | os.PathLike) else None,
         )
+
+
+def to_photograph(
+    ranked: RankedBoxes,
+    *,
+    resized_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+    score: float = 0.0,
+    min_side: float = MIN_SIDE,
+    source: str | None = None,
+) -> Proposals:
+    """Ranked boxes on the resized image as proposals on the photograph.
+
+    Args:
+        ranked: From an engine.
+        resized_hw: (height, width) of the resized image.
+        size_hw: (height, width) of the upright photograph.
+        score: Keep scores of at least this.
+        min_side: Drop boxes that are less wide or high than this in pixels of the photograph; 0 keeps all with an area.
+        source: The photograph's file, to be carried along.
+
+    Returns:
+        Boxes in pixels of the photograph, clipped to it, best first; fewer than were ranked where some are too small.
+
+    Raises:
+        InputError: No box and score are finite, and there are some.
+    """
+    require_finite(ranked.boxes_xyxy, ranked.scores)
+    ratio_y, ratio_x = size_hw[0] / resized_hw[0], size_hw[1] / resized_hw[1]
+    ratios = np.array([ratio_x, ratio_y, ratio_x, ratio_y])  # float64: one rounding, at the end
+    boxes_xyxy = clip(ranked.boxes_xyxy * ratios, size_hw).astype(np.float32)
+    shorter_side = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).min(axis=1, initial=np.inf)
+    kept = (ranked.scores >= score) & (shorter_side >= min_side * (1 - ROUNDING)) & (shorter_side > 0)
+    return Proposals(boxes_xyxy[kept], ranked.scores[kept], size_hw, source)
 
 
 def _or_raise(outcome: Outcome) -> Proposals:

@@ -1,4 +1,4 @@
-"""A checkpoint as an engine for the proposer, where PyTorch is installed."""
+"""PyTorch: runs .safetensors checkpoints."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from objectness.engines import Candidates, ModelDescription
+from objectness.engines import Candidates, EngineSettings, ModelDescription, RankedBoxes
+from objectness.engines.candidates import select
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
 
 
 class TorchEngine:
-    """A network in evaluation mode.
+    """A network in evaluation mode as a ``ProposalEngine``.
 
     Args:
-        network: On the device where it shall run.
-        description: What its file says of itself.
+        network: On the device where it runs.
+        description: Of its file.
     """
 
     def __init__(self, network: RegionProposalNetwork, description: ModelDescription) -> None:
         self._network = network.eval()
-        self._description = description
+        self.description = description
         self._device = next(network.parameters()).device
+        self.device = str(self._device)
 
-    @property
-    def description(self) -> ModelDescription:
-        """What the model file says of itself."""
-        return self._description
-
-    @property
-    def device(self) -> str:
-        """Where its weights lie."""
-        return str(self._device)
+    def propose(
+        self, pixels: NDArray[np.uint8], *, nms: float, top: int, smallest_hw: tuple[float, float] = (0.0, 0.0)
+    ) -> RankedBoxes:
+        """The best ``top`` boxes of a resized RGB image ``uint8 (H, W, 3)``; see ``ProposalEngine``."""
+        size_hw = (pixels.shape[0], pixels.shape[1])
+        return select(self.candidates(pixels), size_hw, nms=nms, top=top, smallest_hw=smallest_hw)
 
     @torch.no_grad()
     def candidates(self, pixels: NDArray[np.uint8]) -> Candidates:
@@ -62,7 +61,7 @@ class TorchEngine:
 
 
 def describe_network(network: RegionProposalNetwork, details: dict[str, Any]) -> ModelDescription:
-    """The description that a proposer goes by, from settings and a checkpoint's details."""
+    """The description of a network, from its settings and a checkpoint's details."""
     settings = network.settings
     return ModelDescription(
         name=str(details.get("name", settings.backbone.name)),
@@ -74,24 +73,25 @@ def describe_network(network: RegionProposalNetwork, details: dict[str, Any]) ->
     )
 
 
-def load_engine(path: Path, *, device: str = "cpu", threads: int | None = None) -> TorchEngine:
-    """The engine of a checkpoint that ``objectness train`` wrote.
+def open_checkpoint(path: Path, settings: EngineSettings) -> TorchEngine:
+    """Open a checkpoint that ``objectness train`` wrote.
 
     Args:
         path: The checkpoint.
-        device: As PyTorch calls it: "cpu", "cuda", "cuda:1", "mps".
-        threads: Processor threads of this process's PyTorch; None leaves them as they are.
+        settings: Device as PyTorch calls it ("cpu", "cuda", "cuda:1", "mps"); threads of this process's PyTorch, None
+            leaves them as they are.
 
     Raises:
         InputError: missing, broken, not ours, or a device that is not there.
     """
     network, details = load_network(path)
+    device = settings.device
     if device.partition(":")[0] == "meta":  # a device of PyTorch's that computes nothing
         raise InputError(f"Device {device!r} cannot be used here (it holds no numbers); take cpu.")
     try:
         network.to(device)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); take cpu.") from None
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
     return TorchEngine(network, describe_network(network, details))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ from torch import Tensor
 
 from objectness.engines import METADATA_KEY, ModelDescription
 from objectness.errors import InputError
-from objectness.inference.loading import model_file
+from objectness.inference.model_files import DEFAULT, ONNX, OPENVINO, bundled_model, model_file
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict
 
-DEFAULT = "default"
 _PREFIXES = ("image/constant/", "network.")  # of a parameter's name in an exported graph: the loop's body, the network
 _ANY_SIDE = 64  # pixels of an image on which nothing is looked for
 _COUNTER = "num_batches_tracked"  # of a batch norm: an exported graph has no use for it, nor has a momentum
@@ -49,24 +47,18 @@ def read_start(where: str) -> Start:
         InputError: missing, broken, not ours, or an exported file that no longer holds the weights one by one.
     """
     if where == DEFAULT:
-        embedded = resources.files("objectness.models") / "default.onnx"
-        if not embedded.is_file():
-            raise InputError(
-                "objectness was installed without a model; start from one of yours, or --weights imagenet."
-            )
-        return _from_graph(embedded.read_bytes(), "the default model")
+        return _from_graph(bundled_model(), "the default model")
     path = model_file(Path(where))
-    match path.suffix.lower():
-        case ".onnx":
-            return _from_graph(path.read_bytes(), str(path))
-        case ".xml":
-            raise InputError(
-                f"{path}: training cannot start from an OpenVINO file; give the checkpoint that it was made of, or an "
-                ".onnx file."
-            )
-        case _:
-            network, details = load_network(path)
-            return Start(str(path), network.settings, network.state_dict(), details)
+    suffix = path.suffix.lower()
+    if suffix == ONNX:
+        return _from_graph(path.read_bytes(), str(path))
+    if suffix == OPENVINO:
+        raise InputError(
+            f"{path}: training cannot start from an OpenVINO file; give the checkpoint that it was made of, or an "
+            ".onnx file."
+        )
+    network, details = load_network(path)
+    return Start(str(path), network.settings, network.state_dict(), details)
 
 
 def adopt(settings: RPNSettings, start: Start) -> RPNSettings:

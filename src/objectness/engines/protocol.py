@@ -1,0 +1,52 @@
+"""The one interface of everything that runs a model: resized pixels in, ranked boxes out. N boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectness.engines.description import ModelDescription
+
+
+@dataclass(frozen=True, eq=False)
+class RankedBoxes:
+    """Boxes after non-maximum suppression, best first.
+
+    Attributes:
+        boxes_xyxy: ``float32 (N, 4)`` in pixels of the resized image.
+        scores: ``float32 (N,)`` probabilities in [0, 1], falling.
+    """
+
+    boxes_xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class ProposalEngine(Protocol):
+    """A loaded model. One call at a time; equal pixels give equal boxes."""
+
+    @property
+    def description(self) -> ModelDescription:
+        """Description of the model, from its file."""
+
+    @property
+    def device(self) -> str:
+        """Device in the runtime's own words, once the model is loaded: "cpu", "cuda:0", "gpu"."""
+
+    def propose(
+        self, pixels: NDArray[np.uint8], *, nms: float, top: int, smallest_hw: tuple[float, float] = (0.0, 0.0)
+    ) -> RankedBoxes:
+        """The best ``top`` boxes of a resized RGB image.
+
+        Args:
+            pixels: ``uint8 (H, W, 3)``.
+            nms: A box is dropped when its IoU with a better one of its level is above this.
+            top: At most this many boxes.
+            smallest_hw: Height and width in pixels below which the caller drops boxes. An engine that suppresses
+                outside its graph leaves them out first, so that they take no place among ``top``.
+
+        Raises:
+            InputError: The model fails on this image; the caller adds the file's name.
+        """
