@@ -7,6 +7,7 @@ functions and under ``TYPE_CHECKING``; in a file that calls ``import_module``, s
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -241,3 +242,20 @@ def test_every_way_to_import_is_seen(text: str, found: set[str]) -> None:
 )
 def test_up_and_down(name: str, other: str, up: bool) -> None:
     assert goes_up(name, other) is up
+def test_the_library_does_not_speak_of_options_of_the_command_line() -> None:
+    import objectness
+
+    root = Path(objectness.__file__).parent
+    found = []
+    for file in root.rglob("*.py"):
+        if file.relative_to(root).parts[0] == "cli":
+            continue
+        tree = ast.parse(file.read_text())
+        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        found += [
+            f"{file.relative_to(root)}:{node.lineno}: {node.value}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
+            if re.search(r"(^|[^\w-])--[a-z]", node.value)
+        ]
+    assert found == []

@@ -103,8 +103,8 @@ def test_later_overrides_win_and_nothing_changes_in_place() -> None:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("gears", "--set takes key=value, e.g. --set optimizer.lr=0.01; got 'gears'."),
-        ("=5", "--set takes key=value"),
+        ("gears", "A setting is changed by key=value, e.g. optimizer.lr=0.01; got 'gears'."),
+        ("=5", "A setting is changed by key=value"),
         ("nmae=van", "Unknown setting 'nmae': did you mean 'name'?"),
         ("gears=5", "Unknown setting 'gears': did you mean 'engine.gears'?"),
         ("engine.gaers=5", "Unknown setting 'engine.gaers': did you mean 'engine.gears'?"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _LONGEST = 2000
 
@@ -27,7 +27,7 @@ class InputError(ValueError):
 
 
 def to_keep(error: InputError) -> InputError:
-    """The error without its traceback and causes: they hold on to the pixels of the photograph that it is about."""
+    """The error without its traceback and causes, which would keep the pixels of a photograph in memory."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error
 

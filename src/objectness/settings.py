@@ -121,7 +121,9 @@ def override(settings: S, assignments: Sequence[str]) -> S:
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key.strip():
-            raise InputError(f"--set takes key=value, e.g. --set optimizer.lr=0.01; got {assignment!r}.")
+            raise InputError(
+                f"A setting is changed by key=value, e.g. optimizer.lr=0.01; got {assignment!r}.", arguments=("set",)
+            )
         key = key.strip()
         try:
             _assign(changes, settings, key.split("."), text.strip(), key)

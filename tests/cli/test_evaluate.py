@@ -390,7 +390,7 @@ class TestOtherFormats:
     def test_a_format_that_cannot_be_guessed_is_named(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
         empty = tmp_path / "empty.json"
         empty.write_bytes(b"")
-        assert "say which with --from" in run(empty, data).stderr
+        assert "name its format (--from)" in run(empty, data).stderr
         assert "no format 'cvs': did you mean 'csv'?" in run(found, data, "--from", "cvs").stderr
         assert "empty.json is not valid JSON" in run(empty, data, "--from", "coco-results").stderr
         # What can be guessed is: several files need not be of one format.

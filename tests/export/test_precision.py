@@ -44,7 +44,7 @@ def test_half_precision_halves_the_file_and_keeps_the_boxes(exported: Any, tmp_p
 def test_int8_is_made_with_the_user_s_photographs(exported: Any, tmp_path: Path, photos: list[Path]) -> None:
     onnx = pytest.importorskip("onnx")
     settings = ExportSettings(precision="int8")
-    with pytest.raises(InputError, match=r"int8 needs photographs .*--photos"):
+    with pytest.raises(InputError, match=r"int8 needs photographs .*a folder of them"):
         export_model(exported.checkpoint, tmp_path / "small.onnx", settings)
     report = export_model(exported.checkpoint, tmp_path / "small.onnx", settings, Sources(photos=photos))
     assert report.lost is not None

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TextIO, TypeVar, cast, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from objectness.cli.streams import Unfailing, printable
 from objectness.errors import InputError
@@ -29,6 +30,7 @@ EXIT_SOME_FAILED = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130  # becomes 143 or 129 where it was another signal (see ending.finish)
 
+_OPTIONS = {"dataset": "--data", "source_format": "--from", "target_format": "--to"}  # where the name is another
 _WIDEST, _FOLDED = 400, 12
 
 JsonFlag = Annotated[
@@ -122,7 +124,7 @@ def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
                 warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata: no photograph is named in them
                 return function(*args, **kwargs)
         except InputError as error:
-            tell_error(with_options(error), as_json)
+            tell_error(with_options(error, function), as_json)
             raise typer.Exit(EXIT_WRONG_USE) from None
         except MemoryError:
             tell_error("this does not fit into memory: give fewer or smaller inputs.", as_json)
@@ -134,19 +136,23 @@ def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-# Options whose name is not that of the library's argument.
-_OPTIONS = {
-    "dataset": "--data",
-    "source_format": "--from",
-    "target_format": "--to",
-    "repair": "objectness convert --repair",
-}
-
-
-def with_options(error: InputError) -> str:
-    """The sentence of an error, with the options that would help in brackets at its end."""
-    options = [_OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in error.arguments]
-    return f"{str(error).removesuffix('.')} ({', '.join(options)})." if options else str(error)
+def with_options(error: InputError, command: Callable[..., object]) -> str:
+    """The message of an error, with the command's options for the arguments that would help."""
+    if not error.arguments:
+        return str(error)
+    own = {
+        next(
+            # Inside of Annotated, the first word of an option is its "default".
+            (word for word in (option.default, *(option.param_decls or ())) if str(word).startswith("--")),
+            f"--{name.replace('_', '-')}",
+        )
+        for name, hint in get_type_hints(command, include_extras=True).items()
+        for option in getattr(hint, "__metadata__", ())
+        if isinstance(option, OptionInfo)
+    }
+    wanted = [_OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in error.arguments]
+    named = " or ".join(option for option in wanted if option in own)
+    return f"{str(error).removesuffix('.')} ({named})." if named else str(error)
 
 
 def tell_error(sentence: str, as_json: bool) -> None:

@@ -155,7 +155,7 @@ def _write_into(
     if images == "leave":
         folders = sorted({place(split) for split in parts.records})
         said.append(
-            "the images were left: reading the new data set has to allow names that lead outside (--allow-outside)"
+            "the images were left: reading the new data set has to allow names that lead outside (allow_outside)"
             if layout == "coco"
             else f"the images were left: put or link them into {', '.join(folders)}"
         )

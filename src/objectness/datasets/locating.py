@@ -46,7 +46,8 @@ class Boundary:
         shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
         return InputError(
             f"{where} names {shown!a}, which lies outside of the data set's folder {self.folder}: "
-            "if you trust the data set, allow it with --allow-outside (in Python: allow_outside=True)."
+            "if you trust the data set, allow it with allow_outside.",
+            arguments=("allow_outside",),
         )
 
 

@@ -110,7 +110,7 @@ def _why_not(error: Exception, version: str) -> str:
     if _TOO_NEW.search(str(error)):
         return (
             f"was made for a newer ONNX Runtime than the {version} installed here ({_reason(error)}); "
-            "pip install --upgrade onnxruntime, or export it again."
+            "pip install -U onnxruntime, or export it again."
         )
     return f"is damaged, or no ONNX model that runs here ({_reason(error)}); export it again."
 

@@ -154,7 +154,10 @@ def export_model(
     if settings.format == "openvino":
         require_openvino()
     if settings.precision == "int8" and not sources.photos:
-        raise InputError("int8 needs photographs that show it the range of values: --photos FOLDER or a data set.")
+        raise InputError(
+            "int8 needs photographs that show it the range of values: give a folder of them or a data set.",
+            arguments=("photos",),
+        )
     network, details = load_network(checkpoint)
     network.settings = _changed(network.settings, settings.changes)
     description = describe_network(network, describe_export(network, details, settings))

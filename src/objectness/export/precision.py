@@ -36,7 +36,9 @@ def range_images(photos: Sequence[Path], short_side: int, long_side: int) -> lis
         with suppress(InputError):  # one that cannot be read: the others are enough
             images.append(open_fitted(photos[place], short_side, long_side).pixels)
     if not images:
-        raise InputError(f"None of the {len(places)} photographs for int8 could be read; name others with --photos.")
+        raise InputError(
+            f"None of the {len(places)} photographs for int8 could be read: give others.", arguments=("photos",)
+        )
     return images
 
 

@@ -133,8 +133,9 @@ def share_lost(
     if share > most_lost:
         raise InputError(
             f"{target} was not written: of the best {_LOST_BEST} proposals of a photograph {share:.0%} are lost in "
-            f"int8 (at most {most_lost:.0%} is accepted); give more and other --photos, accept more with --most-lost, "
-            "or keep fp32."
+            f"int8 (at most {most_lost:.0%} is accepted); give more and other photographs, accept a larger loss, "
+            "or keep fp32.",
+            arguments=("photos", "most_lost"),
         )
     return share
 

@@ -43,7 +43,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     if len(document) != len(known.images):
         raise InputError(
             f"{path} has boxes of {len(document)} images, but {known.where} has {len(known.images)}: "
-            "it was made for another data set or split (--split)."
+            "it was made for another data set or split.",
+            arguments=("split",),
         )
     parts = Parts()
     for position, (image, rows) in enumerate(zip(known.images, document, strict=True), start=1):

@@ -59,7 +59,8 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         if not found.source:
             raise InputError(
                 f"MMDetection 3 finds proposals by file name, and image {image_id} has none: "
-                "give the data set that they were made for (--data)."
+                "give the data set that they were made for.",
+                arguments=("data",),
             )
         key = "/".join(PurePosixPath(found.source.replace("\\", "/")).parts[-2:])
         if key in document:

@@ -70,8 +70,11 @@ def guess_to_read(path: Path) -> Format:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise InputError(f"{path} is no proposals file that is known: say what it is with --from ({', '.join(NAMES)}).")
-    raise InputError(f"{path} may be {_listed(found)}: say which with --from.")
+        raise InputError(
+            f"{path} is no proposals file that is known: name its format, one of {', '.join(NAMES)}.",
+            arguments=("source_format",),
+        )
+    raise InputError(f"{path} may be {_listed(found)}: name its format.", arguments=("source_format",))
 
 
 def guess_to_write(path: Path) -> Format:
@@ -90,8 +93,8 @@ def guess_to_write(path: Path) -> Format:
             return replaced[0]
     if not found:
         suffix = f"ends in {path.suffix}, which says no format" if path.suffix else "says no format"
-        raise InputError(f"{path} {suffix}: say which with --to ({', '.join(NAMES)}).")
-    raise InputError(f"{path} may become {_listed(found)}: say which with --to.")
+        raise InputError(f"{path} {suffix}: name the format, one of {', '.join(NAMES)}.", arguments=("target_format",))
+    raise InputError(f"{path} may become {_listed(found)}: name the format.", arguments=("target_format",))
 
 
 def _by_suffix(path: Path) -> list[Format]:

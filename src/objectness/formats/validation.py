@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.errors import InputError, MissingContextError
+from objectness.errors import InputError, MissingContextError, NotInstalledError
 from objectness.formats.core.known_images import KnownImages
 from objectness.formats.core.parsed import RawFile, RawImage, describe, in_fractions, unusable
 from objectness.formats.core.sniffing import present
@@ -113,7 +113,7 @@ def validate(path: Path, source: Format, known: KnownImages | None = None) -> Va
     try:
         raw = source.parse(present(path), known)
     except InputError as error:
-        if _asks_for_more(error):
+        if isinstance(error, (MissingContextError, NotInstalledError)):
             raise
         unreadable = Finding(Kind.UNREADABLE, None, None, str(error), rules[Kind.UNREADABLE])
         return Validation(str(path), source, "entry", 0, 0, (unreadable,))
@@ -146,12 +146,6 @@ def validate(path: Path, source: Format, known: KnownImages | None = None) -> Va
         sum(len(image.scores) for image in raw.images),
         tuple(sorted(found, key=lambda finding: order.index(finding.kind))),
         raw.notes,
-    )
-
-
-def _asks_for_more(error: InputError) -> bool:
-    return isinstance(error, MissingContextError) or any(
-        word in str(error) for word in ("--data", "--images", "pip install")
     )
 
 

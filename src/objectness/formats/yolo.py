@@ -58,8 +58,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         known = known_images(images=beside)
     if known is None or not known.images:
         raise MissingContextError(
-            f"{path} gives boxes as fractions of images and has no images: "
-            "give the data set (--data) or the folder of images (--images)."
+            f"{path} gives boxes as fractions of images and has no images: give the data set or the folder of images.",
+            arguments=("data", "images"),
         )
     parts = Parts()
     for image in known.images:

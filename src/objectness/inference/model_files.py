@@ -96,7 +96,7 @@ def bundled_model() -> bytes:
     """
     embedded = resources.files("objectness.models") / "default.onnx"
     if not embedded.is_file():
-        raise InputError("objectness was installed without a model; name a model file or a run folder.")
+        raise InputError("objectness was installed without a model; name a model file or a run folder.", arguments=("model",))
     return embedded.read_bytes()
 
 

@@ -190,7 +190,8 @@ def resume(
     if changed := _changed(settings.rpn, network.settings):
         raise InputError(
             f"{folder / CONFIG_FILE}: {changed} is not what the network was trained with so far: put it back, or begin "
-            "a run of its own with --weights."
+            "a run of its own that starts from its weights.",
+            arguments=("weights",),
         )
     splits = read_splits(data, settings, strict, allow_outside=allow_outside)
     prepared = Prepared(data, strict, allow_outside, settings, splits, network, details.get("start", {}))

@@ -92,7 +92,8 @@ def fill(network: RegionProposalNetwork, start: Start) -> str:
     if start.settings.backbone.name != name:
         raise InputError(
             f"{start.name}: its backbone is {start.settings.backbone.name}, but this run's is {name}: start from a "
-            f"network on {name}, or from --weights imagenet."
+            f'network on {name}, or with weights "imagenet".',
+            arguments=("weights",),
         )
     taken = {key for key, tensor in own.items() if key in start.weights and start.weights[key].shape == tensor.shape}
     network.load_state_dict({key: start.weights[key] for key in taken}, strict=False)

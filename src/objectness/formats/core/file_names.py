@@ -68,7 +68,8 @@ def need_sizes(proposals: ProposalSet, title: str) -> None:
         first = proposals[unknown[0]].source or unknown[0]
         raise InputError(
             f"{title} gives boxes as fractions of the image, and the size of {len(unknown)} images, {first} among "
-            "them, is unknown: a data set (--data) or a folder of images (--images) that has them tells it."
+            "them, is unknown: give a data set or a folder of images that has them.",
+            arguments=("data", "images"),
         )
 
 
@@ -76,7 +77,7 @@ def unknown_size(path: Path, image: object, known: KnownImages | None) -> Missin
     """The error for boxes that are fractions of an image whose size nobody tells."""
     what = f"{path} gives boxes as fractions of images, and the size of {image} is unknown"
     if known is None:
-        return MissingContextError(f"{what}: give the data set (--data) or the folder of images (--images).")
+        return MissingContextError(f"{what}: give the data set or the folder of images.", arguments=("data", "images"))
     return MissingContextError(f"{what}: {known.where} does not have this image, or its file cannot be read.")
 
 

@@ -100,7 +100,7 @@ def known_images(
         InputError: there is no such data set or folder; both are given.
     """
     if data is not None and images is not None:
-        raise InputError("Give the data set (--data) or the folder of images (--images), not both.")
+        raise InputError("Give the data set or the folder of images, not both.", arguments=("data", "images"))
     if data is not None:
         listed = _listed(Path(data))
         return (
@@ -109,7 +109,7 @@ def known_images(
     if images is not None:
         folder = Path(images)
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder: --images takes the folder that holds the images.")
+            raise InputError(f"{folder} is no folder: give the folder that holds the images.", arguments=("images",))
         walked = walk(folder)
         closed = f" (without {', '.join(map(str, walked.closed))}, which cannot be read)" if walked.closed else ""
         known = _with_sizes([KnownImage(None, path, None) for path in walked.images])
@@ -150,7 +150,9 @@ def need_own_ids(known: KnownImages) -> None:
 
 def need_data(path: Path, what: str) -> MissingContextError:
     """The error for a format that lacks what only a data set can tell."""
-    return MissingContextError(f"{path}: {what}; give the data set that the proposals were made for (--data).")
+    return MissingContextError(
+        f"{path}: {what}; give the data set that the proposals were made for.", arguments=("data",)
+    )
 
 
 def adopt(path: Path | str, raw: RawFile, known: KnownImages) -> RawFile:

@@ -274,7 +274,8 @@ def _refuse_faults(path: Path | str, raw: RawFile) -> None:
                 which = f"{raw.unit} {image.numbers[index]} of image {image.label}"
                 raise InputError(
                     f"{path}: {which} {describe(image, index, fault)}; "
-                    "objectness validate names all such, and objectness convert --repair leaves them out."
+                    "`objectness validate` names all such, and `objectness convert` can leave them out.",
+                    arguments=("repair",),
                 )
 
 
@@ -325,7 +326,8 @@ def _ids(path: Path | str, images: Sequence[RawImage]) -> tuple[list[ImageId], b
     if any(image_id is None for image_id in given):
         label = next(image.label for image in images if image.image_id is None)
         raise InputError(
-            f"{path}: image {label} has no id, but others have: a data set that has all images gives the ids (--data)."
+            f"{path}: image {label} has no id, but others have: a data set that has all images gives the ids.",
+            arguments=("data",),
         )
     ids = [image_id for image_id in given if image_id is not None]
     spelled = [str(image_id) for image_id in ids]  # 1 and "1" are one image to most readers

@@ -8,7 +8,7 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
-from objectness.errors import InputError
+from objectness.errors import NotInstalledError
 from objectness.formats.core.known_images import KnownImages
 from objectness.formats.core.parsed import RawFile
 from objectness.formats.core.sniffing import Peek
@@ -142,7 +142,7 @@ def need_module(module: str, extra: Extra, what: str) -> None:
     """Refuse in a sentence when an optional library is not there.
 
     Raises:
-        InputError: with the command that installs it.
+        NotInstalledError: with the command that installs it.
     """
     if find_spec(module) is None:
-        raise InputError(f"{what} needs {module}: {how_to_install(extra)}.")
+        raise NotInstalledError(f"{what} needs {module}: {how_to_install(extra)}.")
