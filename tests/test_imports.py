@@ -242,6 +242,8 @@ def test_every_way_to_import_is_seen(text: str, found: set[str]) -> None:
 )
 def test_up_and_down(name: str, other: str, up: bool) -> None:
     assert goes_up(name, other) is up
+
+
 def test_the_library_does_not_speak_of_options_of_the_command_line() -> None:
     import objectness
 
