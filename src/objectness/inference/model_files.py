@@ -96,7 +96,9 @@ def bundled_model() -> bytes:
     """
     embedded = resources.files("objectness.models") / "default.onnx"
     if not embedded.is_file():
-        raise InputError("objectness was installed without a model; name a model file or a run folder.", arguments=("model",))
+        raise InputError(
+            "objectness was installed without a model; name a model file or a run folder.", arguments=("model",)
+        )
     return embedded.read_bytes()
 
 
