@@ -1,0 +1,85 @@
+"""How many files of ``src`` run for one small job: what a reader follows from the command to its result.
+
+A file counts where one of its functions is called. Bodies of modules and classes, lambdas, comprehensions and code that
+dataclasses write do not count.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "astronaut.jpg"
+
+# The job runs in a process of its own, so that nothing is imported or cached before it.
+_COUNTER = """
+import inspect, json, sys, threading
+
+files = {}
+
+def watch(frame, event, argument):
+    code = frame.f_code
+    if event == "call" and code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.startswith("<"):
+        _, found, name = code.co_filename.replace("\\\\", "/").partition("src/objectness/")
+        if found:
+            files.setdefault(name, set()).add(code.co_qualname)
+
+def start():
+    threading.setprofile(watch)
+    sys.setprofile(watch)
+
+def stop():
+    sys.setprofile(None)
+    threading.setprofile(None)
+"""
+_PRINT = """
+stop()
+print("\\n" + json.dumps({name: sorted(functions) for name, functions in sorted(files.items())}))
+"""
+_COMMAND = """
+start()
+from objectness.cli import app
+try:
+    app(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+"""
+
+
+def files_run(code: str, *arguments: str, folder: Path) -> dict[str, list[str]]:
+    """Files below ``src/objectness`` that run between ``start()`` and the end of ``code``, with their functions.
+
+    Args:
+        code: Python that calls ``start()``.
+        arguments: ``sys.argv[1:]`` of the process.
+        folder: Its working folder.
+    """
+    command = [sys.executable, "-c", _COUNTER + code + _PRINT, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def listed(files: dict[str, list[str]]) -> str:
+    return "\n".join(f"{name}: {', '.join(functions)}" for name, functions in files.items())
+
+
+def test_propose(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    files = files_run(_COMMAND, "propose", str(PHOTO), folder=tmp_path)
+    assert (tmp_path / "proposals" / "proposals.json").exists()
+    assert "inference/proposer.py" in files
+    assert len(files) <= 36, listed(files)
+
+
+def test_convert(tmp_path: Path) -> None:
+    entry = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    files = files_run(_COMMAND, "convert", "a.json", "b.pkl", "--to", "detectron2", folder=tmp_path)
+    assert (tmp_path / "b.pkl").exists()
+    assert len(files) <= 41, listed(files)
