@@ -32,8 +32,9 @@ from objectness.engines.onnx_runtime import open_onnx
 from objectness.images import open_upright, resize
 from objectness.rpn.anchors import level_anchors
 from objectness.rpn.box_coder import encode
+from objectness.rpn.losses import objectness_scores
 from objectness.rpn.matching import match
-from objectness.rpn.sampling import SamplerInput, sample_random
+from objectness.rpn.sampling import sample_random
 from objectness.rpn.selection import candidates, suppress
 from objectness.rpn.settings import AnchorSettings, SampleSettings, SelectSettings
 
@@ -170,7 +171,9 @@ def _selection(
 
     @torch.no_grad()
     def ours() -> tuple[Tensor, Tensor]:
-        found = suppress(candidates(logits, deltas, levels, size_hw, settings), settings)
+        found = suppress(
+            candidates([objectness_scores(level) for level in logits], deltas, levels, size_hw, settings), settings
+        )
         return found.boxes_xyxy, found.scores
 
     @torch.no_grad()
@@ -198,7 +201,7 @@ def _matching(what: str, low: float, high: float, rounds: int) -> Row:
     sides = np.exp(rng.uniform(np.log(low), np.log(high), (100, 2)))
     corner = rng.uniform(0, 1, (100, 2)) * (np.array(PYRAMID_HW[::-1]) - sides)
     truth = torch.from_numpy(np.concatenate([corner, corner + sides], axis=1).astype(np.float32))
-    settings, nothing = SampleSettings(), torch.empty(0)
+    settings = SampleSettings()
     matcher, sampler = Matcher(0.7, 0.3, allow_low_quality_matches=True), BalancedPositiveNegativeSampler(256, 0.5)
 
     def their_labels() -> Tensor:
@@ -210,8 +213,7 @@ def _matching(what: str, low: float, high: float, rounds: int) -> Row:
     assert torch.equal(match(anchors, truth).labels.float(), their_labels())
 
     def ours() -> object:
-        evidence = SamplerInput(match(anchors, truth), nothing, nothing)
-        return sample_random(evidence, settings, torch.Generator().manual_seed(0))
+        return sample_random(match(anchors, truth), None, settings, torch.Generator().manual_seed(0))
 
     def theirs() -> object:
         return sampler([their_labels()])

@@ -25,6 +25,8 @@ from objectness.evaluation.measurement import IOU_THRESHOLDS, measure
 from objectness.evaluation.recall import recall_report
 from objectness.images import fit_size_hw, open_upright, resize
 from objectness.proposals import Proposals
+from objectness.rpn.backbones import build_backbone
+from objectness.rpn.criterion import criterion
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, override, to_dict
@@ -160,12 +162,14 @@ def settings_of(row: str, seed: int, terms: Terms, on: Course) -> RunSettings:
     return replace(settings, rpn=replace(settings.rpn, select=select))
 
 
-def build(row: str, settings: RunSettings, on: Course, *, load_weights: bool = True) -> Network:
-    """The row's network; the same seed gives the same weights."""
+def build(row: str, settings: RunSettings, on: Course, *, load_weights: bool = True) -> tuple[Network, str]:
+    """The row's network, and one sentence on what it starts from; the same seed gives the same weights."""
     torch.manual_seed(settings.loop.seed)
+    backbone, backbone_settings, sentence = build_backbone(settings.rpn.backbone, load_weights=load_weights)
+    rpn = replace(settings.rpn, backbone=backbone_settings)
     if is_torchvision(row):
-        return TorchvisionRPN(settings.rpn, on.sizes, load_weights=load_weights)
-    return RegionProposalNetwork(settings.rpn, load_weights=load_weights)
+        return TorchvisionRPN(rpn, on.sizes, backbone), sentence
+    return RegionProposalNetwork(rpn, backbone), sentence
 
 
 def folder_of(row: str, seed: int, out: Path) -> Path:
@@ -186,8 +190,8 @@ def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callabl
     if measured_on.exists():
         return Result(**json.loads(measured_on.read_text()))
     if not ended.exists():
-        network = build(row, settings, on)
-        tell(f"{row}, seed {seed}: {network.start}")
+        network, sentence = build(row, settings, on)
+        tell(f"{row}, seed {seed}: {sentence}")
         outcome = train(
             settings,
             network,  # type: ignore[arg-type]
@@ -197,6 +201,7 @@ def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callabl
             {"name": row},
             (Tables(folder), _Pace(tell)),
             resume=(folder / STATE_FILE).exists(),
+            criterion=TorchvisionRPN.loss if is_torchvision(row) else criterion,  # type: ignore[arg-type]
         )
         if outcome.interrupted:
             raise KeyboardInterrupt
@@ -215,7 +220,7 @@ def finished(row: str, seed: int, on: Course, out: Path) -> Result | None:
 
 def trained(row: str, seed: int, terms: Terms, on: Course, out: Path) -> Network:
     """A row's network with the weights that it was measured with, ready to propose."""
-    network = build(row, settings_of(row, seed, terms, on), on, load_weights=False)
+    network, _ = build(row, settings_of(row, seed, terms, on), on, load_weights=False)
     network.load_state_dict(load_file(folder_of(row, seed, out) / "best.safetensors"))
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
 
@@ -239,7 +244,7 @@ def _propose_all(network: Network, records: Sequence[Record], top: int) -> dict[
 
 
 def _measure(row: str, seed: int, settings: RunSettings, folder: Path, on: Course) -> Result:
-    network = build(row, settings, on, load_weights=False)
+    network, _ = build(row, settings, on, load_weights=False)
     network.load_state_dict(load_file(folder / "best.safetensors"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     found = _propose_all(network.eval(), on.measured, max(KS))

@@ -186,7 +186,7 @@ def _checkpoint(run: Path | None, folder: Path) -> Path:
     if run is not None:
         return run / "best.safetensors"
     torch.manual_seed(0)
-    network = RegionProposalNetwork(recipe("fpn-resnet50").rpn, load_weights=False)
+    network = RegionProposalNetwork(recipe("fpn-resnet50").rpn)
     save_network(folder / "random.safetensors", network, {"name": "random weights"})
     return folder / "random.safetensors"
 

@@ -7,7 +7,6 @@ head stand on our backbone. B images, N anchors of a level.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +18,12 @@ from torchvision.models.detection.rpn import RPNHead as TheirHead
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from objectness.rpn.backbones import build_backbone
-from objectness.rpn.losses import RPNLoss
+from objectness.rpn.backbones import Backbone, build_backbone
+from objectness.rpn.losses import LossOutput, RPNLoss
 from objectness.rpn.outputs import Outputs
 from objectness.rpn.selection import Selection
 from objectness.rpn.settings import RPNSettings, SelectSettings
-from objectness.rpn.targets import LossOutput, Target
+from objectness.rpn.targets import Target
 
 RATIOS = (0.5, 1.0, 2.0)
 
@@ -36,21 +35,21 @@ class TorchvisionRPN(nn.Module):
         settings: Backbone, width of the pyramid, colours and image size are ours; all else in it is not looked at,
             but for the numbers of selection.
         sizes: Of the anchors, one a level, finest first.
-        load_weights: Start the backbone as the settings say.
+        backbone: Built by these settings; None builds it with random weights, for a checkpoint to fill.
 
     Attributes:
-        settings: As given, except that nothing is frozen where nothing was loaded.
+        settings: As given.
         rpn: torchvision's.
     """
 
-    def __init__(self, settings: RPNSettings, sizes: Sequence[float], *, load_weights: bool = True) -> None:
+    def __init__(self, settings: RPNSettings, sizes: Sequence[float], backbone: Backbone | None = None) -> None:
         super().__init__()
-        self.backbone, backbone, self.start = build_backbone(settings.backbone, load_weights=load_weights)
-        self.settings = replace(settings, backbone=backbone)
+        self.backbone = backbone or build_backbone(settings.backbone, load_weights=False)[0]
+        self.settings = settings
         # Its anchor generator infers strides from the sizes of image and map, which is right for multiples only: its
         # users pad to 32, which is not enough for the pooled level.
         self._multiple = 2 * self.backbone.strides[-1]
-        width = backbone.pyramid_channels
+        width = settings.backbone.pyramid_channels
         self.pyramid = FeaturePyramidNetwork(list(self.backbone.channels), width, extra_blocks=LastLevelMaxPool())
         self.rpn = TheirNetwork(
             AnchorGenerator(tuple((float(size),) for size in sizes), (RATIOS,) * len(sizes)),
@@ -91,7 +90,7 @@ class TorchvisionRPN(nn.Module):
         with torch.random.fork_rng(devices=[]):  # its sampler knows the global chance only
             torch.manual_seed(generator.initial_seed())
             objectness, box = self.rpn.compute_loss(logits, deltas, labels, wanted)
-        return LossOutput(RPNLoss(objectness, box), anchors[0], [], [])
+        return LossOutput(RPNLoss(objectness, box), anchors, [], [])
 
     @torch.no_grad()
     def propose(

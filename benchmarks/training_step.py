@@ -17,6 +17,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork as TheirNetwork
 from torchvision.models.detection.rpn import RPNHead as TheirHead
 
+from objectness.rpn.criterion import criterion
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.targets import Target
 from objectness.training.devices import computes_bf16
@@ -37,14 +38,14 @@ def training_step(rounds: int, tell: Callable[[str], None]) -> list[Row]:
     )
 
     # The backbone is frozen where it would be with loaded weights; branches start at 0 so that no scale explodes.
-    network = RegionProposalNetwork(settings.rpn, load_weights=False).train()
+    network = RegionProposalNetwork(settings.rpn).train()
     network = network.to(memory_format=torch.channels_last)
     optimizer = build_optimiser(network, settings.optimizer)
 
     def ours() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_bf16):
             outputs = network(pixels.to(memory_format=torch.channels_last))
-        report = network.loss(outputs, targets, torch.Generator().manual_seed(0))
+        report = criterion(network, outputs, targets, torch.Generator().manual_seed(0))
         report.loss.total.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -65,7 +65,7 @@ def test_training_can_start_from_the_file(exported: Any, tmp_path: Path) -> None
     assert left_out <= {"layer4"}, "only what lies beyond the last map may be missing"
     for key in found.weights:
         assert torch.equal(found.weights[key], expected[key]), key
-    network = RegionProposalNetwork(found.settings, load_weights=False)
+    network = RegionProposalNetwork(found.settings)
     assert fill(network, found) == f"The network starts from {exported.target} (tiny)."
     pixels = torch.from_numpy(_images((97, 161))).permute(0, 3, 1, 2)
     ours, theirs = network.eval()(pixels), load_network(exported.checkpoint)[0](pixels)

@@ -17,7 +17,7 @@ from torchvision.ops import box_iou, nms
 from objectness.rpn.anchors import level_anchors
 from objectness.rpn.box_coder import decode, encode
 from objectness.rpn.heads import RPNHead
-from objectness.rpn.losses import image_loss, smooth_l1
+from objectness.rpn.losses import image_loss, objectness_scores, smooth_l1
 from objectness.rpn.matching import match
 from objectness.rpn.selection import Selection, candidates, suppress
 from objectness.rpn.settings import (
@@ -157,7 +157,7 @@ def test_proposals_of_several_levels() -> None:
     logits = [torch.randn(count, 1, generator=generator) for count in counts]
     deltas = [torch.randn(count, 4, generator=generator) * 0.3 for count in counts]
     select = SelectSettings(pre_nms_top_n=200, post_nms_top_n=50, min_size=1.0)
-    ours = suppress(candidates(logits, deltas, levels, SIZE_HW, select), select)
+    ours = suppress(candidates([objectness_scores(level) for level in logits], deltas, levels, SIZE_HW, select), select)
 
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
     decoded = coder.decode_single(torch.cat(deltas), torch.cat(levels))

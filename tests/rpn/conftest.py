@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.network import RegionProposalNetwork, build_network
 from objectness.rpn.settings import AnchorSettings, BackboneSettings, HeadSettings, ImageSettings, RPNSettings
 
 # Everything here is small: threads would spend their time waiting for one another, above all on a busy machine.
@@ -31,6 +31,6 @@ def make_network(tiny_settings: RPNSettings) -> Callable[..., RegionProposalNetw
 
     def make(settings: RPNSettings = tiny_settings, seed: int = 0) -> RegionProposalNetwork:
         torch.manual_seed(seed)
-        return RegionProposalNetwork(settings).eval()
+        return build_network(settings)[0].eval()
 
     return make

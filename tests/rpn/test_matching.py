@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from objectness.rpn import matching
+from objectness.rpn import matching, matching_index
 from objectness.rpn.anchors import inside_image, level_anchors
 from objectness.rpn.extensions.atss import atss_match
-from objectness.rpn.matching import Matches, match, match_overlaps
+from objectness.rpn.matching import Matches, match, match_overlaps, plain_match
 from objectness.rpn.matching_index import Blocks
 from objectness.rpn.settings import AnchorSettings, MatchSettings
 
@@ -28,28 +28,6 @@ def boxes(*rows: list[float]) -> Tensor:
 def of_matrix(overlaps_by_anchor: list[list[float]], settings: MatchSettings | None = None) -> Matches:
     matrix = torch.tensor(overlaps_by_anchor)
     return match_overlaps(lambda rows: matrix[rows], count=len(matrix), boxes=matrix.shape[1], settings=settings)
-
-
-def naive(
-    anchors: NDArray[np.float32], truth: NDArray[np.float32], settings: MatchSettings
-) -> tuple[list[int], list[int]]:
-    """The paper's sentences, one loop each."""
-    table = np.zeros((len(anchors), len(truth)), dtype=np.float32)
-    for i, a in enumerate(anchors):
-        for j, b in enumerate(truth):
-            w = max(np.float32(0), min(a[2], b[2]) - max(a[0], b[0]))
-            h = max(np.float32(0), min(a[3], b[3]) - max(a[1], b[1]))
-            common = np.float32(w * h)
-            table[i, j] = common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
-    labels = []
-    for i in range(len(anchors)):
-        best_for_some = any(table[i, j] > 0 and table[i, j] == table[:, j].max() for j in range(len(truth)))
-        highest = table[i].max() if len(truth) else 0
-        if highest > np.float32(settings.positive_iou) or best_for_some:
-            labels.append(1)
-        else:
-            labels.append(0 if highest < np.float32(settings.negative_iou) else -1)
-    return labels, [int(row.argmax()) if len(truth) else 0 for row in table]
 
 
 def test_no_boxes_makes_every_anchor_negative() -> None:
@@ -64,8 +42,8 @@ def test_no_anchors() -> None:
     for truth in (boxes(), boxes([0, 0, 9, 9])):
         found = match(boxes(), truth)
         assert len(found.labels) == len(found.box_index) == len(found.iou) == 0
-    nothing_kept = match(boxes([0, 0, 9, 9]), boxes([0, 0, 9, 9]), kept=torch.tensor([False]))
-    assert nothing_kept.labels.tolist() == [-1]
+    none_valid = match(boxes([0, 0, 9, 9]), boxes([0, 0, 9, 9]), valid=torch.tensor([False]))
+    assert none_valid.labels.tolist() == [-1]
 
 
 def test_detectron2s_matrix() -> None:
@@ -131,15 +109,15 @@ def test_ties_are_not_decided_by_rounding(way: str, monkeypatch: pytest.MonkeyPa
     assert int(smallest.sum()) == 96
 
     def found(settings: MatchSettings) -> Tensor:
-        kept = inside_image(PAPER, (600, 1000))
+        valid = inside_image(PAPER, (600, 1000))
         if way == "blocks":
-            return match(PAPER, WITHIN_96, settings=settings, kept=kept).labels
+            return match(PAPER, WITHIN_96, settings=settings, valid=valid).labels
         if way == "atss":
             settings = replace(settings, assigner="atss", atss_top_k=1)
-            return atss_match(PAPER, [len(PAPER)], WITHIN_96, settings=settings, kept=kept).labels
+            return atss_match(PAPER, WITHIN_96, settings=settings, valid=valid, level_sizes=[len(PAPER)]).labels
         if way == "chunks of one":
             monkeypatch.setattr(matching, "_CHUNK_PAIRS", 1)
-        rows_taken = torch.nonzero(kept).flatten()
+        rows_taken = torch.nonzero(valid).flatten()
         labels = torch.full((len(PAPER),), -1, dtype=torch.int8)
         if way == "all pairs":
             table = box_iou(PAPER[rows_taken], WITHIN_96)
@@ -193,9 +171,9 @@ def test_the_border_is_dropped_before_matching() -> None:
     """A box whose best anchor leaves the image makes the best anchor inside positive."""
     anchors = boxes([-2, 0, 10, 10], [3, 0, 15, 10], [20, 0, 30, 10])
     truth = boxes([0, 0, 10, 10])
-    kept = inside_image(anchors, (40, 40))
-    assert kept.tolist() == [False, True, True]
-    found = match(anchors, truth, kept=kept)
+    valid = inside_image(anchors, (40, 40))
+    assert valid.tolist() == [False, True, True]
+    found = match(anchors, truth, valid=valid)
     torch.testing.assert_close(found.iou, torch.tensor([0, 70 / 150, 0]))
     assert found.labels.tolist() == [-1, 1, 0]
     assert match(anchors, truth).labels.tolist() == [1, -1, 0]
@@ -226,12 +204,17 @@ def test_chunks_agree_with_the_papers_sentences(
     anchors: NDArray[np.float32], truth: NDArray[np.float32], pairs: int, thresholds: tuple[float, float]
 ) -> None:
     settings = MatchSettings(*thresholds)
-    labels, index = naive(anchors, truth, settings)
+    given = torch.from_numpy(anchors), torch.from_numpy(truth)
+    plain = plain_match(*given, settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "_CHUNK_PAIRS", pairs)
-        found = match(torch.from_numpy(anchors), torch.from_numpy(truth), settings=settings)
-    assert found.labels.tolist() == labels
-    assert found.box_index.tolist() == index
+        patch.setattr(matching_index, "PAIRS_AT_A_TIME", pairs)
+        in_chunks = match_overlaps(
+            lambda rows: box_iou(given[0][rows], given[1]), count=len(anchors), boxes=len(truth), settings=settings
+        )
+    for found in (match(*given, settings=settings), in_chunks):
+        assert torch.equal(found.labels, plain.labels)
+        assert torch.equal(found.box_index, plain.box_index)
+        assert torch.equal(found.iou, plain.iou)
 
 
 @pytest.mark.parametrize("pairs", [1, 17, 500, 4096])
@@ -240,10 +223,11 @@ def test_chunked_equals_unchunked(pairs: int, monkeypatch: pytest.MonkeyPatch) -
     anchors, truth, region = (torch.rand(n, 4, generator=generator) * 100 for n in (300, 20, 3))
     for part in (anchors, truth, region):
         part[:, 2:] = part[:, :2] + 5 + part[:, 2:] / 3
-    kept = torch.rand(300, generator=generator) < 0.8
-    whole = match(anchors, truth, region, kept=kept)
-    monkeypatch.setattr(matching, "_CHUNK_PAIRS", pairs)
-    found = match(anchors, truth, region, kept=kept)
+    valid = torch.rand(300, generator=generator) < 0.8
+    whole = match(anchors, truth, region, valid=valid)
+    monkeypatch.setattr(matching_index, "PAIRS_AT_A_TIME", pairs)
+    monkeypatch.setattr(matching, "PAIRS_AT_A_TIME", pairs)
+    found = match(anchors, truth, region, valid=valid)
     assert torch.equal(found.labels, whole.labels)
     assert torch.equal(found.box_index, whole.box_index)
     assert torch.equal(found.iou, whole.iou)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from objectness.errors import InputError
+from objectness.rpn.criterion import count_locations, criterion
 from objectness.rpn.extensions.settings import LocalizationQualitySettings, RefinementSettings
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.outputs import Outputs
@@ -142,9 +143,9 @@ def test_infinite_and_missing_numbers_do_not_crash_proposing(make_network: Make)
 def test_the_loss_by_hand(make_network: Make) -> None:
     """Undecided logits and unmoved anchors: the one box is an anchor, so the box part is 0; each anchor costs log 2."""
     network = make_network()
-    report = network.loss(said(network, (6, 6)), [target([[32, 32, 48, 48]])], chance())
+    report = criterion(network, said(network, (6, 6)), [target([[32, 32, 48, 48]])], chance())
     (sample,), (matches,) = report.samples, report.matches
-    assert report.anchors_xyxy[sample.positives].tolist() == [[32, 32, 48, 48]]
+    assert report.anchors_xyxy[0][sample.positives].tolist() == [[32, 32, 48, 48]]
     assert matches.iou.max() == 1
     assert report.loss.box.item() == 0
     drawn = len(sample.positives) + len(sample.negatives)
@@ -154,14 +155,14 @@ def test_the_loss_by_hand(make_network: Make) -> None:
 def test_the_box_part_by_hand(make_network: Make) -> None:
     """The anchor is 16 x 16, the box is 2 px to the right: tx = 1/8, and lambda / N_reg = 10 / 36."""
     network = make_network()
-    report = network.loss(said(network, (6, 6)), [target([[34, 32, 50, 48]])], chance())
-    assert report.anchors_xyxy[report.samples[0].positives].tolist() == [[32, 32, 48, 48]]
+    report = criterion(network, said(network, (6, 6)), [target([[34, 32, 50, 48]])], chance())
+    assert report.anchors_xyxy[0][report.samples[0].positives].tolist() == [[32, 32, 48, 48]]
     assert report.loss.box.item() == pytest.approx(10 / 36 * 0.5 * (1 / 8) ** 2, rel=1e-5)
 
 
 def test_an_image_without_boxes(make_network: Make) -> None:
     network = make_network()
-    report = network.loss(network(photo()), [target([])], chance())
+    report = criterion(network, network(photo()), [target([])], chance())
     assert report.loss.box.item() == 0
     assert report.loss.objectness.item() > 0
     assert len(report.samples[0].positives) == 0
@@ -171,16 +172,14 @@ def test_an_image_without_boxes(make_network: Make) -> None:
     assert max(float(g.abs().max()) for g in gradients) > 0
 
 
-def test_a_batch_with_and_without_boxes_is_the_mean_of_both(make_network: Make) -> None:
-    network = make_network()
+def test_a_batch_with_and_without_boxes_is_the_mean_of_both(make_network: Make, tiny_settings: RPNSettings) -> None:
+    network = make_network(replace(tiny_settings, sample=SampleSettings(size=10_000)))  # nothing left to chance
     full, empty = target([[10, 10, 50, 60]]), target([])
-    settings = replace(network.settings, sample=SampleSettings(size=10_000))  # nothing left to chance
-    network.settings = settings
     batch = torch.cat([photo(seed=1), photo(seed=2)])
     outputs = network(batch)
-    both = network.loss(outputs, [full, empty], chance()).loss
-    one = network.loss(network(batch[:1]), [full], chance()).loss
-    other = network.loss(network(batch[1:]), [empty], chance()).loss
+    both = criterion(network, outputs, [full, empty], chance()).loss
+    one = criterion(network, network(batch[:1]), [full], chance()).loss
+    other = criterion(network, network(batch[1:]), [empty], chance()).loss
     assert both.objectness.item() == pytest.approx((one.objectness + other.objectness).item() / 2, rel=1e-4)
     assert both.box.item() == pytest.approx(one.box.item() / 2, rel=1e-4)
     assert one.box.item() > 0
@@ -188,7 +187,7 @@ def test_a_batch_with_and_without_boxes_is_the_mean_of_both(make_network: Make) 
 
 def test_an_image_too_small_for_any_anchor(make_network: Make, tiny_settings: RPNSettings) -> None:
     network = make_network(replace(tiny_settings, anchors=AnchorSettings(sizes=(200.0, 300.0, 400.0))))
-    report = network.loss(network(photo()), [target([[10, 10, 50, 60]])], chance())
+    report = criterion(network, network(photo()), [target([[10, 10, 50, 60]])], chance())
     assert (report.loss.total.item(), len(report.samples[0].negatives)) == (0, 0)
     report.loss.total.backward()
 
@@ -196,8 +195,8 @@ def test_an_image_too_small_for_any_anchor(make_network: Make, tiny_settings: RP
 @pytest.mark.parametrize("drop", [True, False])
 def test_padding_is_never_sampled(drop: bool, make_network: Make, tiny_settings: RPNSettings) -> None:
     network = make_network(replace(tiny_settings, match=MatchSettings(drop_cross_boundary=drop)))
-    report = network.loss(network(photo(96, 160)), [target([[4, 4, 30, 30]], (60, 48))], chance())
-    drawn = report.anchors_xyxy[torch.cat([report.samples[0].positives, report.samples[0].negatives])]
+    report = criterion(network, network(photo(96, 160)), [target([[4, 4, 30, 30]], (60, 48))], chance())
+    drawn = report.anchors_xyxy[0][torch.cat([report.samples[0].positives, report.samples[0].negatives])]
     centres = (drawn[:, :2] + drawn[:, 2:]) / 2
     assert (centres < torch.tensor([48, 60])).all()
     inside = (drawn >= 0).all() and (drawn[:, 2:] <= torch.tensor([48, 60])).all()
@@ -214,22 +213,22 @@ def test_padding_is_never_sampled(drop: bool, make_network: Make, tiny_settings:
 )
 def test_the_locations_are_counted_in_the_map(name: str, size_hw: tuple[int, int], alone: int, padded: int) -> None:
     settings = RPNSettings(backbone=BackboneSettings(name=name, pretrained=False), head=HeadSettings(channels=8))
-    network = RegionProposalNetwork(settings, load_weights=False).to("meta")
+    network = RegionProposalNetwork(settings).to("meta")
 
     def answer(height: int, width: int) -> Outputs:
         pixels = torch.zeros(1, 3, height, width, device="meta")
         maps = network.backbone(pixels)
         return Outputs([], [], maps, pixels=pixels)
 
-    assert network._locations(answer(*size_hw), size_hw) == alone
-    assert network._locations(answer(size_hw[0] + 40, size_hw[1] + 100), size_hw) == padded
+    assert count_locations(network, answer(*size_hw), size_hw) == alone
+    assert count_locations(network, answer(size_hw[0] + 40, size_hw[1] + 100), size_hw) == padded
 
 
 def test_chance_decides_what_is_drawn_and_nothing_else_does(make_network: Make) -> None:
     network = make_network()
     outputs = network(photo(160, 160))
     truth = [target([[10, 10, 50, 60]], (160, 160))]
-    one, again, other = (network.loss(outputs, truth, chance(seed)) for seed in (1, 1, 2))
+    one, again, other = (criterion(network, outputs, truth, chance(seed)) for seed in (1, 1, 2))
     assert torch.equal(one.samples[0].negatives, again.samples[0].negatives)
     assert one.loss.total.item() == again.loss.total.item()
     assert not torch.equal(one.samples[0].negatives, other.samples[0].negatives)
@@ -237,8 +236,8 @@ def test_chance_decides_what_is_drawn_and_nothing_else_does(make_network: Make) 
 
 def test_ignore_regions_are_not_sampled(make_network: Make) -> None:
     network = make_network()
-    report = network.loss(network(photo()), [target([], ignore=[[0, 0, 48, 96]])], chance())
-    drawn = report.anchors_xyxy[report.samples[0].negatives]
+    report = criterion(network, network(photo()), [target([], ignore=[[0, 0, 48, 96]])], chance())
+    drawn = report.anchors_xyxy[0][report.samples[0].negatives]
     width_inside = (drawn[:, 2].clamp(max=48) - drawn[:, 0]).clamp(min=0)
     assert len(drawn) > 0
     assert (width_inside / (drawn[:, 2] - drawn[:, 0]) <= 0.5).all()
@@ -248,7 +247,7 @@ def test_ignore_regions_are_not_sampled(make_network: Make) -> None:
 def test_every_sampler_trains(sampler: str, make_network: Make, tiny_settings: RPNSettings) -> None:
     settings = replace(tiny_settings, sample=SampleSettings(sampler=sampler))  # type: ignore[arg-type]
     network = make_network(settings)
-    report = network.loss(network(photo()), [target([[10, 10, 50, 60]])], chance())
+    report = criterion(network, network(photo()), [target([[10, 10, 50, 60]])], chance())
     assert report.loss.objectness.item() > 0
     report.loss.total.backward()
 
@@ -269,7 +268,7 @@ def test_every_objective_trains_on_any_batch(
     outputs = network(torch.cat([photo(), photo(seed=1)]))
     assert (outputs.quality is not None) == (use != "none")
     truth = [target([[10, 10, 50, 60], [20, 20, 24, 24]], ignore=[[60, 60, 90, 90]]), target([])]
-    report = network.loss(outputs, truth, chance())
+    report = criterion(network, outputs, truth, chance())
     assert [len(sample.positives) > 0 for sample in report.samples] == [True, False]
     report.loss.total.backward()
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
@@ -297,8 +296,8 @@ def test_hard_window_leaves_flat_background_out(make_network: Make, tiny_setting
     network = make_network(replace(tiny_settings, sample=SampleSettings(sampler="hard-window", size=10_000)))
     outputs = said(network, (8, 8))
     outputs.features[0][:, :, :, 5:] = torch.rand(outputs.features[0][:, :, :, 5:].shape, generator=chance())
-    report = network.loss(outputs, [target([], (128, 128))], chance())
-    drawn = report.anchors_xyxy[report.samples[0].negatives]
+    report = criterion(network, outputs, [target([], (128, 128))], chance())
+    drawn = report.anchors_xyxy[0][report.samples[0].negatives]
     assert len(drawn) > 0
     assert drawn[:, 2].min() > 4 * 16
 
@@ -316,9 +315,9 @@ def test_no_black_negative_is_drawn_of_a_black_image(make_network: Make, tiny_se
             sample=SampleSettings(sampler="hard-window", **sample),  # type: ignore[arg-type]
         )
         network = make_network(settings)
-        report = network.loss(network(pixels), [target([[16, 96, 48, 128]], (160, 160))], chance())
+        report = criterion(network, network(pixels), [target([[16, 96, 48, 128]], (160, 160))], chance())
         negatives = report.samples[0].negatives
-        corners = report.anchors_xyxy[negatives]
+        corners = report.anchors_xyxy[0][negatives]
         windows = torch.cat([corners[:, :2].ceil(), corners[:, 2:].floor()], dim=1).long().tolist()
         black = [pixels[0, :, y1:y2, x1:x2].max().item() == 0 for x1, y1, x2, y2 in windows]
         return float(np.mean(black)), float((report.matches[0].iou[negatives] == 0).float().mean())
@@ -346,7 +345,7 @@ def test_the_loss_falls_when_one_image_is_learnt(make_network: Make, tiny_settin
     losses = []
     for step in range(40):
         optimizer.zero_grad()
-        report = network.loss(network(pixels), [target(boxes)], chance(step))
+        report = criterion(network, network(pixels), [target(boxes)], chance(step))
         report.loss.total.backward()
         optimizer.step()
         losses.append(report.loss.total.item())
@@ -388,8 +387,8 @@ def test_a_pyramid_has_a_level_for_each_stride_and_each_extra(
     assert [level.shape[1:] for level in outputs.logits] == [(h * w * 3, 1) for h, w in outputs.maps_hw]
     levels = network.anchors(outputs.maps_hw)
     assert [round(float((a[:, 2:] - a[:, :2]).prod(dim=1).mean() ** 0.5)) for a in levels] == [16, 32, 64, 128]
-    report = network.loss(outputs, [target([[20, 20, 90, 90]], (128, 192))], chance())
-    assert len(report.anchors_xyxy) == sum(len(level) for level in levels)
+    report = criterion(network, outputs, [target([[20, 20, 90, 90]], (128, 192))], chance())
+    assert len(report.anchors_xyxy[0]) == sum(len(level) for level in levels)
     report.loss.total.backward()
     found = network.propose(outputs, [(128, 192)])[0]
     assert set(found.levels.tolist()) <= {0, 1, 2, 3}
@@ -415,9 +414,9 @@ def test_extra_levels_need_a_pyramid() -> None:
 def test_the_released_anchors_train_too(make_network: Make, tiny_settings: RPNSettings) -> None:
     sizes = (16.0, 32.0, 64.0)
     network = make_network(replace(tiny_settings, anchors=AnchorSettings(sizes=sizes, style="py-faster-rcnn")))
-    report = network.loss(network(photo()), [target([[10, 10, 50, 60]])], chance())
+    report = criterion(network, network(photo()), [target([[10, 10, 50, 60]])], chance())
     assert report.loss.box.item() > 0
-    assert report.anchors_xyxy[1].tolist() == [-15, -4, 31, 20]  # 23 x 12 cells twice as large, about (8, 8)
+    assert report.anchors_xyxy[0][1].tolist() == [-15, -4, 31, 20]  # 23 x 12 cells twice as large, about (8, 8)
 
 
 # --- frozen layers
@@ -427,7 +426,7 @@ def test_frozen_norms_keep_their_statistics(tiny_settings: RPNSettings) -> None:
     for frozen in (True, False):
         backbone = replace(tiny_settings.backbone, frozen_norm=frozen)
         settings = replace(tiny_settings, backbone=backbone)
-        network = RegionProposalNetwork(settings, load_weights=False).train()  # as one whose checkpoint follows
+        network = RegionProposalNetwork(settings).train()  # as one whose checkpoint follows
         norms = [m for m in network.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
         assert norms
         before = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
@@ -476,10 +475,10 @@ def test_both_stages_learn_from_a_batch(make_network: Make, two_stages: RPNSetti
     assert outputs.detail is not None
     assert [tuple(level.shape) for level in outputs.detail] == [(2, 6, 6, 8)]
     targets = [target([[10, 10, 50, 60], [40, 30, 90, 80]]), target([], ignore=[[0, 0, 30, 30]])]
-    report = network.loss(outputs, targets, chance())
+    report = criterion(network, outputs, targets, chance())
     alone = replace(outputs, detail=None)
     network.refinement = None
-    first = network.loss(alone, targets, chance())
+    first = criterion(network, alone, targets, chance())
     assert float(report.loss.objectness.detach()) > float(first.loss.objectness.detach())
     assert float(report.loss.box.detach()) > float(first.loss.box.detach())
     report.loss.total.backward()
@@ -490,9 +489,9 @@ def test_the_second_stage_learns_where_the_first_is_perfect(make_network: Make, 
     """A gradient reaches its weights from an image with objects, and through the features the backbone's."""
     network = make_network(two_stages).train()
     outputs = network(photo())
-    network.loss(outputs, [target([[10, 10, 50, 60]])], chance()).loss.total.backward()
+    criterion(network, outputs, [target([[10, 10, 50, 60]])], chance()).loss.total.backward()
     assert network.refinement is not None
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.refinement.answer.parameters())
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.refinement.predictor.parameters())
 
 
 def test_proposals_of_two_stages_are_corrected(make_network: Make, two_stages: RPNSettings) -> None:
@@ -500,7 +499,7 @@ def test_proposals_of_two_stages_are_corrected(make_network: Make, two_stages: R
     assert network.refinement is not None
     with torch.no_grad():
         before = network.propose(network(photo()), [(96, 96)])[0]
-        network.refinement.answer.bias[0] = 3.0  # the same for every box that is looked at
+        network.refinement.predictor.bias[0] = 3.0  # the same for every box that is looked at
         after = network.propose(network(photo()), [(96, 96)])[0]
     looked_at = (torch.logit(after.scores) > torch.logit(before.scores[0]) + 2).sum()
     assert 0 < looked_at <= two_stages.refinement.boxes

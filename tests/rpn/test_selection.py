@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,16 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from objectness.rpn.selection import Selection, candidates, suppress
+from objectness.rpn import selection
+from objectness.rpn.losses import objectness_scores
+from objectness.rpn.selection import Selection, suppress
 from objectness.rpn.settings import RPNSettings, SelectSettings
 
 INF, NAN = float("inf"), float("nan")
+
+
+def candidates(logits: list[Tensor], *given: Any, **named: Any) -> Selection:
+    return selection.candidates([objectness_scores(level) for level in logits], *given, **named)
 
 
 def found(boxes: list[list[float]], scores: list[float], levels: list[int] | None = None) -> Selection:

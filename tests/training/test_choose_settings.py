@@ -96,9 +96,9 @@ def test_a_start_among_the_settings_is_fine_tuned_too(trained: Path) -> None:
 
 def test_a_head_for_other_anchors_is_told(trained: Path) -> None:
     settings = choose_settings(None, str(trained), lambda chosen: override(chosen, ["rpn.anchors.sizes=8,16"]))
-    network = RegionProposalNetwork(settings.rpn, load_weights=False)
+    network = RegionProposalNetwork(settings.rpn)
     assert "its head was trained for other anchors" in fill(network, read_start(str(trained)))
-    same = RegionProposalNetwork(choose_settings(None, str(trained)).rpn, load_weights=False)
+    same = RegionProposalNetwork(choose_settings(None, str(trained)).rpn)
     assert "trained for other anchors" not in fill(same, read_start(str(trained)))
 
 

@@ -14,8 +14,8 @@ from objectness.files.untrusted import load_json
 from objectness.installation import how_to_install
 
 if TYPE_CHECKING:
+    from objectness.rpn.losses import LossOutput
     from objectness.rpn.network import RegionProposalNetwork
-    from objectness.rpn.targets import LossOutput
     from objectness.training.data import Batch
     from objectness.training.loop import Outcome, Step
 

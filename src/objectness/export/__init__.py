@@ -158,8 +158,7 @@ def export_model(
             "int8 needs photographs that show it the range of values: give a folder of them or a data set.",
             arguments=("photos",),
         )
-    network, details = load_network(checkpoint)
-    network.settings = _changed(network.settings, settings.changes)
+    network, details = load_network(checkpoint, change=lambda own: _changed(own, settings.changes))
     description = describe_network(network, describe_export(network, details, settings))
     tell("PyTorch exports the network: graph 1 of 2, a minute or more on a small machine.")
     batch = export_network(network)

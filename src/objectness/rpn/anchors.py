@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from objectness.rpn.settings import AnchorSettings
+from objectness.rpn.settings import AnchorSettings, MatchSettings
 
 
 def cell_anchors(sizes: Sequence[float], ratios_height_over_width: Sequence[float]) -> Float[Tensor, "A 4"]:
@@ -99,9 +99,9 @@ def level_anchors(
 def inside_image(
     anchors_xyxy: Float[Tensor, "N 4"], size_hw: tuple[int, int], allowed_border: float = 0.0
 ) -> Bool[Tensor, " N"]:
-    """Which anchors stay in the image of (height, width), or leave it by at most ``allowed_border`` pixels.
+    """Mask of the anchors inside the image of (height, width), or outside by at most ``allowed_border`` pixels.
 
-    Training ignores the others entirely, or it does not converge (paper, section 3.1.3).
+    Training ignores cross-boundary anchors, or it does not converge (paper, section 3.1.3).
     """
     height, width = size_hw
     x1, y1, x2, y2 = anchors_xyxy.unbind(1)
@@ -111,3 +111,16 @@ def inside_image(
         & (x2 <= width + allowed_border)
         & (y2 <= height + allowed_border)
     )
+
+
+def valid_anchors(
+    anchors_xyxy: Float[Tensor, "N 4"], size_hw: tuple[int, int], settings: MatchSettings
+) -> Bool[Tensor, " N"]:
+    """Anchors that take part in training: inside the image or, where the settings keep the others, centred in it.
+
+    An anchor that is centred in the padding of a batch never takes part.
+    """
+    if settings.drop_cross_boundary:
+        return inside_image(anchors_xyxy, size_hw, settings.allowed_border)
+    centres = (anchors_xyxy[:, :2] + anchors_xyxy[:, 2:]) / 2
+    return (centres < torch.tensor(size_hw[::-1], device=anchors_xyxy.device)).all(dim=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import timm
 import torch
@@ -158,6 +158,9 @@ class WithinChannelNorm(nn.Module):
         return features / (1 + 5e-5 * F.avg_pool2d(features.square(), 3, stride=1, padding=1)) ** 0.75
 
 
+Backbone: TypeAlias = SequentialBackbone | TimmBackbone
+
+
 def vgg16() -> SequentialBackbone:
     """VGG-16 up to conv5_3: five stages, 13 convolutions, stride 16, 512 channels (paper, section 3.1)."""
     stages, before = [], 3
@@ -190,9 +193,7 @@ def zf() -> SequentialBackbone:
     return SequentialBackbone(stages, stride=16, channels=256, rounds_down=False)
 
 
-def build_backbone(
-    settings: BackboneSettings, *, load_weights: bool = True
-) -> tuple[SequentialBackbone | TimmBackbone, BackboneSettings, str]:
+def build_backbone(settings: BackboneSettings, *, load_weights: bool = True) -> tuple[Backbone, BackboneSettings, str]:
     """Build the backbone that the settings name.
 
     With loaded weights the first ``frozen_stages`` stages stay fixed; without any there is nothing to keep,
@@ -209,7 +210,7 @@ def build_backbone(
         InputError: an unknown name, a stride that the backbone does not have, weights that do not fit.
     """
     if settings.name in ("vgg16", "zf"):
-        backbone: SequentialBackbone | TimmBackbone = vgg16() if settings.name == "vgg16" else zf()
+        backbone: Backbone = vgg16() if settings.name == "vgg16" else zf()
         if settings.strides != backbone.strides:
             given = ", ".join(map(str, settings.strides))
             raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,28 @@ def save_network(
         file.write(content)
 
 
-def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[RegionProposalNetwork, dict[str, Any]]:
+def load_network(
+    path: Path, device: torch.device | str = "cpu", change: Callable[[RPNSettings], RPNSettings] = lambda own: own
+) -> tuple[RegionProposalNetwork, dict[str, Any]]:
     """The network in ``path``, in evaluation mode on ``device``, and its details.
 
+    Args:
+        path: The checkpoint.
+        device: As PyTorch calls it.
+        change: Changes settings that the weights do not depend on.
+
     Raises:
-        InputError: missing, broken, or not a file of ours.
+        InputError: missing, broken, or not a file of ours; or raised by ``change``.
     """
     described = read_description(path)
     try:
         settings = from_dict(RPNSettings, described["settings"])
+    except InputError as error:
+        raise InputError(f"{path} cannot be read by this version: {error}") from None
+    settings = change(settings)
+    try:
         with _no_larger_than(path):
-            network = RegionProposalNetwork(settings, load_weights=False)
+            network = RegionProposalNetwork(settings)
     except InputError as error:
         raise InputError(f"{path} cannot be read by this version: {error}") from None
     try:

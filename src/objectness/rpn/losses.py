@@ -1,7 +1,4 @@
-"""The two-part loss (paper, equation 1), finite for any image.
-
-S sampled anchors, P positives among them.
-"""
+"""The two-part loss (paper, equation 1), finite for any image. S sampled anchors, P positives, M of all levels."""
 
 from __future__ import annotations
 
@@ -14,12 +11,14 @@ from torch import Tensor
 from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
 from objectness.rpn.box_coder import DELTA_CLAMP, decode, encode
+from objectness.rpn.matching import Matches
+from objectness.rpn.sampling import Sample
 from objectness.rpn.settings import LossSettings
 
 
 @dataclass(frozen=True, eq=False)
 class RPNLoss:
-    """Scalars: ``objectness`` (all that scores are taught) and ``box`` as weighted in the total, with gradients."""
+    """Scalars with gradients: ``objectness`` (and all other score losses) and ``box``, as weighted in the total."""
 
     objectness: Float[Tensor, ""]
     box: Float[Tensor, ""]
@@ -28,6 +27,24 @@ class RPNLoss:
     def total(self) -> Float[Tensor, ""]:
         """L of equation 1."""
         return self.objectness + self.box
+
+
+@dataclass(frozen=True, eq=False)
+class LossOutput:
+    """The loss of a batch, and its anchors, samples and matches for drawing.
+
+    Attributes:
+        loss: Of the batch.
+        anchors_xyxy: ``(M, 4)`` of each image.
+        samples: The mini-batch of each image; where all anchors are trained, the positives and the negatives with the
+            highest losses.
+        matches: Labels of the anchors of each image.
+    """
+
+    loss: RPNLoss
+    anchors_xyxy: list[Float[Tensor, "M 4"]]
+    samples: list[Sample]
+    matches: list[Matches]
 
 
 def objectness_logit(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
@@ -40,10 +57,15 @@ def objectness_logit(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
     return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
 
 
+def objectness_scores(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
+    """The probabilities of an object."""
+    return torch.sigmoid(objectness_logit(logits))
+
+
 def objectness_losses(logits: Float[Tensor, "S K"], labels: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
     """L_cls of each anchor: the log loss over object and background (labels 1 and 0)."""
-    margin = objectness_logit(logits)
-    return F.binary_cross_entropy_with_logits(margin, labels.to(margin.dtype), reduction="none")
+    logit = objectness_logit(logits)
+    return F.binary_cross_entropy_with_logits(logit, labels.to(logit.dtype), reduction="none")
 
 
 def smooth_l1(deltas: Float[Tensor, "P 4"], targets: Float[Tensor, "P 4"], beta: float = 1.0) -> Float[Tensor, " P"]:
@@ -61,13 +83,13 @@ def box_losses(
     settings: LossSettings,
     delta_clamp: float = DELTA_CLAMP,
 ) -> Float[Tensor, " P"]:
-    """How far the box of each positive is from the one it stands for: L_reg, or 1 - an IoU of some kind.
+    """Regression loss of each positive: L_reg, or 1 - an IoU of some kind.
 
     Args:
-        deltas: Predicted.
-        anchors_xyxy: That they are relative to.
-        boxes_xyxy: Wanted.
-        settings: Which loss.
+        deltas: Predicted, relative to the anchors.
+        anchors_xyxy: Positive anchors.
+        boxes_xyxy: Target boxes.
+        settings: Kind of loss.
         delta_clamp: As in ``decode``; only for the IoU losses, which compare boxes.
     """
     if settings.box == "smooth-l1":
@@ -97,7 +119,7 @@ def image_loss(
         logits: Of the sampled anchors.
         labels: 1 or 0.
         box_losses: Of the positives.
-        batch_size: N_cls, the size of a mini-batch (256), however many could be drawn.
+        batch_size: N_cls, the size of a full mini-batch (256), also where fewer anchors could be drawn.
         locations: N_reg, the number of anchor locations of the image (about 2,400).
         settings: Normalisation, lambda.
 

@@ -1,29 +1,29 @@
-"""Which anchor belongs to which box (paper, section 3.1.2); memory does not grow with anchors x boxes.
+"""Positive and negative anchors (paper, section 3.1.2).
 
-N anchors, G ground-truth boxes, R ignore regions, C anchors in a chunk.
+``plain_match`` is the rule to read; ``match`` is the same rule, quick and in memory that does not grow with
+anchors x boxes. N anchors, G ground-truth boxes, R ignore regions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from objectness.rpn.matching_index import Blocks
+from objectness.rpn.matching_index import PAIRS_AT_A_TIME, BestOverlaps, overlaps_in_blocks, overlaps_in_chunks
 from objectness.rpn.settings import MatchSettings
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
-_CHUNK_PAIRS = 2**20  # anchor-box pairs at a time: 4 MiB of IoU, about 40 MiB on the way to it
-_BLOCK = 64  # anchors; fewer cost more steps, of more more are touched
 
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """What each of N anchors stands for.
+    """Label and box of each of N anchors.
 
     Attributes:
         labels: ``int8 (N,)``: 1 positive, 0 negative, -1 neither.
@@ -37,14 +37,42 @@ class Matches:
     iou: Float[Tensor, " N"]
 
 
+# Anchors, boxes, ignore regions, settings and valid anchors in, as ``match`` takes them.
+Matcher: TypeAlias = Callable[[Tensor, Tensor, Tensor, MatchSettings, Tensor], Matches]
+
+
+def plain_match(
+    anchors_xyxy: Float[Tensor, "N 4"], boxes_xyxy: Float[Tensor, "G 4"], settings: MatchSettings | None = None
+) -> Matches:
+    """The paper's rule as it is written: the oracle of the tests of ``match``, far too slow to train with.
+
+    Positive: (i) the anchor with the highest IoU with a box, or (ii) IoU above ``positive_iou`` with any box.
+    Negative: IoU below ``negative_iou`` with all boxes. The others do not contribute to the loss.
+    """
+    settings = settings or MatchSettings()
+    iou = box_iou(anchors_xyxy, boxes_xyxy)
+    labels = torch.full((len(anchors_xyxy),), IGNORED, dtype=torch.int8)
+    highest, box_index = iou.max(dim=1) if len(boxes_xyxy) else (torch.zeros(len(iou)), torch.zeros(len(iou)).long())
+    for anchor in range(len(anchors_xyxy)):
+        if highest[anchor] < settings.negative_iou:
+            labels[anchor] = NEGATIVE
+        if highest[anchor] > settings.positive_iou:
+            labels[anchor] = POSITIVE
+        for box in range(len(boxes_xyxy)):
+            # Rounding must not part anchors that tie, and an overlap of 0 is no box's highest.
+            if iou[anchor, box] > 0 and iou[anchor, box] >= iou[:, box].max() * (1 - settings.tie_tolerance):
+                labels[anchor] = POSITIVE
+    return Matches(labels, box_index, highest)
+
+
 def match(
     anchors_xyxy: Float[Tensor, "N 4"],
     boxes_xyxy: Float[Tensor, "G 4"],
     ignore_xyxy: Float[Tensor, "R 4"] | None = None,
     settings: MatchSettings | None = None,
-    kept: Bool[Tensor, " N"] | None = None,
+    valid: Bool[Tensor, " N"] | None = None,
 ) -> Matches:
-    """Match anchors to boxes by the paper's rules.
+    """Match anchors to boxes by the paper's rule.
 
     Positive: IoU above ``positive_iou`` with any box, or the highest IoU of all anchors with some box (all that tie
     for it within ``tie_tolerance``, and only if they overlap at all). Negative: not positive and IoU below
@@ -56,39 +84,24 @@ def match(
         boxes_xyxy: Its boxes.
         ignore_xyxy: Crowd and ignore regions.
         settings: Thresholds.
-        kept: Anchors that take part; the others are left out **before** matching, as in the released code, so
+        valid: Anchors that take part; the others are left out **before** matching, as in the released code, so
             that the best anchor of a box is the best one inside the image.
     """
     settings = settings or MatchSettings()
     # Half precision is widened: it could not tell apart what lies around a threshold.
     wide = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
-    places = None if kept is None else torch.nonzero(kept).flatten()
-    taking_part = (anchors_xyxy if places is None else anchors_xyxy[places]).to(wide)
-    boxes_xyxy = boxes_xyxy.to(wide)
-    if anchors_xyxy.device.type == "cpu":
-        matches = _label(*_overlaps_in_blocks(taking_part, boxes_xyxy, settings), settings)
-    else:  # where a thousand small steps would cost more than they save
-        matches = match_overlaps(
-            lambda rows: box_iou(taking_part[rows], boxes_xyxy),
-            count=len(taking_part),
-            boxes=len(boxes_xyxy),
-            settings=settings,
-            device=anchors_xyxy.device,
-        )
-    if ignore_xyxy is not None and len(ignore_xyxy):
-        labels = matches.labels.clone()
-        background = torch.nonzero(labels == NEGATIVE).flatten()
-        for rows in background.split(_rows_a_chunk(len(ignore_xyxy))):
-            covered = inside_fraction(taking_part[rows], ignore_xyxy)
-            labels[rows[covered > settings.ignore_iof]] = IGNORED
-        matches = Matches(labels, matches.box_index, matches.iou)
-    if places is None:
+    rows = None if valid is None else torch.nonzero(valid).flatten()
+    anchors = (anchors_xyxy if rows is None else anchors_xyxy[rows]).to(wide)
+    matches = _label(_best_overlaps(anchors, boxes_xyxy.to(wide), settings.tie_tolerance), settings)
+    if ignore_xyxy is not None:
+        matches = without_ignored(matches, anchors, ignore_xyxy, settings.ignore_iof)
+    if rows is None:
         return matches
     count, device = len(anchors_xyxy), anchors_xyxy.device
     labels = torch.full((count,), IGNORED, dtype=torch.int8, device=device)
     box_index = torch.zeros(count, dtype=torch.int64, device=device)
     iou = torch.zeros(count, device=device)
-    labels[places], box_index[places], iou[places] = matches.labels, matches.box_index, matches.iou
+    labels[rows], box_index[rows], iou[rows] = matches.labels, matches.box_index, matches.iou
     return Matches(labels, box_index, iou)
 
 
@@ -100,108 +113,45 @@ def match_overlaps(
     settings: MatchSettings | None = None,
     device: torch.device | str = "cpu",
 ) -> Matches:
-    """Match by any overlap, asked for a chunk of anchors at a time.
-
-    Args:
-        overlaps: Rows of anchors ``int64 (C,)`` to their overlap with each box. It is asked once for every
-            row, and again for those that may be the best anchor of some box.
-        count: Number of anchors.
-        boxes: Number of boxes.
-        settings: Thresholds.
-        device: Where ``overlaps`` expects the rows.
-    """
+    """Match by any overlap, computed for a chunk of anchors at a time: see ``overlaps_in_chunks``."""
     settings = settings or MatchSettings()
-    iou = torch.zeros(count, device=device)
-    box_index = torch.zeros(count, dtype=torch.int64, device=device)
-    best_of_box = torch.zeros(boxes, device=device)
-    chunk = _rows_a_chunk(boxes)
-    if boxes and count:
-        for rows in torch.arange(count, device=device).split(chunk):
-            found = overlaps(rows).float()
-            iou[rows], box_index[rows] = found.max(dim=1)
-            best_of_box = torch.maximum(best_of_box, found.amax(dim=0))
-    leads = torch.zeros(count, dtype=torch.bool, device=device)
-    # IoU 0 is nobody's best: without this, a box that no anchor reaches makes every anchor positive, the
-    # defect that four well-known implementations share.
-    reached = best_of_box > 0
-    if bool(reached.any()):
-        tied_from = _tied_from(best_of_box, settings)
-        # Who leads for some box overlaps at least as much as the box that is matched worst.
-        leaders = torch.nonzero(iou >= tied_from[reached].min()).flatten()
-        for rows in leaders.split(chunk):
-            leads[rows] = ((overlaps(rows).float() >= tied_from) & reached).any(dim=1)
-    return _label(iou, box_index, leads, settings)
+    best = overlaps_in_chunks(overlaps, count=count, boxes=boxes, tie_tolerance=settings.tie_tolerance, device=device)
+    return _label(best, settings)
 
 
-def _overlaps_in_blocks(
-    anchors_xyxy: Float[Tensor, "N 4"], boxes_xyxy: Float[Tensor, "G 4"], settings: MatchSettings
-) -> tuple[Float[Tensor, " N"], Int[Tensor, " N"], Bool[Tensor, " N"]]:
-    """IoU and index of the box that each anchor overlaps most, and which anchors overlap some box best of all.
-
-    For each box only those blocks of anchors are looked at where it may be the best box of some anchor, or find its
-    own best anchor. The many small anchors inside a large box are neither where a smaller box covers them too.
-    """
-    count = len(anchors_xyxy)
-    rows = -(-count // _BLOCK)
-    iou = torch.zeros(rows, _BLOCK)
-    box_index = torch.zeros(rows, _BLOCK, dtype=torch.int32)
-    leads = torch.zeros(rows, _BLOCK, dtype=torch.bool)
-    if count and len(boxes_xyxy):
-        blocks = Blocks(anchors_xyxy, _BLOCK)
-        least = blocks.least(boxes_xyxy)
-        tiny = torch.finfo(least.dtype).tiny
-        areas = (boxes_xyxy[:, 2] - boxes_xyxy[:, 0]) * (boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
-        for index, (box, most) in enumerate(zip(boxes_xyxy.tolist(), blocks.most(boxes_xyxy), strict=True)):
-            highest = float(most.amax())
-            if highest <= 0:
-                continue
-            # Where it may overlap an anchor most, it is looked at; and where its own best may be, for a first idea.
-            seen = most >= least.clamp(min=tiny, max=highest)
-            near = torch.nonzero(seen).flatten()
-            found = blocks.overlaps(near, box, areas[index])
-            before = iou.index_select(0, near)
-            better = found > before
-            iou.index_copy_(0, near, torch.maximum(found, before))
-            box_index.index_copy_(0, near, box_index.index_select(0, near).masked_fill_(better, index))
-            by_block = found.amax(1)
-            best = by_block.amax()
-            rest = torch.nonzero((most >= _tied_from(best, settings).clamp(min=tiny)) & ~seen).flatten()
-            if len(rest):
-                others = blocks.overlaps(rest, box, areas[index])
-                best = torch.maximum(best, others.amax())
-                _mark(leads, rest, others, others.amax(1), _tied_from(best, settings))
-            _mark(leads, near, found, by_block, _tied_from(best, settings))
-    return iou.flatten()[:count], box_index.flatten()[:count].long(), leads.flatten()[:count]
+def _best_overlaps(
+    anchors_xyxy: Float[Tensor, "N 4"], boxes_xyxy: Float[Tensor, "G 4"], tie_tolerance: float
+) -> BestOverlaps:
+    if anchors_xyxy.device.type == "cpu":
+        return overlaps_in_blocks(anchors_xyxy, boxes_xyxy, tie_tolerance)
+    # On a GPU a thousand small steps would cost more than they save.
+    return overlaps_in_chunks(
+        lambda rows: box_iou(anchors_xyxy[rows], boxes_xyxy),
+        count=len(anchors_xyxy),
+        boxes=len(boxes_xyxy),
+        tie_tolerance=tie_tolerance,
+        device=anchors_xyxy.device,
+    )
 
 
-def _mark(
-    leads: Bool[Tensor, "K M"],
-    blocks: Int[Tensor, " C"],
-    found: Float[Tensor, "C M"],
-    by_block: Float[Tensor, " C"],
-    tied_from: Float[Tensor, ""],
-) -> None:
-    if tied_from > 0:  # IoU 0 is nobody's best; see match_overlaps
-        rows = torch.nonzero(by_block >= tied_from).flatten()
-        leads[blocks[rows]] |= found[rows] >= tied_from
+def _label(best: BestOverlaps, settings: MatchSettings) -> Matches:
+    labels = torch.full_like(best.box_index, IGNORED, dtype=torch.int8)
+    labels[best.iou < settings.negative_iou] = NEGATIVE
+    labels[(best.iou > settings.positive_iou) | best.leads] = POSITIVE
+    return Matches(labels, best.box_index, best.iou)
 
 
-def _tied_from(best: Float[Tensor, "*G"], settings: MatchSettings) -> Float[Tensor, "*G"]:
-    """The least overlap that counts as the best one: what is rounded differently ties all the same."""
-    return best * (1 - settings.tie_tolerance)
-
-
-def _label(
-    iou: Float[Tensor, " N"], box_index: Int[Tensor, " N"], leads: Bool[Tensor, " N"], settings: MatchSettings
+def without_ignored(
+    matches: Matches, anchors_xyxy: Float[Tensor, "N 4"], ignore_xyxy: Float[Tensor, "R 4"], ignore_iof: float
 ) -> Matches:
-    labels = torch.full_like(box_index, IGNORED, dtype=torch.int8)
-    labels[iou < settings.negative_iou] = NEGATIVE
-    labels[(iou > settings.positive_iou) | leads] = POSITIVE
-    return Matches(labels, box_index, iou)
-
-
-def _rows_a_chunk(columns: int) -> int:
-    return max(1, _CHUNK_PAIRS // max(1, columns))
+    """Negatives with more than ``ignore_iof`` of themselves in an ignore region become neither."""
+    if not len(ignore_xyxy):
+        return matches
+    labels = matches.labels.clone()
+    negatives = torch.nonzero(labels == NEGATIVE).flatten()
+    for rows in negatives.split(max(1, PAIRS_AT_A_TIME // len(ignore_xyxy))):
+        labels[rows[inside_fraction(anchors_xyxy[rows], ignore_xyxy) > ignore_iof]] = IGNORED
+    return Matches(labels, matches.box_index, matches.iou)
 
 
 def inside_fraction(boxes_xyxy: Float[Tensor, "C 4"], regions_xyxy: Float[Tensor, "R 4"]) -> Float[Tensor, " C"]:

@@ -1,4 +1,4 @@
-"""What a network says of a batch of images. B images, C channels, N anchors of a level, K logits an anchor."""
+"""Raw outputs of a network. B images, C channels, N anchors of a level, K logits an anchor."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What the network says of a batch, level by level.
+    """Raw outputs for a batch, level by level.
 
     Attributes:
         logits: ``(B, N, K)`` each.
         deltas: ``(B, N, 4)`` each.
-        features: ``(B, C, H, W)`` each: what the head saw.
-        quality: ``(B, N, 1)`` each: logits of how well the boxes fit; None without a layer for it.
-        detail: ``(B, H, W, c)`` each: what the second stage looks boxes up in; None where there is none.
-        pixels: ``(B, 3, H, W)`` as given; None where only the head's answer is known.
+        features: ``(B, C, H, W)`` each: the maps that the head was given.
+        quality: ``(B, N, 1)`` each: localization-quality logits; None without that layer.
+        detail: ``(B, H, W, c)`` each: the maps that the refinement head reads; None without that head.
+        pixels: ``(B, 3, H, W)`` as given; None where only the outputs are known.
     """
 
     logits: list[Float[Tensor, "B _ K"]]

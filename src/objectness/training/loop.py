@@ -13,8 +13,9 @@ import torch
 
 from objectness.datasets.records import Record
 from objectness.errors import InputError
+from objectness.rpn.criterion import Criterion, criterion
+from objectness.rpn.losses import LossOutput
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.rpn.targets import LossOutput
 from objectness.training.checkpoints import Checkpoints
 from objectness.training.data import (
     Batch,
@@ -88,6 +89,7 @@ def train(
     details: dict[str, Any],
     watchers: Sequence[Watcher] = (),
     resume: bool = False,
+    criterion: Criterion = criterion,
 ) -> Outcome:
     """Train ``network`` on ``training``, validate on ``validation`` and write checkpoints into ``folder``.
 
@@ -105,6 +107,7 @@ def train(
         details: Goes into the checkpoints.
         watchers: Told after each batch, update and epoch.
         resume: Go on from ``folder``'s state.
+        criterion: Computes the loss of a batch.
 
     Raises:
         NonFiniteLossError: naming step, photographs and level.
@@ -157,7 +160,7 @@ def train(
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16):
                     outputs = network(batch.pixels.to(memory_format=layout))
                 chance = batch_chance(loop.seed, progress.epoch, progress.batch)
-                report = network.loss(outputs, batch.targets, chance)
+                report = criterion(network, outputs, batch.targets, chance)
                 factor = rate_factor(settings.schedule, progress.step, steps)
                 lr = settings.optimizer.lr * factor
                 require_finite(report.loss, outputs, batch.names, progress.step, lr, checkpoints.kept)

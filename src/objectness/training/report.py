@@ -17,8 +17,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from objectness.drawing import contact_sheet, draw_samples
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing, replacing_bytes
+from objectness.rpn.losses import LossOutput
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.rpn.targets import LossOutput
 from objectness.training.data import Batch
 from objectness.training.loop import Step
 
@@ -132,7 +132,7 @@ class Pictures:
             pictures.append(
                 draw_samples(
                     pixels,
-                    report.anchors_xyxy[chosen].cpu().numpy(),
+                    report.anchors_xyxy[index][chosen].cpu().numpy(),
                     labels.cpu().numpy(),
                     target.boxes_xyxy.cpu().numpy(),
                 )

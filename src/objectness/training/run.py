@@ -17,7 +17,7 @@ from objectness.errors import InputError
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import load_json
 from objectness.rpn.checkpoint import load_network, read_description
-from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.network import RegionProposalNetwork, build_network
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import describe, from_dict, to_dict
 from objectness.training.checkpoints import BEST_FILE, LAST_FILE, STATE_FILE
@@ -51,6 +51,7 @@ class Prepared:
 
     Attributes:
         origin: What the network that this one begins as says of itself; empty without one.
+        starts_from: One sentence on the weights that the network starts from.
     """
 
     data: Path
@@ -60,6 +61,7 @@ class Prepared:
     splits: Splits
     network: RegionProposalNetwork
     origin: Mapping[str, Any]
+    starts_from: str = ""
 
 
 def read_splits(data: Path, settings: RunSettings, strict: bool = False, *, allow_outside: bool = False) -> Splits:
@@ -127,12 +129,14 @@ def prepare(data: Path, settings: RunSettings, strict: bool = False, *, allow_ou
     _require_boxes(data, splits, settings)
     torch.manual_seed(settings.loop.seed)
     origin: Mapping[str, Any] = {}
-    network = RegionProposalNetwork(settings.rpn, load_weights=not settings.initial_weights)
     if settings.initial_weights:
+        network = RegionProposalNetwork(settings.rpn)
         trained = read_start(settings.initial_weights)
-        network.start = fill(network, trained)
+        sentence = fill(network, trained)
         origin = {key: trained.details[key] for key in _ORIGIN if key in trained.details}
-    return Prepared(data.resolve(), strict, allow_outside, settings, splits, network, origin)
+    else:
+        network, sentence = build_network(settings.rpn)
+    return Prepared(data.resolve(), strict, allow_outside, settings, splits, network, origin, sentence)
 
 
 def start(
@@ -165,7 +169,7 @@ def _begin(prepared: Prepared, folder: Path, watchers: Sequence[Watcher], tell: 
     }
     with replacing(folder / CONFIG_FILE) as file:
         file.write(json.dumps(config, indent=2) + "\n")
-    tell(prepared.network.start)
+    tell(prepared.starts_from)
     return _train(prepared, folder, watchers, tell, resume=False)
 
 
@@ -184,7 +188,7 @@ def resume(
         _require_nothing_trained(folder)
         tell(f"{folder} was stopped before anything was saved: it begins again, with its settings.")
         prepared = prepare(data, settings, strict, allow_outside=allow_outside)
-        tell(prepared.network.start)
+        tell(prepared.starts_from)
         return _train(prepared, folder, watchers, tell, resume=False)
     network, details = load_network(folder / LAST_FILE)
     if changed := _changed(settings.rpn, network.settings):

@@ -132,7 +132,7 @@ def _from_graph(data: bytes, where: str) -> Start:
         settings = from_dict(RPNSettings, description.details.get("settings"))
     except InputError as error:
         raise InputError(f"{where}: training cannot start from it: {error}") from None
-    wanted = RegionProposalNetwork(settings, load_weights=False).state_dict()
+    wanted = RegionProposalNetwork(settings).state_dict()
     weights = {key: tensor for key, tensor in wanted.items() if key.endswith(_COUNTER)}
     for constant in model.graph.initializer:
         key = constant.name.removesuffix("/half")
@@ -152,7 +152,7 @@ def _from_graph(data: bytes, where: str) -> Start:
 
 def _used(settings: RPNSettings) -> set[str]:
     """The parameters that a network's answers depend on: a backbone may go on beyond its last map, a graph does not."""
-    network = RegionProposalNetwork(settings, load_weights=False).eval().requires_grad_(True)
+    network = RegionProposalNetwork(settings).eval().requires_grad_(True)
     with torch.enable_grad():
         maps = network(torch.zeros(1, 3, _ANY_SIDE, _ANY_SIDE)).features
         torch.stack([level.sum() for level in maps]).sum().backward()

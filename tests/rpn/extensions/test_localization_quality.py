@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from objectness.rpn.criterion import objective_of
 from objectness.rpn.extensions.localization_quality import (
     centerness,
     paired_iou,
@@ -16,8 +17,7 @@ from objectness.rpn.extensions.localization_quality import (
     score_losses,
 )
 from objectness.rpn.extensions.settings import LocalizationQualitySettings, TaskAlignedSettings
-from objectness.rpn.extensions.task_aligned import task_aligned_loss
-from objectness.rpn.faster_rcnn_loss import faster_rcnn_loss
+from objectness.rpn.losses import LossOutput
 from objectness.rpn.selection import candidates
 from objectness.rpn.settings import LossSettings, MatchSettings, RPNSettings, SampleSettings, SelectSettings
 from objectness.rpn.targets import ImagePredictions, Target
@@ -25,15 +25,20 @@ from objectness.rpn.targets import ImagePredictions, Target
 ANCHORS = torch.tensor([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10], [4, 0, 14, 10]])
 OBJECT = torch.tensor([[0.0, 0, 12, 10]])  # IoU with the anchors: 5/6, 1/10, 0, 4/7
 NOBODY = torch.zeros(0, 4)
-CELLS = torch.full((4,), 4.0)
+STRIDES = torch.full((4,), 4.0)
 
 
 def answer(quality: Tensor | None, boxes: Tensor = OBJECT, kind: torch.dtype = torch.float32) -> ImagePredictions:
     """Of a network that says .5 everywhere and leaves the anchors where they are."""
     deltas, logits = torch.zeros(4, 4, dtype=kind, requires_grad=True), torch.zeros(4, 1, dtype=kind)
-    return ImagePredictions(
-        logits, deltas, torch.ones(4, dtype=torch.bool), torch.zeros(4), 100, Target(boxes, NOBODY, (40, 40)), quality
-    )
+    target, everyone = Target(boxes, NOBODY, (40, 40)), torch.ones(4, dtype=torch.bool)
+    return ImagePredictions(ANCHORS, STRIDES, logits, deltas, everyone, 100, target, quality)
+
+
+def chosen_by(objective: str, said: list[ImagePredictions], settings: RPNSettings) -> LossOutput:
+    """The objective's samples and matches: anchors 0 and 3 are positive in each."""
+    settings = replace(settings, loss=replace(settings.loss, objective=objective))  # type: ignore[arg-type]
+    return objective_of(settings, [4])(said, settings, torch.Generator().manual_seed(0))
 
 
 def settings(**quality: object) -> RPNSettings:
@@ -92,64 +97,44 @@ def test_scores_that_rank_by_hand() -> None:
 @pytest.mark.parametrize(("use", "first"), [("none", 0), ("both", 1), ("alone", 2)])
 def test_what_ranks_the_candidates(use: str, first: int) -> None:
     logits = torch.tensor([[4.0], [2.0], [-4.0]])  # .982 .881 .018; the fits: .047 .731 .993
-    quality = [torch.tensor([[-3.0], [1.0], [5.0]])] if use != "none" else None
-    found = candidates(
-        [logits],
-        [torch.zeros(3, 4)],
-        [ANCHORS[:3]],
-        (40, 40),
-        SelectSettings(),
-        quality=quality,
-        ranking=LocalizationQualitySettings(use),  # type: ignore[arg-type]
-    )
+    quality = torch.tensor([[-3.0], [1.0], [5.0]]) if use != "none" else None
+    scores = ranking_scores(logits, quality, LocalizationQualitySettings(use))  # type: ignore[arg-type]
+    found = candidates([scores], [torch.zeros(3, 4)], [ANCHORS[:3]], (40, 40), SelectSettings())
     assert found.boxes_xyxy[0].tolist() == ANCHORS[first].tolist()
-
-
-def test_no_layer_no_loss() -> None:
-    found = quality_loss(answer(None), torch.tensor([0, 3]), ANCHORS[[0, 3]], OBJECT.expand(2, 4), settings())
-    assert found.item() == 0
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 def test_the_layers_loss_by_hand(kind: torch.dtype) -> None:
     quality = torch.zeros(4, dtype=kind, requires_grad=True)
-    said = answer(quality, kind=kind)
-    which, wanted = torch.tensor([0, 3]), OBJECT.expand(2, 4)
-    loss = quality_loss(said, which, ANCHORS[which], wanted, settings(loss="l1", weight=3.0))
-    assert loss.item() == pytest.approx(3 * ((5 / 6 - 0.5) + (4 / 7 - 0.5)), rel=1e-5)
+    said, own = answer(quality, kind=kind), settings(loss="l1", weight=3.0)
+    loss = quality_loss([said], chosen_by("task-aligned", [said], own), own)
+    assert loss.item() == pytest.approx(3 * ((5 / 6 - 0.5) + (4 / 7 - 0.5)) / 2, rel=1e-5)
     loss.backward()
     assert quality.grad is not None
     assert (quality.grad != 0).tolist() == [True, False, False, True]
     assert said.deltas.grad is None  # the box is not moved to please its score
 
 
-@pytest.mark.parametrize("objective", ["faster-rcnn", "task-aligned"])
-def test_both_objectives_add_the_mean_over_their_positives(objective: str) -> None:
-    """Anchors 0 and 3 are positive in both; at a logit of 0 the log loss is log 2 whatever is wanted."""
+@pytest.mark.parametrize("objective", ["faster-rcnn", "task-aligned", "oln"])
+def test_every_objective_trains_the_layer_on_its_positives(objective: str) -> None:
+    """Anchors 0 and 3 are positive in all; at a logit of 0 the log loss is log 2 whatever the target is."""
 
-    def loss(quality: Tensor | None, boxes: Tensor = OBJECT) -> Tensor:
-        chosen, said = settings(weight=0.5), [answer(quality, boxes)]
-        if objective == "task-aligned":
-            return task_aligned_loss(ANCHORS, CELLS, said, chosen).loss.objectness
-        return faster_rcnn_loss(ANCHORS, [4], said, chosen, torch.Generator().manual_seed(0)).loss.objectness
+    def loss(quality: Tensor, boxes: Tensor = OBJECT) -> Tensor:
+        own, said = settings(weight=0.5), [answer(quality, boxes)]
+        return quality_loss(said, chosen_by(objective, said, own), own)
 
     quality = torch.zeros(4, requires_grad=True)
-    assert (loss(quality) - loss(None)).item() == pytest.approx(0.5 * math.log(2), rel=1e-5)
+    assert loss(quality).item() == pytest.approx(0.5 * math.log(2), rel=1e-5)
     without = loss(quality, NOBODY)
-    assert without.item() == loss(None, NOBODY).item()
+    assert without.item() == 0
     without.backward()
     assert quality.grad is not None
     assert quality.grad.tolist() == [0, 0, 0, 0]
 
 
-def test_a_batch_shares_the_positives() -> None:
-    chosen = replace(settings(), loss=LossSettings(objective="task-aligned", box="giou"))
-
-    def added(times: int) -> float:
-        losses = [
-            task_aligned_loss(ANCHORS, CELLS, [answer(quality)] * times, chosen).loss.objectness
-            for quality in (torch.zeros(4), None)
-        ]
-        return (losses[0] - losses[1]).item()
-
-    assert added(3) == pytest.approx(added(1), rel=1e-5)
+@pytest.mark.parametrize(("objective", "expected"), [("faster-rcnn", 0.5), ("task-aligned", 1), ("oln", 1)])
+def test_an_image_without_positives_counts_in_the_mean_over_images_only(objective: str, expected: float) -> None:
+    own, said = settings(), [answer(torch.zeros(4)), answer(torch.zeros(4), NOBODY)]
+    own = replace(own, loss=replace(own.loss, objective=objective))  # type: ignore[arg-type]
+    loss = quality_loss(said, chosen_by(objective, said, own), own)
+    assert loss.item() == pytest.approx(expected * math.log(2), rel=1e-5)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from objectness.rpn.extensions.oln import oln_loss
-from objectness.rpn.extensions.settings import LocalizationQualitySettings, OLNSettings
+from objectness.rpn.extensions.settings import OLNSettings
+from objectness.rpn.losses import LossOutput
 from objectness.rpn.settings import LossSettings, MatchSettings, RPNSettings, SampleSettings
-from objectness.rpn.targets import ImagePredictions, LossOutput, Target
+from objectness.rpn.targets import ImagePredictions, Target
 
 # Their IoU with the object: 5/6, 1/10, 0 and 4/7; their centres lie at x = 5, 15, 25 and 9.
 ANCHORS = torch.tensor([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10], [4, 0, 14, 10]])
@@ -20,22 +21,22 @@ CENTERNESS = [(5 / 7) ** 0.5, (3 / 9) ** 0.5]
 
 
 def answer(
-    logits: Tensor, boxes: Tensor = OBJECT, ignore: Tensor = NOBODY, deltas: Tensor | None = None, quality: Any = None
+    logits: Tensor, boxes: Tensor = OBJECT, ignore: Tensor = NOBODY, deltas: Tensor | None = None
 ) -> ImagePredictions:
     deltas = torch.zeros(4, 4) if deltas is None else deltas
     everyone = torch.ones(4, dtype=torch.bool)
-    return ImagePredictions(logits, deltas, everyone, torch.zeros(4), 100, Target(boxes, ignore, (40, 40)), quality)
+    target = Target(boxes, ignore, (40, 40))
+    return ImagePredictions(ANCHORS, torch.full((4,), 4.0), logits, deltas, everyone, 100, target)
 
 
-def loss(*answers: ImagePredictions, size: int = 256, use: Any = "none", **own: Any) -> LossOutput:
+def loss(*answers: ImagePredictions, size: int = 256, **own: Any) -> LossOutput:
     settings = RPNSettings(
         match=MatchSettings(positive_iou=0.5, negative_iou=0.3, drop_cross_boundary=False),
         sample=SampleSettings(size=size),
         oln=OLNSettings(**own),
-        localization_quality=LocalizationQualitySettings(use=use),
         loss=LossSettings(objective="oln", box="giou", box_weight=2.0),
     )
-    return oln_loss(ANCHORS, [4], answers, settings, torch.Generator().manual_seed(0))
+    return oln_loss(answers, settings, torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(("negatives", "drawn"), [("none", []), ("ring", [1]), ("all", [1, 2])])
@@ -77,8 +78,8 @@ def test_what_nobody_labelled_is_asked_nothing() -> None:
 @pytest.mark.parametrize("negatives", ["none", "ring", "all"])
 def test_an_image_without_labelled_boxes_says_nothing(negatives: str) -> None:
     logits, deltas = torch.zeros(4, 1, requires_grad=True), torch.zeros(4, 4, requires_grad=True)
-    empty = answer(logits, NOBODY, deltas=deltas, quality=torch.zeros(4))
-    alone = loss(empty, negatives=negatives, use="both").loss
+    empty = answer(logits, NOBODY, deltas=deltas)
+    alone = loss(empty, negatives=negatives).loss
     assert alone.total.item() == 0
     alone.total.backward()
     for given in (logits, deltas):
@@ -98,13 +99,6 @@ def test_an_ignore_region_is_no_ring() -> None:
     report = loss(answer(torch.zeros(4, 1), ignore=torch.tensor([[10.0, 0, 40, 40]])))
     assert report.matches[0].labels.tolist() == [1, -1, -1, 1]
     assert report.samples[0].negatives.tolist() == []
-
-
-def test_the_third_layer_learns_beside_the_score() -> None:
-    """Centerness for the score, the overlap for the third layer: at a logit of 0 its log loss is log 2."""
-    plain = loss(answer(torch.zeros(4, 1))).loss.objectness
-    both = loss(answer(torch.zeros(4, 1), quality=torch.zeros(4)), use="both").loss.objectness
-    assert (both - plain).item() == pytest.approx(math.log(2), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from objectness.errors import InputError
-from objectness.rpn.extensions.refinement_head import Refinement, grid_features
+from objectness.rpn.extensions.refinement_head import Correct, RefinementHead, grid_features, refine_best
 from objectness.rpn.extensions.settings import RefinementSettings
 from objectness.rpn.selection import candidates
 from objectness.rpn.settings import LossSettings, RPNSettings, SelectSettings
@@ -57,7 +58,7 @@ def test_equals_roi_align_with_its_gradient() -> None:
 
 def test_an_untrained_second_stage_changes_next_to_nothing() -> None:
     torch.manual_seed(0)
-    stage = Refinement(6, (8, 16), SETTINGS)
+    stage = RefinementHead(6, (8, 16), SETTINGS)
     maps = stage([torch.randn(1, 6, 8, 8), torch.randn(1, 6, 4, 4)])
     assert [tuple(level.shape) for level in maps] == [(1, 8, 8, 4), (1, 4, 4, 4)]
     deltas, margins = stage.correct([level[0] for level in maps], 1, OBJECT, torch.tensor([0.5]))
@@ -67,29 +68,30 @@ def test_an_untrained_second_stage_changes_next_to_nothing() -> None:
 
 def test_a_level_looks_at_the_finer_map() -> None:
     torch.manual_seed(0)
-    stage = Refinement(6, (8, 16), SETTINGS)
-    torch.nn.init.normal_(stage.answer.weight)
+    stage = RefinementHead(6, (8, 16), SETTINGS)
+    torch.nn.init.normal_(stage.predictor.weight)
     maps = [level[0] for level in stage([torch.randn(1, 6, 8, 8), torch.randn(1, 6, 4, 4)])]
     once = stage.correct(maps, 1, OBJECT, torch.zeros(1))
     torch.testing.assert_close(once, stage.correct([maps[0], 0 * maps[1]], 1, OBJECT, torch.zeros(1)))
-    same_level = Refinement(6, (8, 16), replace(SETTINGS, finer=0))
+    same_level = RefinementHead(6, (8, 16), replace(SETTINGS, finer=0))
     same_level.load_state_dict(stage.state_dict())
     assert not torch.allclose(once[1], same_level.correct(maps, 1, OBJECT, torch.zeros(1))[1])
 
 
-def select(correct: object, corrected: int) -> tuple[list[list[float]], list[float]]:
-    anchors = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
-    logits = torch.tensor([[0.0], [2.0], [1.0]])
-    found = candidates(
-        [logits],
-        [torch.zeros(3, 4)],
-        [anchors],
-        (60, 60),
-        SelectSettings(),
-        correct=correct,  # type: ignore[arg-type]
-        corrected=corrected,
-    )
+def refined(
+    anchors: Tensor, logits: Tensor, correct: Correct, count: int, deltas: Tensor | None = None, clamp: float = 4.0
+) -> tuple[list[list[float]], list[float]]:
+    """Candidates of one level in an image of 60 x 60 pixels."""
+    select = SelectSettings()
+    refine = partial(refine_best, correct, count, (60, 60), select, clamp)
+    deltas = torch.zeros(len(anchors), 4) if deltas is None else deltas
+    found = candidates([torch.sigmoid(logits)], [deltas], [anchors], (60, 60), select, clamp, refine)
     return found.boxes_xyxy.tolist(), found.scores.tolist()
+
+
+def select(correct: Correct, count: int) -> tuple[list[list[float]], list[float]]:
+    anchors = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
+    return refined(anchors, torch.tensor([0.0, 2, 1]), correct, count)
 
 
 def test_only_the_best_are_corrected_and_clipped() -> None:
@@ -115,17 +117,12 @@ def test_a_correction_that_cannot_be_used_leaves_the_box_as_it_was(broken: list[
 
 
 def test_the_second_stage_decodes_as_far_as_the_first() -> None:
-    found = candidates(
-        [torch.zeros(1, 1)],
-        [torch.zeros(1, 4)],
-        [torch.tensor([[20.0, 20, 30, 30]])],
-        (60, 60),
-        SelectSettings(),
-        math.log(2),
-        correct=lambda level, boxes, margins: (torch.tensor([[0.0, 0, math.log(4), 0]]), margins),
-        corrected=1,
-    )
-    torch.testing.assert_close(found.boxes_xyxy, torch.tensor([[15.0, 20, 35, 30]]))
+    def wider(level: int, boxes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.tensor([[0.0, 0, math.log(4), 0]]), logits
+
+    anchors = torch.tensor([[20.0, 20, 30, 30]])
+    boxes, _ = refined(anchors, torch.zeros(1), wider, 1, clamp=math.log(2))
+    assert boxes == [pytest.approx([15, 20, 35, 30])]
 
 
 def test_a_score_that_is_no_number_is_not_taken() -> None:
@@ -135,18 +132,12 @@ def test_a_score_that_is_no_number_is_not_taken() -> None:
 
 def test_a_second_stage_is_not_asked_about_boxes_that_are_no_numbers() -> None:
     torch.manual_seed(0)
-    stage = Refinement(6, (8,), SETTINGS)
+    stage = RefinementHead(6, (8,), SETTINGS)
     maps = [level[0] for level in stage([torch.randn(1, 6, 8, 8)])]
-    found = candidates(
-        [torch.tensor([[0.0], [1.0]])],
-        [torch.tensor([[math.nan] * 4, [0.0] * 4])],
-        [torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]])],
-        (60, 60),
-        SelectSettings(),
-        correct=lambda level, boxes, margins: stage.correct(maps, level, boxes, margins),
-        corrected=2,
-    )
-    torch.testing.assert_close(found.boxes_xyxy, torch.tensor([[20.0, 0, 30, 10]]), atol=0.1, rtol=0)
+    anchors = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]])
+    deltas = torch.tensor([[math.nan] * 4, [0.0] * 4])
+    boxes, _ = refined(anchors, torch.tensor([0.0, 1]), lambda *given: stage.correct(maps, *given), 2, deltas)
+    assert boxes == [pytest.approx([20, 0, 30, 10], abs=0.1)]
 
 
 def test_a_second_stage_and_open_world_training_exclude_each_other() -> None:

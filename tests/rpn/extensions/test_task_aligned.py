@@ -13,7 +13,7 @@ from objectness.rpn.settings import LossSettings, MatchSettings, RPNSettings
 from objectness.rpn.targets import ImagePredictions, Target
 
 ANCHORS = torch.tensor([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10], [4, 0, 14, 10]])
-CELLS = torch.full((4,), 4.0)
+STRIDES = torch.full((4,), 4.0)
 EVERYONE = torch.ones(4, dtype=torch.bool)
 NOBODY = torch.zeros(0, 4)
 OBJECT = torch.tensor([[0.0, 0, 12, 10]])
@@ -31,13 +31,13 @@ def settings(**loss: object) -> RPNSettings:
 def answer(logits: Tensor, boxes: Tensor, ignore: Tensor = NOBODY, deltas: Tensor | None = None) -> ImagePredictions:
     deltas = torch.zeros(len(logits), 4) if deltas is None else deltas
     target = Target(boxes, ignore, (40, 40))
-    return ImagePredictions(logits, deltas, EVERYONE, torch.zeros(4), 100, target)
+    return ImagePredictions(ANCHORS, STRIDES, logits, deltas, EVERYONE, 100, target)
 
 
 def test_no_boxes_and_no_anchors() -> None:
-    empty = align(torch.zeros(4), ANCHORS, ANCHORS, CELLS, NOBODY, SETTINGS, EVERYONE)
+    empty = align(torch.zeros(4), ANCHORS, ANCHORS, STRIDES, NOBODY, SETTINGS, EVERYONE)
     assert empty.matches.labels.tolist() == [0, 0, 0, 0]
-    assert empty.quality.tolist() == [0, 0, 0, 0]
+    assert empty.target_scores.tolist() == [0, 0, 0, 0]
     nothing = align(torch.zeros(0), NOBODY, NOBODY, torch.zeros(0), OBJECT, SETTINGS, EVERYONE[:0])
     assert nothing.matches.labels.shape == (0,)
 
@@ -45,46 +45,48 @@ def test_no_boxes_and_no_anchors() -> None:
 def test_alignment_by_hand() -> None:
     """Anchors 0 and 3 are centred in (0, 0, 12, 10): IoU 100/120 = 5/6 and 80/140 = 4/7, scores .5 and .9."""
     scores = torch.tensor([0.5, 0.9, 0.9, 0.9])
-    found = align(scores, ANCHORS, ANCHORS, CELLS, OBJECT, SETTINGS, EVERYONE)
+    found = align(scores, ANCHORS, ANCHORS, STRIDES, OBJECT, SETTINGS, EVERYONE)
     assert found.matches.labels.tolist() == [1, 0, 0, 1]
     assert found.matches.iou[[0, 3]].tolist() == pytest.approx([5 / 6, 4 / 7])
     worth = [0.5 * (5 / 6) ** 2, 0.9 * (4 / 7) ** 2]
     # The worthiest is asked for the best overlap, the other for its share of it.
-    assert found.quality.tolist() == pytest.approx([5 / 6, 0, 0, 5 / 6 * worth[1] / worth[0]])
+    assert found.target_scores.tolist() == pytest.approx([5 / 6, 0, 0, 5 / 6 * worth[1] / worth[0]])
 
 
 def test_only_the_best_few_stand_for_a_box() -> None:
-    one = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, CELLS, OBJECT, TaskAlignedSettings(positives=1), EVERYONE)
+    one = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(positives=1), EVERYONE)
     assert one.matches.labels.tolist() == [1, 0, 0, 0]
 
 
 def test_the_box_that_is_made_of_an_anchor_decides_not_the_anchor() -> None:
     predicted = ANCHORS.clone()
     predicted[3] = OBJECT[0]
-    found = align(torch.full((4,), 0.5), predicted, ANCHORS, CELLS, OBJECT, TaskAlignedSettings(positives=1), EVERYONE)
+    found = align(
+        torch.full((4,), 0.5), predicted, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(positives=1), EVERYONE
+    )
     assert found.matches.labels.tolist() == [0, 0, 0, 1]
-    assert found.quality[3].item() == pytest.approx(1)
+    assert found.target_scores[3].item() == pytest.approx(1)
 
 
 def test_a_tiny_box_is_reached_by_the_cell_that_it_lies_in() -> None:
     tiny = torch.tensor([[12.0, 2, 14, 4]])  # no anchor is centred in it; that of (10, 0, 20, 10) is at 15, 5
-    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, CELLS, tiny, SETTINGS, EVERYONE)
+    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, tiny, SETTINGS, EVERYONE)
     assert found.matches.labels.tolist() == [0, 1, 0, 0]
-    assert found.quality[1].item() == pytest.approx(4 / 100)
+    assert found.target_scores[1].item() == pytest.approx(4 / 100)
 
 
 def test_an_anchor_between_two_boxes_stands_for_the_one_it_overlaps_more() -> None:
     boxes = torch.tensor([[0.0, 0, 12, 10], [0, 0, 40, 10]])
-    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, CELLS, boxes, TaskAlignedSettings(positives=4), EVERYONE)
+    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, boxes, TaskAlignedSettings(positives=4), EVERYONE)
     assert found.matches.labels.tolist() == [1, 1, 1, 1]
     assert found.matches.box_index.tolist() == [0, 1, 1, 0]
 
 
 def test_an_anchor_that_does_not_take_part_is_ignored() -> None:
     kept = torch.tensor([False, True, True, True])
-    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, CELLS, OBJECT, SETTINGS, kept)
+    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, OBJECT, SETTINGS, kept)
     assert found.matches.labels.tolist() == [-1, 0, 0, 1]
-    assert found.quality[0] == 0
+    assert found.target_scores[0] == 0
 
 
 def test_quality_losses_by_hand() -> None:
@@ -99,7 +101,7 @@ def test_quality_losses_by_hand() -> None:
 
 def test_the_loss_by_hand() -> None:
     """Scores .5 everywhere, boxes as the anchors: qualities 5/6 and its 4/7 fellow; GIoU is IoU, the hull is full."""
-    report = task_aligned_loss(ANCHORS, CELLS, [answer(torch.zeros(4, 1), OBJECT)], settings())
+    report = task_aligned_loss([answer(torch.zeros(4, 1), OBJECT)], settings())
     qualities = [5 / 6, 0, 0, (4 / 7) ** 2 / (5 / 6)]
     expected = sum(math.log(2) * (q - 0.5) ** 2 for q in qualities)
     assert report.loss.objectness.item() == pytest.approx(expected / sum(qualities), rel=1e-5)
@@ -111,8 +113,8 @@ def test_the_loss_by_hand() -> None:
 
 def test_a_batch_shares_one_divisor() -> None:
     full, empty = answer(torch.zeros(4, 1), OBJECT), answer(torch.zeros(4, 1), NOBODY)
-    both = task_aligned_loss(ANCHORS, CELLS, [full, empty], settings()).loss
-    one = task_aligned_loss(ANCHORS, CELLS, [full], settings()).loss
+    both = task_aligned_loss([full, empty], settings()).loss
+    one = task_aligned_loss([full], settings()).loss
     asked = 5 / 6 + (4 / 7) ** 2 / (5 / 6)
     assert both.box.item() == pytest.approx(one.box.item())
     assert both.objectness.item() == pytest.approx(one.objectness.item() + math.log(2) / asked, rel=1e-5)
@@ -121,7 +123,7 @@ def test_a_batch_shares_one_divisor() -> None:
 def test_without_objects_only_the_background_is_taught() -> None:
     logits = torch.zeros(4, 1, requires_grad=True)
     deltas = torch.zeros(4, 4, requires_grad=True)
-    loss = task_aligned_loss(ANCHORS, CELLS, [answer(logits, NOBODY, deltas=deltas)], settings()).loss
+    loss = task_aligned_loss([answer(logits, NOBODY, deltas=deltas)], settings()).loss
     assert loss.box.item() == 0
     loss.total.backward()
     assert logits.grad is not None
@@ -131,7 +133,7 @@ def test_without_objects_only_the_background_is_taught() -> None:
 def test_what_lies_in_an_ignore_region_is_asked_nothing() -> None:
     logits = torch.zeros(4, 1, requires_grad=True)
     region = torch.tensor([[18.0, 0, 40, 40]])
-    report = task_aligned_loss(ANCHORS, CELLS, [answer(logits, OBJECT, region)], settings())
+    report = task_aligned_loss([answer(logits, OBJECT, region)], settings())
     assert report.matches[0].labels.tolist() == [1, 0, -1, 1]
     report.loss.total.backward()
     assert logits.grad is not None
@@ -142,7 +144,7 @@ def taught(boxes: Tensor, logit: float = 0.0, **spared: float) -> list[bool]:
     """Which of the four anchors' scores the loss moves."""
     chosen = replace(settings(), task_aligned=replace(SETTINGS, positives=1, **spared))
     logits = torch.full((4, 1), logit, requires_grad=True)
-    task_aligned_loss(ANCHORS, CELLS, [answer(logits, boxes)], chosen).loss.total.backward()
+    task_aligned_loss([answer(logits, boxes)], chosen).loss.total.backward()
     assert logits.grad is not None
     return (logits.grad.flatten() != 0).tolist()
 
@@ -164,7 +166,7 @@ def test_a_part_of_a_labelled_box_is_not_spared() -> None:
 def test_a_share_of_the_loss_can_stay() -> None:
     def loss(weight: float) -> float:
         chosen = replace(settings(), task_aligned=replace(SETTINGS, unlabelled_weight=weight))
-        return task_aligned_loss(ANCHORS, CELLS, [answer(torch.zeros(4, 1), NOBODY)], chosen).loss.objectness.item()
+        return task_aligned_loss([answer(torch.zeros(4, 1), NOBODY)], chosen).loss.objectness.item()
 
     assert loss(0.25) == pytest.approx(loss(1) / 4)
     assert loss(1) == pytest.approx(math.log(2))  # four anchors, each weighted by the square of .5
@@ -175,7 +177,7 @@ def test_descending_the_loss_makes_the_box_fit_and_the_score_its_overlap() -> No
     deltas = torch.zeros(4, 4, requires_grad=True)
     optimizer = torch.optim.Adam([logits, deltas], lr=0.05)
     for _ in range(300):
-        report = task_aligned_loss(ANCHORS, CELLS, [answer(logits, OBJECT, deltas=deltas)], settings())
+        report = task_aligned_loss([answer(logits, OBJECT, deltas=deltas)], settings())
         optimizer.zero_grad()
         report.loss.total.backward()
         optimizer.step()

@@ -1,6 +1,6 @@
-"""Which anchors stand for which box, by the rule that the settings name.
+"""Adaptive training sample selection (ATSS, arXiv 1912.02424): each box sets its own threshold.
 
-N anchors of all levels, G boxes, R ignore regions, k candidates a level.
+N anchors of all levels, G boxes, R ignore regions.
 """
 
 from __future__ import annotations
@@ -17,60 +17,45 @@ from objectness.rpn.matching import POSITIVE, Matches, match
 from objectness.rpn.settings import MatchSettings
 
 
-def assign(
-    anchors_xyxy: Float[Tensor, "N 4"],
-    anchors_a_level: Sequence[int],
-    boxes_xyxy: Float[Tensor, "G 4"],
-    ignore_xyxy: Float[Tensor, "R 4"],
-    settings: MatchSettings,
-    kept: Bool[Tensor, " N"],
-) -> Matches:
-    """What each anchor stands for; the arguments are those of ``match`` and ``atss_match``."""
-    match settings.assigner:
-        case "iou":
-            return match(anchors_xyxy, boxes_xyxy, ignore_xyxy, settings, kept)
-        case "atss":
-            return atss_match(anchors_xyxy, anchors_a_level, boxes_xyxy, ignore_xyxy, settings, kept)
-
-
 def atss_match(
     anchors_xyxy: Float[Tensor, "N 4"],
-    anchors_a_level: Sequence[int],
     boxes_xyxy: Float[Tensor, "G 4"],
     ignore_xyxy: Float[Tensor, "R 4"] | None = None,
     settings: MatchSettings | None = None,
-    kept: Bool[Tensor, " N"] | None = None,
+    valid: Bool[Tensor, " N"] | None = None,
+    *,
+    level_sizes: Sequence[int],
 ) -> Matches:
-    """Match by a threshold that each box sets itself (ATSS, arXiv 1912.02424, section 4.1).
+    """Match by a threshold that each box sets itself (ATSS, section 4.1).
 
-    The candidates of a box are the ``candidates`` anchors of each level whose centres lie nearest to its own. Positive
-    are those that are centred inside the box and overlap it at least as much as the mean of the candidates plus
-    one standard deviation; an anchor that several boxes claim stands for the one that it overlaps most. What
-    ``match`` promises beside that holds here too: the anchor with the highest IoU with some box is positive (if
-    they overlap at all), so that no box is left out for being tiny; negative is what is not positive and overlaps
-    every box less than ``negative_iou`` (1, with ``positive_iou`` 1, takes all others, as ATSS does); nothing in an
-    ignore region is negative; anchors that are not kept are left out first. Memory grows with N, not with N x G.
+    The candidates of a box are the ``atss_top_k`` anchors of each level whose centres lie nearest to its own. Positive
+    are the candidates that are centred inside the box and overlap it at least as much as the mean of the candidates
+    plus one standard deviation; an anchor that several boxes claim is matched to the one that it overlaps most. The
+    other rules of ``match`` hold too: the anchor with the highest IoU with some box is positive (if they overlap at
+    all), so that no tiny box is left out; negative are the other anchors that overlap every box less than
+    ``negative_iou`` (with ``positive_iou`` and ``negative_iou`` of 1 all other anchors, as in the paper of ATSS); no
+    anchor in an ignore region is negative; invalid anchors are left out first. Memory grows with N, not with N x G.
 
     Args:
         anchors_xyxy: All anchors of the image, level after level.
-        anchors_a_level: How many each level has.
-        boxes_xyxy: Its boxes; none is valid.
+        boxes_xyxy: Its boxes; may be empty.
         ignore_xyxy: Crowd and ignore regions.
         settings: Number of candidates, thresholds.
-        kept: Anchors that take part.
+        valid: Anchors that take part.
+        level_sizes: Number of anchors of each level.
 
     Raises:
         ValueError: levels that do not add up to the anchors.
     """
     settings = settings or MatchSettings(assigner="atss")
-    if sum(anchors_a_level) != len(anchors_xyxy):
-        raise ValueError(f"{len(anchors_xyxy)} anchors came with levels of {list(anchors_a_level)}.")
-    leaders = replace(settings, positive_iou=1.0)  # above it lies nothing: only each box's best is positive
-    found = match(anchors_xyxy, boxes_xyxy, ignore_xyxy, leaders, kept)
+    if sum(level_sizes) != len(anchors_xyxy):
+        raise ValueError(f"{len(anchors_xyxy)} anchors came with levels of {list(level_sizes)}.")
+    leaders = replace(settings, positive_iou=1.0)  # no IoU lies above 1: only the best anchor of a box is positive
+    found = match(anchors_xyxy, boxes_xyxy, ignore_xyxy, leaders, valid)
     wide = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
     anchors_xyxy, boxes_xyxy = anchors_xyxy.to(wide), boxes_xyxy.to(wide)
     rows = torch.arange(len(anchors_xyxy), device=anchors_xyxy.device)
-    levels = [level if kept is None else level[kept[level]] for level in rows.split(list(anchors_a_level))] or [rows]
+    levels = [level if valid is None else level[valid[level]] for level in rows.split(list(level_sizes))] or [rows]
     centres = (anchors_xyxy[:, :2] + anchors_xyxy[:, 2:]) / 2
     claimed = torch.full_like(found.iou, -1.0)
     box_index = found.box_index.clone()
@@ -88,11 +73,11 @@ def _positives_of(
     anchors_xyxy: Float[Tensor, "N 4"],
     centres: Float[Tensor, "N 2"],
     levels: Sequence[Int[Tensor, " _"]],
-    candidates: int,
+    top_k: int,
 ) -> tuple[Int[Tensor, " P"], Float[Tensor, " P"]]:
-    """The anchors that a box claims, and their overlaps with it."""
+    """The positive anchors of one box, and their overlaps with it."""
     away = (centres - (box_xyxy[:2] + box_xyxy[2:]) / 2).square().sum(dim=1)  # (N,)
-    near = torch.cat([level[away[level].topk(min(candidates, len(level)), largest=False).indices] for level in levels])
+    near = torch.cat([level[away[level].topk(min(top_k, len(level)), largest=False).indices] for level in levels])
     overlaps = paired_iou(anchors_xyxy[near], box_xyxy.expand(len(near), 4))
     if not len(near):
         return near, overlaps.float()

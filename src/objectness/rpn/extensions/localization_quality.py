@@ -1,20 +1,21 @@
-"""How well a box fits its object, as a score (FCOS, arXiv 1904.01355, section 3.2; OLN, arXiv 2108.06753).
+"""Localization quality: a score of how well a box fits (FCOS, arXiv 1904.01355, section 3.2; OLN, arXiv 2108.06753).
 
 N anchors, P positives among them, K logits an anchor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from objectness.rpn.box_coder import decode
 from objectness.rpn.extensions.settings import LocalizationQualitySettings
-from objectness.rpn.losses import objectness_logit
+from objectness.rpn.losses import LossOutput, objectness_scores
 from objectness.rpn.settings import RPNSettings
 from objectness.rpn.targets import ImagePredictions
 
@@ -30,7 +31,7 @@ def paired_iou(boxes_xyxy: Float[Tensor, "P 4"], others_xyxy: Float[Tensor, "P 4
 
 
 def centerness(anchors_xyxy: Float[Tensor, "P 4"], boxes_xyxy: Float[Tensor, "P 4"]) -> Float[Tensor, " P"]:
-    """How near the middle of its box each anchor's centre lies (FCOS, equation 3).
+    """Closeness of each anchor's centre to the middle of its box (FCOS, equation 3).
 
     sqrt(min(l, r) / max(l, r) * min(t, b) / max(t, b)) of its distances to the four sides: 1 in the middle, 0 from the
     sides on outwards.
@@ -48,7 +49,7 @@ def quality_target(
     boxes_xyxy: Float[Tensor, "P 4"],
     delta_clamp: float,
 ) -> Float[Tensor, " P"]:
-    """What the score of each positive is to say, in [0, 1]; no gradient flows through it."""
+    """Target score of each positive in [0, 1]; no gradient flows through it."""
     match measure:
         case "iou":
             return paired_iou(decode(deltas.detach(), anchors_xyxy, delta_clamp), boxes_xyxy).clamp(max=1)
@@ -57,52 +58,55 @@ def quality_target(
 
 
 def score_losses(
-    margin: Float[Tensor, " N"], wanted: Float[Tensor, " N"], kind: Literal["log", "l1"]
+    logits: Float[Tensor, " N"], target_scores: Float[Tensor, " N"], kind: Literal["log", "l1"]
 ) -> Float[Tensor, " N"]:
-    """How far each score, the sigmoid of ``margin``, is from the one wanted."""
-    margin = margin.float()
+    """Loss of each score, the sigmoid of its logit, against its target."""
+    logits = logits.float()
     match kind:
         case "log":
-            return F.binary_cross_entropy_with_logits(margin, wanted, reduction="none")
+            return F.binary_cross_entropy_with_logits(logits, target_scores, reduction="none")
         case "l1":
-            return (torch.sigmoid(margin) - wanted).abs()
+            return (torch.sigmoid(logits) - target_scores).abs()
 
 
 def quality_loss(
-    answer: ImagePredictions,
-    positives: Int[Tensor, " P"],
-    anchors_xyxy: Float[Tensor, "P 4"],
-    boxes_xyxy: Float[Tensor, "P 4"],
-    settings: RPNSettings,
+    predictions: Sequence[ImagePredictions], output: LossOutput, settings: RPNSettings
 ) -> Float[Tensor, ""]:
-    """The weighted sum over the positives of what the third layer is to learn; 0 for a network that has none.
+    """The weighted loss of the quality layer on the positives that an objective chose; 0 without positives.
+
+    It is the mean over the positives of the batch; with the "faster-rcnn" objective, as its other losses, the mean of
+    each image and then of the images.
 
     Args:
-        answer: Of the image.
-        positives: Indices of its anchors.
-        anchors_xyxy: Of the positives.
-        boxes_xyxy: That they stand for.
+        predictions: One for each image, with ``quality``.
+        output: Of the objective: samples and matches.
         settings: Measure, loss, weight.
     """
-    if answer.quality is None:
-        return anchors_xyxy.new_zeros(())
     own = settings.localization_quality
-    clamp = settings.head.delta_clamp
-    wanted = quality_target(own.measure, answer.deltas[positives], anchors_xyxy, boxes_xyxy, clamp)
-    return own.weight * score_losses(answer.quality[positives], wanted, own.loss).sum()
+    losses, counts = [], []
+    for image, sample, matches in zip(predictions, output.samples, output.matches, strict=True):
+        assert image.quality is not None
+        pairs = image.regression_pairs(matches, sample.positives)
+        deltas, logits = image.deltas[sample.positives], image.quality[sample.positives]
+        target_scores = quality_target(own.measure, deltas, *pairs, settings.head.delta_clamp)
+        losses.append(own.weight * score_losses(logits, target_scores, own.loss).sum())
+        counts.append(len(sample.positives))
+    if settings.loss.objective == "faster-rcnn":
+        return torch.stack([loss / max(1, count) for loss, count in zip(losses, counts, strict=True)]).mean()
+    return torch.stack(losses).sum() / max(1, sum(counts))
 
 
 def ranking_scores(
     logits: Float[Tensor, "N K"], quality: Float[Tensor, "N 1"] | None, settings: LocalizationQualitySettings
 ) -> Float[Tensor, " N"]:
-    """The probabilities that boxes are ranked by.
+    """The probabilities that rank boxes.
 
     Args:
         logits: Objectness.
-        quality: Logits of the fit; None for a network without that layer.
+        quality: Localization-quality logits; None for a network without that layer.
         settings: How the two are joined.
     """
-    objectness = torch.sigmoid(objectness_logit(logits))
+    objectness = objectness_scores(logits)
     if quality is None or settings.use == "none":
         return objectness
     fit = torch.sigmoid(quality[:, 0].float())

@@ -1,9 +1,8 @@
-"""An objective that punishes no box for being unlabelled: the score is how well a box fits (OLN, arXiv 2108.06753).
+"""Open-world loss (OLN, arXiv 2108.06753): unlabelled objects are not treated as background.
 
-The paper's objective teaches that what nobody labelled is background, so objects of classes that were not labelled
-are taught away. Here the score is learnt on anchors that stand for labelled boxes, and where wanted on those that
-fit them badly; the rest of the image is asked nothing. M anchors of all levels. Its siblings are ``sampled`` and
-``task_aligned``.
+The paper's objective trains every unlabelled object as background, and so unlearns classes without labels. Here the
+score learns localization quality, on positives and, where wanted, on anchors that fit a labelled box badly; all other
+anchors contribute no loss. M anchors of all levels.
 """
 
 from __future__ import annotations
@@ -11,57 +10,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from objectness.rpn.extensions.atss import assign
-from objectness.rpn.extensions.localization_quality import quality_loss, quality_target, score_losses
+from objectness.rpn.extensions.localization_quality import quality_target, score_losses
 from objectness.rpn.extensions.settings import OLNSettings
-from objectness.rpn.losses import RPNLoss, box_losses, objectness_logit
-from objectness.rpn.matching import NEGATIVE, POSITIVE, Matches
+from objectness.rpn.losses import LossOutput, RPNLoss, box_losses, objectness_logit
+from objectness.rpn.matching import NEGATIVE, POSITIVE, Matcher, Matches, match
 from objectness.rpn.sampling import Sample, draw
 from objectness.rpn.settings import RPNSettings
-from objectness.rpn.targets import ImagePredictions, LossOutput
+from objectness.rpn.targets import ImagePredictions
 
 
 def oln_loss(
-    anchors_xyxy: Float[Tensor, "M 4"],
-    anchors_a_level: Sequence[int],
-    answers: Sequence[ImagePredictions],
+    predictions: Sequence[ImagePredictions],
     settings: RPNSettings,
     generator: torch.Generator,
+    match: Matcher = match,
 ) -> LossOutput:
-    """The loss of a batch: the mean over its drawn anchors for the score, over its positives for the box.
+    """The mean over the sampled anchors of the batch for the score, over its positives for the box.
 
-    Means are taken over the batch, not over its images: an image without labelled boxes says nothing. ``generator``
-    (CPU) draws at most ``rpn.sample.size`` positives an image, and the negatives.
+    Means are taken over the batch, not over its images: an image without labelled boxes contributes nothing.
+    ``generator`` (CPU) draws at most ``rpn.sample.size`` positives an image, and the negatives.
     """
-    scores, boxes, fits = [], [], []
-    samples, all_matches = [], []
     own, clamp = settings.oln, settings.head.delta_clamp
-    for answer in answers:
-        target = answer.target
-        matches = assign(
-            anchors_xyxy, anchors_a_level, target.boxes_xyxy, target.ignore_xyxy, settings.match, answer.kept
-        )
+    score_sums, box_sums, samples, all_matches = [], [], [], []
+    for image in predictions:
+        boxes_xyxy, ignore_xyxy = image.target.boxes_xyxy, image.target.ignore_xyxy
+        matches = match(image.anchors_xyxy, boxes_xyxy, ignore_xyxy, settings.match, image.valid)
         sample = _sample(matches, own, settings.sample.size, generator)
         positives, negatives = sample.positives, sample.negatives
-        stood_for = anchors_xyxy[positives]
-        wanted = target.boxes_xyxy[matches.box_index[positives]] if len(positives) else stood_for
-        deltas = answer.deltas[positives]
-        fit = quality_target(own.measure, deltas, stood_for, wanted, clamp)
-        asked = torch.cat([fit, fit.new_zeros(len(negatives))])
-        margin = objectness_logit(answer.logits[torch.cat([positives, negatives])])
-        scores.append(score_losses(margin, asked, own.loss).sum())
-        boxes.append(box_losses(deltas, stood_for, wanted, settings.loss, clamp).sum())
-        fits.append(quality_loss(answer, positives, stood_for, wanted, settings))
+        positive_anchors, target_boxes = image.regression_pairs(matches, positives)
+        deltas = image.deltas[positives]
+        quality = quality_target(own.measure, deltas, positive_anchors, target_boxes, clamp)
+        target_scores = torch.cat([quality, quality.new_zeros(len(negatives))])
+        logits = objectness_logit(image.logits[torch.cat([positives, negatives])])
+        score_sums.append(score_losses(logits, target_scores, own.loss).sum())
+        box_sums.append(box_losses(deltas, positive_anchors, target_boxes, settings.loss, clamp).sum())
         samples.append(sample)
         all_matches.append(matches)
-    count = max(1, sum(len(sample.positives) for sample in samples))
-    drawn = max(1, sum(len(sample.positives) + len(sample.negatives) for sample in samples))
-    score = torch.stack(scores).sum() / drawn + torch.stack(fits).sum() / count
-    loss = RPNLoss(score, settings.loss.box_weight * torch.stack(boxes).sum() / count)
-    return LossOutput(loss, anchors_xyxy, samples, all_matches)
+    positive_count = max(1, sum(len(sample.positives) for sample in samples))
+    sample_count = max(1, sum(len(sample.positives) + len(sample.negatives) for sample in samples))
+    score = torch.stack(score_sums).sum() / sample_count
+    loss = RPNLoss(score, settings.loss.box_weight * torch.stack(box_sums).sum() / positive_count)
+    return LossOutput(loss, [image.anchors_xyxy for image in predictions], samples, all_matches)
 
 
 def _sample(matches: Matches, settings: OLNSettings, size: int, generator: torch.Generator) -> Sample:

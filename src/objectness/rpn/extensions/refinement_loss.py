@@ -1,61 +1,59 @@
-"""Where the second stage meets the first: which boxes it looks at, and what it is taught about them.
+"""Training of the refinement head. B images, L levels.
 
-B images, L levels, N anchors of a level. No gradient passes from the second stage to the boxes and scores of the first.
+No gradient passes from the refinement head to the boxes and scores of the first stage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 
-from objectness.rpn.extensions.refinement_head import Refinement
-from objectness.rpn.extensions.task_aligned import task_aligned_losses
+from objectness.rpn.extensions.refinement_head import SCORE_EPS, RefinementHead
+from objectness.rpn.extensions.task_aligned import task_aligned_loss
 from objectness.rpn.losses import RPNLoss
 from objectness.rpn.outputs import Outputs
-from objectness.rpn.selection import CERTAIN, Correct, Selection
+from objectness.rpn.selection import Selection
 from objectness.rpn.settings import RPNSettings
 from objectness.rpn.targets import ImagePredictions, Target
 
 
-def corrector(refinement: Refinement | None, outputs: Outputs, index: int) -> Correct | None:
-    """The second stage for image ``index`` of the batch; None where the network has none."""
-    if refinement is None or outputs.detail is None:
-        return None
-    return partial(refinement.correct, [level[index] for level in outputs.detail])
-
-
-def second_loss(
-    refinement: Refinement,
+def refinement_loss(
+    head: RefinementHead,
     outputs: Outputs,
-    firsts: Sequence[Selection],
+    first_stage: Sequence[Selection],
     targets: Sequence[Target],
     settings: RPNSettings,
 ) -> RPNLoss:
-    """The task-aligned objective on the boxes that the second stage is asked about, which stand where anchors stood.
+    """The task-aligned loss of the refined boxes; the boxes of the first stage take the place of anchors.
 
     Args:
-        refinement: The second stage.
+        head: The refinement head.
         outputs: Of the batch.
-        firsts: What the first stage found in each image: the boxes that the second is asked about.
+        first_stage: Boxes of each image that the head refines.
         targets: One for each image.
         settings: Of the whole network.
     """
-    anchors, cells, answers = [], [], []
-    strides = torch.tensor(refinement.strides, device=outputs.logits[0].device)
-    for index, (first, target) in enumerate(zip(firsts, targets, strict=True)):
-        correct = corrector(refinement, outputs, index)
-        assert correct is not None
-        before = torch.logit(first.scores, eps=CERTAIN)
+    assert outputs.detail is not None
+    predictions = []
+    strides = torch.tensor(head.strides, device=outputs.logits[0].device)
+    for index, (first, target) in enumerate(zip(first_stage, targets, strict=True)):
+        maps, before = [level[index] for level in outputs.detail], torch.logit(first.scores, eps=SCORE_EPS)
         parts = []
-        for level in range(len(outputs.logits)):
+        for level in range(len(maps)):
             of_level = first.levels == level
-            parts.append(correct(level, first.boxes_xyxy[of_level], before[of_level]))
-        deltas, margins = (torch.cat(part) for part in zip(*parts, strict=True))
-        kept, unused = torch.ones_like(margins, dtype=torch.bool), torch.zeros_like(margins)
-        anchors.append(first.boxes_xyxy)
-        cells.append(strides[first.levels].to(margins.dtype))
-        answers.append(ImagePredictions(margins[:, None], deltas, kept, unused, len(margins), target))
-    loss, _, _ = task_aligned_losses(anchors, cells, answers, settings)
+            parts.append(head.correct(maps, level, first.boxes_xyxy[of_level], before[of_level]))
+        deltas, logits = (torch.cat(part) for part in zip(*parts, strict=True))
+        predictions.append(
+            ImagePredictions(
+                first.boxes_xyxy,
+                strides[first.levels].to(logits.dtype),
+                logits[:, None],
+                deltas,
+                torch.ones_like(logits, dtype=torch.bool),
+                len(logits),
+                target,
+            )
+        )
+    loss = task_aligned_loss(predictions, settings).loss
     return RPNLoss(settings.refinement.weight * loss.objectness, settings.refinement.weight * loss.box)

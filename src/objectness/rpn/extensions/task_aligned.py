@@ -1,8 +1,7 @@
-"""An objective that trains every anchor, and makes the score say how well the box fits (TOOD, generalised focal loss).
+"""Task-aligned objective (TOOD, arXiv 2108.07755; quality focal loss, arXiv 2006.04388): every anchor is trained.
 
-The paper's matching asks how well the *anchor* overlaps an object; here the *box that the network makes of it*
-is asked, so a score learns to rank boxes by their fit. M anchors of all levels, G boxes. Its siblings are
-``sampled``, the paper's objective, and ``open_world``.
+The paper matches by the overlap of the *anchor* with an object; here the overlap of the *predicted box* decides, and
+it is the target of the score too, so scores rank boxes by how well they fit. M anchors of all levels, G boxes.
 """
 
 from __future__ import annotations
@@ -17,180 +16,142 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from objectness.rpn.box_coder import decode
-from objectness.rpn.extensions.localization_quality import quality_loss
 from objectness.rpn.extensions.settings import TaskAlignedSettings
-from objectness.rpn.losses import RPNLoss, box_losses, objectness_logit
-from objectness.rpn.matching import IGNORED, NEGATIVE, POSITIVE, Matches, inside_fraction
+from objectness.rpn.losses import LossOutput, RPNLoss, box_losses, objectness_logit
+from objectness.rpn.matching import IGNORED, NEGATIVE, POSITIVE, Matches, inside_fraction, without_ignored
 from objectness.rpn.sampling import Sample
 from objectness.rpn.settings import MatchSettings, RPNSettings
-from objectness.rpn.targets import ImagePredictions, LossOutput
+from objectness.rpn.targets import ImagePredictions
 
 _SHOWN_NEGATIVES = 128
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """What each of M anchors is to answer.
+    """Targets of each of M anchors.
 
     Attributes:
-        matches: Labels; ``iou`` is the overlap of the *predicted* box with the box that the anchor stands for.
-        quality: ``float32 (M,)`` in [0, 1]: the score asked for; 0 for negatives.
+        matches: Labels; ``iou`` is the overlap of the *predicted* box with the target box.
+        target_scores: ``float32 (M,)`` in [0, 1]; 0 for negatives.
     """
 
     matches: Matches
-    quality: Float[Tensor, " M"]
+    target_scores: Float[Tensor, " M"]
 
 
 def align(
     scores: Float[Tensor, " M"],
     predicted_xyxy: Float[Tensor, "M 4"],
     anchors_xyxy: Float[Tensor, "M 4"],
-    cells: Float[Tensor, " M"],
+    strides: Float[Tensor, " M"],
     boxes_xyxy: Float[Tensor, "G 4"],
     settings: TaskAlignedSettings,
-    kept: Bool[Tensor, " M"],
+    valid: Bool[Tensor, " M"],
 ) -> Alignment:
-    """Find the anchors that stand for each box, by what the network makes of them now.
+    """Assign anchors to boxes by the alignment metric t = score ** alpha * IoU ** beta (TOOD, section 3.2).
+
+    The ``positives`` anchors with the highest t of a box are positive; their target score is t, scaled so that the
+    highest of a box is its highest IoU. An anchor that several boxes claim is assigned to the one that its predicted
+    box overlaps most.
 
     Args:
-        scores: Probabilities that it gives, detached.
-        predicted_xyxy: Boxes that it makes, detached.
-        anchors_xyxy: Where they come from. Only an anchor centred in a box can stand for it; a box smaller than a
-            cell is taken to be as large as one, so that none is out of reach.
-        cells: Side of each anchor's cell, the stride of its level.
-        boxes_xyxy: Ground truth; none is valid.
-        settings: How fit is measured and how many are taken.
-        kept: Anchors that take part; the others are labelled as ignored.
-
-    Returns:
-        An anchor that several boxes claim stands for the one that it overlaps most.
+        scores: Predicted probabilities, detached.
+        predicted_xyxy: Predicted boxes, detached.
+        anchors_xyxy: Only an anchor centred in a box can be assigned to it; a box smaller than a cell counts as large
+            as the cell, so that every box can be reached.
+        strides: Of each anchor's level: the side of its cell.
+        boxes_xyxy: Ground truth; may be empty.
+        settings: alpha, beta, number of positives.
+        valid: Anchors that take part; the others are labelled as ignored.
     """
     count = len(anchors_xyxy)
     labels = torch.full((count,), IGNORED, dtype=torch.int8, device=anchors_xyxy.device)
-    labels[kept] = NEGATIVE
+    labels[valid] = NEGATIVE
     box_index = torch.zeros(count, dtype=torch.int64, device=anchors_xyxy.device)
-    iou, quality = torch.zeros_like(scores), torch.zeros_like(scores)
+    iou, target_scores = torch.zeros_like(scores), torch.zeros_like(scores)
     if not len(boxes_xyxy) or not count:
-        return Alignment(Matches(labels, box_index, iou), quality)
+        return Alignment(Matches(labels, box_index, iou), target_scores)
 
     overlaps = box_iou(boxes_xyxy, predicted_xyxy)  # (G, M)
-    reachable = _centred_in(anchors_xyxy, cells, boxes_xyxy) & kept
-    worth = torch.where(reachable, scores**settings.alpha * overlaps**settings.beta, 0.0)
-    best, chosen = worth.topk(min(settings.positives, count), dim=1)  # (G, P)
-    claims = torch.zeros_like(worth, dtype=torch.bool).scatter_(1, chosen, best > 0)
+    reachable = _centred_in(anchors_xyxy, strides, boxes_xyxy) & valid
+    t = torch.where(reachable, scores**settings.alpha * overlaps**settings.beta, 0.0)
+    best, chosen = t.topk(min(settings.positives, count), dim=1)  # (G, P)
+    claims = torch.zeros_like(t, dtype=torch.bool).scatter_(1, chosen, best > 0)
     iou, box_index = torch.where(claims, overlaps, -1.0).max(dim=0)  # (M,)
     positive = iou >= 0
     claims &= torch.arange(len(boxes_xyxy), device=claims.device)[:, None] == box_index
-    worth, overlaps = torch.where(claims, worth, 0.0), torch.where(claims, overlaps, 0.0)
-    scale = overlaps.amax(dim=1) / worth.amax(dim=1).clamp(min=torch.finfo(worth.dtype).tiny)  # (G,)
-    quality = (worth * scale[:, None]).amax(dim=0).clamp(max=1)
+    t, overlaps = torch.where(claims, t, 0.0), torch.where(claims, overlaps, 0.0)
+    scale = overlaps.amax(dim=1) / t.amax(dim=1).clamp(min=torch.finfo(t.dtype).tiny)  # (G,)
+    target_scores = (t * scale[:, None]).amax(dim=0).clamp(max=1)
     labels[positive] = POSITIVE
-    return Alignment(Matches(labels, box_index.where(positive, 0), iou.clamp(min=0)), quality)
+    return Alignment(Matches(labels, box_index.where(positive, 0), iou.clamp(min=0)), target_scores)
 
 
 def task_aligned_loss(
-    anchors_xyxy: Float[Tensor, "M 4"],
-    cells: Float[Tensor, " M"],
-    answers: Sequence[ImagePredictions],
-    settings: RPNSettings,
+    predictions: Sequence[ImagePredictions], settings: RPNSettings, generator: torch.Generator | None = None
 ) -> LossOutput:
     """The loss of a batch in which every anchor takes part.
 
+    Both parts are divided by the sum of the target scores of the whole batch, so that an image without objects trains
+    its background without outweighing the others. A negative whose predicted box lies in an ignore region contributes
+    no loss.
+
     Args:
-        anchors_xyxy: The same for all images.
-        cells: Side of each anchor's cell.
-        answers: One for each image.
-        settings: Of the alignment, the box loss and what is ignored.
+        predictions: One for each image.
+        settings: Of the alignment, the box loss and ignore regions.
+        generator: Not needed: nothing is drawn.
     """
-    count = len(answers)
-    loss, samples, matches = task_aligned_losses([anchors_xyxy] * count, [cells] * count, answers, settings)
-    return LossOutput(loss, anchors_xyxy, samples, matches)
-
-
-def task_aligned_losses(
-    anchors_xyxy: Sequence[Float[Tensor, "_ 4"]],
-    cells: Sequence[Float[Tensor, " _"]],
-    answers: Sequence[ImagePredictions],
-    settings: RPNSettings,
-) -> tuple[RPNLoss, list[Sample], list[Matches]]:
-    """The same where each image has anchors of its own, and what the anchors stood for.
-
-    Both parts are divided by the sum of the qualities asked for in the whole batch, so that an image without
-    objects teaches its background without drowning the others. An anchor whose box lies in an ignore region
-    is asked nothing.
-    """
-    objectness, box, asked, fitting = [], [], [], []
-    samples, all_matches = [], []
-    for anchors, sides, answer in zip(anchors_xyxy, cells, answers, strict=True):
-        margin = objectness_logit(answer.logits)
-        predicted = decode(answer.deltas.detach(), anchors, settings.head.delta_clamp)
-        scores = torch.sigmoid(margin.detach())
-        alignment = align(
-            scores,
-            predicted,
-            anchors,
-            sides,
-            answer.target.boxes_xyxy,
-            settings.task_aligned,
-            answer.kept,
-        )
-        matches = _without_ignored(alignment.matches, predicted, answer.target.ignore_xyxy, settings.match.ignore_iof)
-        losses = quality_focal_losses(margin, alignment.quality, settings.task_aligned.gamma)
-        losses = losses * (matches.labels != IGNORED)
-        if settings.task_aligned.unlabelled_weight < 1:
-            spared = matches.labels == NEGATIVE
-            spared &= scores > settings.task_aligned.unlabelled_score
-            spared &= _outside(predicted, answer.target.boxes_xyxy, settings.match)
-            losses = torch.where(spared, settings.task_aligned.unlabelled_weight * losses, losses)
+    own, clamp = settings.task_aligned, settings.head.delta_clamp
+    score_sums, box_sums, target_sums, samples, all_matches = [], [], [], [], []
+    for image in predictions:
+        anchors, target = image.anchors_xyxy, image.target
+        logits = objectness_logit(image.logits)
+        scores = torch.sigmoid(logits.detach())
+        predicted = decode(image.deltas.detach(), anchors, clamp)
+        alignment = align(scores, predicted, anchors, image.strides, target.boxes_xyxy, own, image.valid)
+        matches = without_ignored(alignment.matches, predicted, target.ignore_xyxy, settings.match.ignore_iof)
+        losses = quality_focal_losses(logits, alignment.target_scores, own.gamma) * (matches.labels != IGNORED)
+        if own.unlabelled_weight < 1:
+            spared = (matches.labels == NEGATIVE) & (scores > own.unlabelled_score)
+            spared &= _outside(predicted, target.boxes_xyxy, settings.match)
+            losses = torch.where(spared, own.unlabelled_weight * losses, losses)
         positives = torch.nonzero(matches.labels == POSITIVE).flatten()
-        stood_for = anchors[positives]
-        wanted = answer.target.boxes_xyxy[matches.box_index[positives]] if len(positives) else stood_for
-        fits = box_losses(answer.deltas[positives], stood_for, wanted, settings.loss, settings.head.delta_clamp)
-        objectness.append(losses.sum())
-        box.append((fits * alignment.quality[positives]).sum())
-        asked.append(alignment.quality.sum())
-        fitting.append(quality_loss(answer, positives, stood_for, wanted, settings))
+        pairs = image.regression_pairs(matches, positives)
+        regression = box_losses(image.deltas[positives], *pairs, settings.loss, clamp)
+        score_sums.append(losses.sum())
+        box_sums.append((regression * alignment.target_scores[positives]).sum())
+        target_sums.append(alignment.target_scores.sum())
         samples.append(Sample(positives, _hardest(losses.detach(), matches)))
         all_matches.append(matches)
-    total = torch.stack(asked).sum().clamp(min=1)
-    score = torch.stack(objectness).sum() / total
-    score = score + torch.stack(fitting).sum() / max(1, sum(len(sample.positives) for sample in samples))
-    loss = RPNLoss(score, settings.loss.box_weight * torch.stack(box).sum() / total)
-    return loss, samples, all_matches
+    total = torch.stack(target_sums).sum().clamp(min=1)
+    loss = RPNLoss(
+        torch.stack(score_sums).sum() / total, settings.loss.box_weight * torch.stack(box_sums).sum() / total
+    )
+    return LossOutput(loss, [image.anchors_xyxy for image in predictions], samples, all_matches)
 
 
 def quality_focal_losses(
-    margin: Float[Tensor, " M"], quality: Float[Tensor, " M"], gamma: float
+    logits: Float[Tensor, " M"], target_scores: Float[Tensor, " M"], gamma: float
 ) -> Float[Tensor, " M"]:
-    """The log loss against a quality in [0, 1], weighted by the distance to it (generalised focal loss, equation 2)."""
-    losses = F.binary_cross_entropy_with_logits(margin, quality, reduction="none")
-    return losses * (quality - torch.sigmoid(margin)).abs() ** gamma if gamma else losses
+    """The log loss against a target in [0, 1], weighted by the distance to it (generalised focal loss, equation 2)."""
+    losses = F.binary_cross_entropy_with_logits(logits, target_scores, reduction="none")
+    return losses * (target_scores - torch.sigmoid(logits)).abs() ** gamma if gamma else losses
 
 
 def _centred_in(
-    anchors_xyxy: Float[Tensor, "M 4"], cells: Float[Tensor, " M"], boxes_xyxy: Float[Tensor, "G 4"]
+    anchors_xyxy: Float[Tensor, "M 4"], strides: Float[Tensor, " M"], boxes_xyxy: Float[Tensor, "G 4"]
 ) -> Bool[Tensor, "G M"]:
     away = (
         anchors_xyxy[None, :, :2] + anchors_xyxy[None, :, 2:] - boxes_xyxy[:, None, :2] - boxes_xyxy[:, None, 2:]
     ).abs()
     sides = boxes_xyxy[:, None, 2:] - boxes_xyxy[:, None, :2]
-    return (away <= torch.maximum(sides, cells[None, :, None])).all(dim=2)  # twice the distance against whole sides
-
-
-def _without_ignored(
-    matches: Matches, predicted_xyxy: Float[Tensor, "M 4"], ignore_xyxy: Float[Tensor, "R 4"], ignore_iof: float
-) -> Matches:
-    if not len(ignore_xyxy):
-        return matches
-    covered = inside_fraction(predicted_xyxy, ignore_xyxy) > ignore_iof
-    labels = torch.where(covered & (matches.labels == NEGATIVE), IGNORED, matches.labels).to(torch.int8)
-    return Matches(labels, matches.box_index, matches.iou)
+    return (away <= torch.maximum(sides, strides[None, :, None])).all(dim=2)  # twice the distance against whole sides
 
 
 def _outside(
     predicted_xyxy: Float[Tensor, "M 4"], boxes_xyxy: Float[Tensor, "G 4"], settings: MatchSettings
 ) -> Bool[Tensor, " M"]:
-    """Which predicted boxes show something else than a labelled one or a part of it."""
+    """Predicted boxes that show neither a labelled object nor a part of one."""
     if not len(boxes_xyxy):
         return torch.ones(len(predicted_xyxy), dtype=torch.bool, device=predicted_xyxy.device)
     apart = box_iou(predicted_xyxy, boxes_xyxy).amax(dim=1) < settings.negative_iou

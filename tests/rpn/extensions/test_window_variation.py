@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from objectness.rpn.window_variation import flat_windows, window_variation
+from objectness.rpn.extensions.window_variation import flat_windows, window_variation
 
 
 def boxes(*rows: list[float]) -> Tensor:
