@@ -242,12 +242,14 @@ class TestNms:
         corner = rng.uniform(0, 100, (200, 2))
         some = np.concatenate([corner, corner + rng.uniform(1, 60, (200, 2))], axis=1).astype(np.float32)
         scores = rng.random(200).astype(np.float32)
-        overlaps = boxes.iou(some, some)
-        kept: list[int] = []
-        for index in np.argsort(-scores):
-            if all(overlaps[index, other] <= threshold for other in kept):
-                kept.append(int(index))
-        assert boxes.nms(some, scores, threshold).tolist() == kept
+        assert boxes.nms(some, scores, threshold).tolist() == boxes.plain_nms(some, scores, threshold).tolist()
+
+    def test_equal_scores_and_no_boxes(self) -> None:
+        same = np.repeat(FOUR[:1], 4, axis=0)
+        for suppress in (boxes.nms, boxes.plain_nms):
+            assert suppress(same, np.ones(4), 0.5).tolist() == [0]
+            assert suppress(same, np.ones(4), 1.0).tolist() == [0, 1, 2, 3]
+            assert suppress(EMPTY, NO_SCORES, 0.5).tolist() == []
 
     def test_groups_do_not_suppress_one_another(self) -> None:
         same = np.repeat(FOUR[:1], 4, axis=0)

@@ -116,7 +116,7 @@ def test_ties_are_not_decided_by_rounding(way: str, monkeypatch: pytest.MonkeyPa
             settings = replace(settings, assigner="atss", atss_top_k=1)
             return atss_match(PAPER, WITHIN_96, settings=settings, valid=valid, level_sizes=[len(PAPER)]).labels
         if way == "chunks of one":
-            monkeypatch.setattr(matching, "_CHUNK_PAIRS", 1)
+            monkeypatch.setattr(matching_index, "PAIRS_AT_A_TIME", 1)
         rows_taken = torch.nonzero(valid).flatten()
         labels = torch.full((len(PAPER),), -1, dtype=torch.int8)
         if way == "all pairs":
@@ -266,7 +266,7 @@ def test_blocks_agree_with_all_pairs(
     if order == "shuffled":
         anchors = anchors[torch.randperm(len(anchors), generator=torch.Generator().manual_seed(0))]
     truth = TRUTHS[name]
-    monkeypatch.setattr(matching, "_BLOCK", block)
+    monkeypatch.setattr(matching_index, "_BLOCK", block)
     settings = MatchSettings(tie_tolerance=tolerance)
     found = match(anchors, truth, settings=settings)
     pairs = match_overlaps(

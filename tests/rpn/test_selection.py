@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from objectness.rpn import selection
+from objectness.rpn.extensions.refinement_head import refine_best
 from objectness.rpn.losses import objectness_scores
 from objectness.rpn.selection import Selection, suppress
 from objectness.rpn.settings import RPNSettings, SelectSettings
@@ -261,9 +263,9 @@ def test_a_second_look_leaves_equal_scores_in_their_order() -> None:
         asked.append(boxes[:, 0] * 2)
         return torch.zeros_like(boxes), margins
 
-    got = candidates(
-        [logits], [torch.zeros(5000, 4)], [anchors], (9999, 9999), SelectSettings(), correct=correct, corrected=1500
-    )
+    select = SelectSettings()
+    refine = partial(refine_best, correct, 1500, (9999, 9999), select, 4.0)
+    got = candidates([logits], [torch.zeros(5000, 4)], [anchors], (9999, 9999), select, refine=refine)
     np.testing.assert_array_equal(asked[0].numpy(), np.arange(1500))
     np.testing.assert_array_equal(got.boxes_xyxy[:, 0].numpy() * 2, np.arange(5000))
 
