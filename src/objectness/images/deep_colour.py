@@ -24,27 +24,23 @@ _OTHER_ORDER = {
 _DARK = 64  # higher bytes below this are those of 14 bits or fewer
 
 
-def raw_mode(image: Image.Image) -> str | None:
-    """How the decoder will read an image of 16-bit colour; None for any other image, and for one that is decoded."""
+def is_deep_colour(image: Image.Image) -> bool:
+    """Whether the decoder will read colour of 16 bits a channel; False for an image that is decoded."""
     tiles = getattr(image, "tile", None)
     if not tiles or image.mode not in ("RGB", "RGBA"):
-        return None
+        return False
     args = tiles[0][3]
-    found = args[0] if isinstance(args, tuple) else args
-    return found if found in _OTHER_ORDER else None
+    return (args[0] if isinstance(args, tuple) else args) in _OTHER_ORDER
 
 
-def with_lower_bytes(
-    image: Image.Image, mode: str | None, again: Callable[[], AbstractContextManager[Image.Image]]
-) -> Image.Image:
+def with_lower_bytes(image: Image.Image, again: Callable[[], AbstractContextManager[Image.Image]]) -> Image.Image:
     """The image, scaled from the smallest range of bits that holds it, where that is not all 16.
 
     Args:
-        image: Decoded.
-        mode: Its :func:`raw_mode` before it was.
+        image: Decoded; before that it was :func:`is_deep_colour`.
         again: Opens the same file.
     """
-    if mode is None or "transparency" in image.info:
+    if "transparency" in image.info:
         return image
     if max(image.getchannel(band).getextrema()[1] for band in "RGB") >= _DARK:  # type: ignore[operator]
         return image

@@ -18,7 +18,7 @@ from PIL import Image
 
 from objectness.errors import InputError
 from objectness.images.damage import DAMAGED, damaged
-from objectness.images.deep_colour import raw_mode, with_lower_bytes
+from objectness.images.deep_colour import is_deep_colour, with_lower_bytes
 from objectness.images.frames import count_frames
 from objectness.images.headers import DEFAULT_MAX_PIXELS, opened, opened_bytes, read_stream, require_affordable
 from objectness.images.pixel_formats import array_as_rgb, as_rgb, to_array, upright_array
@@ -29,6 +29,7 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | I
 # A JPEG is decoded at half, a quarter or an eighth of its size where that still is this much larger than wanted:
 # the rest of the way is an antialiased resize, so that boxes stay where they are.
 _DRAFT_MARGIN = 2.0
+_JPEG = ("JPEG", "MPO")  # one photograph of 8 bits a channel, whatever previews a telephone stores behind it
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +74,13 @@ def open_fitted(
     if not isinstance(source, str | os.PathLike | Image.Image):
         source = _content(source, name)  # read once, although a large JPEG is decoded twice
     with _header(source, name, max_pixels) as image:
-        is_file = not isinstance(source, Image.Image)  # the other frames of a PIL image are its owner's
-        frames = count_frames(image) if is_file else 1
-        small = _decode_small(image, name, short_side, long_side) if is_file else None
+        small, frames = None, 1
+        if isinstance(source, Image.Image):
+            pass  # its other frames are for its owner to show
+        elif image.format in _JPEG:
+            small = _decode_small(image, name, short_side, long_side)
+        else:
+            frames = count_frames(image)
         if small is None:
             whole = _decode(image, source, name, max_pixels)
             return replace(_fitted(whole, short_side, long_side, keep_image=keep_image), frames=frames)
@@ -179,18 +184,20 @@ def _content(source: Source, name: str) -> bytes:
 
 def _decode(image: Image.Image, source: Source, name: str, max_pixels: int | None) -> NDArray[np.uint8]:
     """The opened image as upright RGB; ``source`` is what it was opened from."""
-    mode = None if isinstance(source, Image.Image) else raw_mode(image)
+    is_deep = not isinstance(source, Image.Image) and image.format not in _JPEG and is_deep_colour(image)
     try:
         image.load()
         turned = orientation(image)
-        return upright_array(with_lower_bytes(image, mode, partial(_header, source, name, max_pixels)), turned)
+        if is_deep:
+            image = with_lower_bytes(image, partial(_header, source, name, max_pixels))
+        return upright_array(image, turned)
     except (MemoryError, *DAMAGED) as error:
         raise damaged(name, error) from None
 
 
 def _decode_small(image: Image.Image, name: str, short_side: int, long_side: int) -> Fitted | None:
     """A large JPEG, shrunk while it is decoded; None where there is nothing to gain."""
-    if image.format not in ("JPEG", "MPO") or not getattr(image, "tile", None):
+    if not getattr(image, "tile", None):
         return None
     turned = orientation(image)
     height, width = image.size if turned in LYING else image.size[::-1]
