@@ -23,12 +23,12 @@ from objectness.training.recipes import recipe
 
 TINY = ("rpn.backbone.name=test_resnet", "rpn.backbone.pretrained=false", "rpn.images.short_side=160")
 RECIPES = {
-    "pyramid-one-logit": (
+    "pyramid-one-logit-quality": (
         "small",
-        ("rpn.backbone.strides=16,32", "rpn.anchors.sizes=32,64,128", "rpn.head.channels=96"),
+        ("rpn.backbone.strides=32", "rpn.anchors.sizes=64,128", "rpn.localization_quality.use=both"),
     ),
     "two-stages": (
-        "aligned",
+        "task-aligned",
         (
             "rpn.backbone.strides=16,32",
             "rpn.anchors.sizes=32,64,128",

@@ -40,7 +40,7 @@ def test_the_file_says_what_it_is(exported: Any) -> None:
     assert details["settings"]["backbone"]["name"] == "test_resnet"
     assert details["version"] == objectness.__version__
     assert details["licence"] == "not stated"
-    assert details["strides"][0] in (8, 16)
+    assert details["strides"][0] in (8, 16, 32)
     settings = read_description(exported.checkpoint)["settings"]
     assert details["anchors"]["ratios_height_over_width"] == settings["anchors"]["ratios_height_over_width"]
     assert details["thresholds"]["nms_iou"] == 0.7
