@@ -1,4 +1,4 @@
-"""One row of the race: trained where it is not, measured where it is not, and what came out."""
+"""One row of the ablation: trained unless it is, measured unless it is, and its figures."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ Network = RegionProposalNetwork | TorchvisionRPN
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What all rows have in common.
+class Budget:
+    """Settings that all rows share.
 
     Attributes:
         photographs: Image budget of a training.
@@ -62,7 +62,7 @@ class Terms:
     changes: tuple[str, ...] = ()
 
     def assignments(self) -> list[str]:
-        """The settings that they mean. Mosaics end with the ninth of ten parts, as the recipe has it."""
+        """``--set`` assignments of this budget. Mosaics end with the ninth of ten parts, as the recipe has it."""
         batch = 8
         part = max(1, round(self.photographs / PARTS / batch)) * batch
         return [
@@ -83,8 +83,8 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
-    """The data of a race.
+class DataSplit:
+    """The data of an ablation.
 
     Attributes:
         training: Repaired, with the boxes that are trained on.
@@ -117,20 +117,20 @@ class Result:
     seconds: float
 
 
-def course(data: Path, split: str, terms: Terms) -> Course:
+def read_data(data: Path, split: str, budget: Budget) -> DataSplit:
     """Read the data, and fit the standard's anchors to them."""
     whole, _ = repair(load_dataset(data, "train"), decode=False)
-    seen = frozenset(terms.only_classes)
+    seen = frozenset(budget.only_classes)
     if seen == {"voc"}:
         seen = groups.VOC_CLASSES.intersection(whole.class_names)
     training = label_only(whole, sorted(seen))
     measured = repair(load_dataset(data, split), decode=False)[0].records
-    if terms.measured:
-        places = np.linspace(0, len(measured) - 1, min(terms.measured, len(measured))).round().astype(int)
+    if budget.measured:
+        places = np.linspace(0, len(measured) - 1, min(budget.measured, len(measured))).round().astype(int)
         measured = tuple(measured[place] for place in places)
-    settings = override(recipe("task-aligned"), terms.assignments()).rpn
+    settings = override(recipe("task-aligned"), budget.assignments()).rpn
     sizes, reach = fitted_sizes(boxes_as_seen(training.records, settings.images), settings)
-    return Course(training, tuple(measured), whole.class_names, seen, sizes, reach)
+    return DataSplit(training, tuple(measured), whole.class_names, seen, sizes, reach)
 
 
 def fitted_sizes(boxes: SeenBoxes, settings: RPNSettings) -> tuple[tuple[float, ...], str]:
@@ -154,48 +154,52 @@ def fitted_sizes(boxes: SeenBoxes, settings: RPNSettings) -> tuple[tuple[float, 
     )
 
 
-def settings_of(row: str, seed: int, terms: Terms, on: Course) -> RunSettings:
+def settings_of(row: str, seed: int, budget: Budget, data: DataSplit) -> RunSettings:
     """The whole run of a row."""
-    settings = override(recipe("task-aligned"), [*terms.assignments(), *overrides(row, on.sizes), f"loop.seed={seed}"])
-    settings = replace(settings, recipe=row, data=replace(settings.data, only_classes=tuple(sorted(on.seen))))
+    settings = override(
+        recipe("task-aligned"), [*budget.assignments(), *overrides(row, data.sizes), f"loop.seed={seed}"]
+    )
+    settings = replace(settings, recipe=row, data=replace(settings.data, only_classes=tuple(sorted(data.seen))))
     select = replace(settings.rpn.select, nms_iou=0.7, post_nms_top_n=max(KS))
     return replace(settings, rpn=replace(settings.rpn, select=select))
 
 
-def build(row: str, settings: RunSettings, on: Course, *, load_weights: bool = True) -> tuple[Network, str]:
+def build(row: str, settings: RunSettings, data: DataSplit, *, load_weights: bool = True) -> tuple[Network, str]:
     """The row's network, and one sentence on what it starts from; the same seed gives the same weights."""
     torch.manual_seed(settings.loop.seed)
     backbone, backbone_settings, sentence = build_backbone(settings.rpn.backbone, load_weights=load_weights)
     rpn = replace(settings.rpn, backbone=backbone_settings)
     if is_torchvision(row):
-        return TorchvisionRPN(rpn, on.sizes, backbone), sentence
+        return TorchvisionRPN(rpn, data.sizes, backbone), sentence
     return RegionProposalNetwork(rpn, backbone), sentence
 
 
 def folder_of(row: str, seed: int, out: Path) -> Path:
-    """Where a training of a row lies."""
+    """Folder of one training of a row."""
     return out / f"{row.replace(', ', '_').replace(' ', '-')}-seed{seed}"
 
 
-def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callable[[str], None]) -> Result:
-    """Train and measure a row; what is done is not done again, what was stopped goes on.
+def train_and_measure(
+    row: str, seed: int, budget: Budget, data: DataSplit, out: Path, tell: Callable[[str], None]
+) -> Result:
+    """Train and measure a row. Finished parts are not repeated, a stopped training is resumed.
 
     Raises:
         InputError: ``out`` holds this row with other settings.
     """
-    settings, folder = settings_of(row, seed, terms, on), folder_of(row, seed, out)
+    settings, folder = settings_of(row, seed, budget, data), folder_of(row, seed, out)
     folder.mkdir(parents=True, exist_ok=True)
-    _same_terms(folder / "config.json", settings, on.sizes)
-    measured_on, ended = folder / f"measured-{len(on.measured)}.json", folder / "seconds.json"
+    _require_same_settings(folder / "config.json", settings, data.sizes)
+    measured_on, ended = folder / f"measured-{len(data.measured)}.json", folder / "seconds.json"
     if measured_on.exists():
         return Result(**json.loads(measured_on.read_text()))
     if not ended.exists():
-        network, sentence = build(row, settings, on)
+        network, sentence = build(row, settings, data)
         tell(f"{row}, seed {seed}: {sentence}")
         outcome = train(
             settings,
             network,  # type: ignore[arg-type]
-            on.training.records,
+            data.training.records,
             (),
             folder,
             {"name": row},
@@ -206,21 +210,21 @@ def race(row: str, seed: int, terms: Terms, on: Course, out: Path, tell: Callabl
         if outcome.interrupted:
             raise KeyboardInterrupt
         ended.write_text(json.dumps(outcome.seconds))
-    result = _measure(row, seed, settings, folder, on)
+    result = _measure(row, seed, settings, folder, data)
     measured_on.write_text(json.dumps(asdict(result), indent=1) + "\n")
     tell(f"{row}, seed {seed}: AR@100 {result.ar['100']:.4f}, AR@1000 {result.ar['1000']:.4f}")
     return result
 
 
-def finished(row: str, seed: int, on: Course, out: Path) -> Result | None:
-    """What ``race`` has measured before, if it has."""
-    path = folder_of(row, seed, out) / f"measured-{len(on.measured)}.json"
+def finished(row: str, seed: int, data: DataSplit, out: Path) -> Result | None:
+    """The stored result of ``train_and_measure``, None where there is none."""
+    path = folder_of(row, seed, out) / f"measured-{len(data.measured)}.json"
     return Result(**json.loads(path.read_text())) if path.exists() else None
 
 
-def trained(row: str, seed: int, terms: Terms, on: Course, out: Path) -> Network:
+def trained(row: str, seed: int, budget: Budget, data: DataSplit, out: Path) -> Network:
     """A row's network with the weights that it was measured with, ready to propose."""
-    network, _ = build(row, settings_of(row, seed, terms, on), on, load_weights=False)
+    network, _ = build(row, settings_of(row, seed, budget, data), data, load_weights=False)
     network.load_state_dict(load_file(folder_of(row, seed, out) / "best.safetensors"))
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
 
@@ -243,14 +247,14 @@ def _propose_all(network: Network, records: Sequence[Record], top: int) -> dict[
     return found
 
 
-def _measure(row: str, seed: int, settings: RunSettings, folder: Path, on: Course) -> Result:
-    network, _ = build(row, settings, on, load_weights=False)
+def _measure(row: str, seed: int, settings: RunSettings, folder: Path, data: DataSplit) -> Result:
+    network, _ = build(row, settings, data, load_weights=False)
     network.load_state_dict(load_file(folder / "best.safetensors"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found = _propose_all(network.eval(), on.measured, max(KS))
-    measured = measure(found, on.measured, KS)
+    found = _propose_all(network.eval(), data.measured, max(KS))
+    measured = measure(found, data.measured, KS)
     report = recall_report(measured).to_json()
-    parts = groups.by_seen(measured.class_ids, on.class_names, on.seen) if on.seen else {}
+    parts = groups.by_seen(measured.class_ids, data.class_names, data.seen) if data.seen else {}
     shares = per_object.ar(measured.ranks, measured.ks)
     by_seen = {
         name: dict(zip(map(str, measured.ks), per_object.mean(shares, mask), strict=True))
@@ -268,7 +272,7 @@ def _measure(row: str, seed: int, settings: RunSettings, folder: Path, on: Cours
     )
 
 
-def _same_terms(path: Path, settings: RunSettings, sizes: Sequence[float]) -> None:
+def _require_same_settings(path: Path, settings: RunSettings, sizes: Sequence[float]) -> None:
     if not path.exists():
         path.write_text(json.dumps({"settings": to_dict(settings), "sizes": list(sizes)}, indent=1) + "\n")
     stored = json.loads(path.read_text())

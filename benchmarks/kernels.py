@@ -1,4 +1,4 @@
-"""Suppression, selection, matching and a training step beside torchvision's: time, memory, and whether promises hold.
+"""Suppression, selection, matching and a training step beside torchvision's: time, memory, and whether thresholds hold.
 
     python benchmarks/kernels.py [--only nms large selection matching training] [--rounds 7] [--out FILE]
 
@@ -16,7 +16,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from tables import Row, promises, table
+from tables import Row, table, thresholds
 from timing import machine, paired, peak_memory
 from torch import Tensor
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher
@@ -89,7 +89,7 @@ def suppression(rounds: int, tell: Tell) -> list[Row]:
 
 
 def large_suppression(rounds: int, tell: Tell) -> list[Row]:
-    """The promise is a time and not a ratio: run it on an idle machine. Processor time tells how busy it was."""
+    """The threshold is a time and not a ratio: run it on an idle machine. Processor time tells how busy it was."""
     rows = []
     for name, clusters in (("in 2,000 clusters", 2000), ("anywhere", None)):
         some, scores = scattered(100_000, (10_000, 10_000), clusters, seed=0)
@@ -263,7 +263,7 @@ def main() -> None:
     threads = f"{torch.get_num_threads()} threads"
     tell(f"{machine('numpy', 'torch', 'torchvision')}, {threads}; medians of {words.rounds} rounds or fewer, A B A B")
     rows = [row for part in words.only for row in PARTS[part](words.rounds, tell)]
-    for line in ["", *table(rows, "torchvision"), "", *promises(rows)]:
+    for line in ["", *table(rows, "torchvision"), "", *thresholds(rows)]:
         tell(line)
     if words.out:
         words.out.parent.mkdir(parents=True, exist_ok=True)

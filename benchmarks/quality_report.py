@@ -1,4 +1,4 @@
-"""Tables, promises and the figure of the race."""
+"""Tables, thresholds and the figure of the ablation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
+from ablation import KS, Result
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from quality_rows import OURS, TORCHVISION
-from racing import KS, Result
 from timing import Paired
 
 from objectness.evaluation.groups import SEEN, SIZES, UNSEEN
@@ -70,19 +70,19 @@ def ladder(rows: Rows) -> list[str]:
     return lines if len(lines) > 2 else []
 
 
-def promises(rows: Rows, pair: Pair, clock: Clock | None) -> list[str]:
+def thresholds(rows: Rows, pair: Pair, clock: Clock | None) -> list[str]:
     """A line for each target: kept or BROKEN, with the figure; ``pair`` is our row and theirs."""
     ours, theirs = (rows.get(row, []) for row in pair)
     lines = []
     for k, wanted in (("100", 8.0), ("1000", 5.0)) if ours and theirs else ():
         gained = 100 * (mean(r.ar[k] or 0 for r in ours) - mean(r.ar[k] or 0 for r in theirs))
-        lines.append(_promise(f"AR@{k}: {gained:+.1f} points, at least {wanted:+g}", gained >= wanted))
+        lines.append(_threshold(f"AR@{k}: {gained:+.1f} points, at least {wanted:+g}", gained >= wanted))
     if ours and theirs and ours[0].ar_by_seen:
         best, base = (mean(r.ar_by_seen[UNSEEN]["100"] or 0 for r in some) for some in (ours, theirs))
         times = best / base if base else float("inf")
-        lines.append(_promise(f"AR@100 of unseen classes: {times:.2f} times theirs, at least 1.3", times >= 1.3))
+        lines.append(_threshold(f"AR@100 of unseen classes: {times:.2f} times theirs, at least 1.3", times >= 1.3))
     if clock is not None:
-        lines.append(_promise(f"inference: {clock.ratio:.2f} times theirs, at most 1.3", clock.ratio <= 1.3))
+        lines.append(_threshold(f"inference: {clock.ratio:.2f} times theirs, at most 1.3", clock.ratio <= 1.3))
     return lines
 
 
@@ -100,7 +100,7 @@ def clock_lines(clock: Clock, pair: Pair, threads: int) -> list[str]:
 
 
 def draw(rows: Rows, pair: Pair, path: Path, title: str) -> None:
-    """AR over the number of proposals for the race; bars of AR@100 and AR@1000 for every row."""
+    """AR over the number of proposals for the pair; bars of AR@100 and AR@1000 for every row."""
     figure = Figure(figsize=(12, 1.6 + 0.34 * max(8, len(rows))), layout="constrained")
     FigureCanvasAgg(figure)
     curves, bars = figure.subplots(1, 2, width_ratios=(1, 1.3))
@@ -128,7 +128,7 @@ def draw(rows: Rows, pair: Pair, path: Path, title: str) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _promise(what: str, kept: bool) -> str:
+def _threshold(what: str, kept: bool) -> str:
     return f"{'kept  ' if kept else 'BROKEN'} {what}"
 
 

@@ -1,4 +1,4 @@
-"""What takes part in the race: names of rows and what each changes in the recipe ``task-aligned``.
+"""Rows of the ablation: their names, and the changes of each in the recipe ``task-aligned``.
 
 A row's name says what it is: ``ours``, ``standard`` (every ingredient taken away: the standard RPN's objective and
 head in our code), ``ours-giou-mosaic`` (without these), ``standard+aligned`` (with this alone), a row of ``MORE``, or

@@ -1,4 +1,4 @@
-"""From file to boxes beside its peers: time, its parts, memory, arithmetic, and whether promises hold.
+"""From file to boxes beside its peers: time, its parts, memory, arithmetic, and whether thresholds hold.
 
     python benchmarks/speed.py DATA [--run RUN] [--only recall times box] [--photos 4] [--measured 40] [--rounds 3]
 
@@ -19,7 +19,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from tables import Row, promises, table
+from tables import Row, table, thresholds
 from timing import machine, paired, peak_memory
 from torchvision_peer import TorchvisionProposer
 
@@ -88,7 +88,7 @@ def main() -> None:
                 rows += same_network(network, engines, timed, words.rounds)
     if "box" in words.only:
         rows += small_model(timed, words.rounds, tell)
-    for line in ["", *table(rows, "peer"), "", *promises(rows)] if rows else []:
+    for line in ["", *table(rows, "peer"), "", *thresholds(rows)] if rows else []:
         tell(line)
     if words.out:
         words.out.parent.mkdir(parents=True, exist_ok=True)

@@ -28,8 +28,8 @@ class Row:
     faster: float | None = None
     memory: float | None = None
 
-    def promises(self) -> list[tuple[str, bool]]:
-        """Each promise with whether it is kept."""
+    def thresholds(self) -> list[tuple[str, bool]]:
+        """Each threshold with whether it is kept."""
         kept = []
         if self.faster is not None:
             kept.append((f"{self.what}: at least {self.faster:g}x as fast", self.times.ratio >= self.faster))
@@ -47,9 +47,9 @@ def table(rows: Sequence[Row], peer: str) -> list[str]:
     return lines
 
 
-def promises(rows: Sequence[Row]) -> list[str]:
-    """A line for each promise: kept or BROKEN."""
-    return [f"{'kept  ' if kept else 'BROKEN'} {promise}" for row in rows for promise, kept in row.promises()]
+def thresholds(rows: Sequence[Row]) -> list[str]:
+    """A line for each threshold: kept or BROKEN."""
+    return [f"{'kept  ' if kept else 'BROKEN'} {threshold}" for row in rows for threshold, kept in row.thresholds()]
 
 
 def _mib(count: int | None) -> str:

@@ -1,4 +1,4 @@
-"""A race of seconds: both networks through one loop, nothing done twice, classes held out."""
+"""An ablation of seconds: both networks through one loop, nothing done twice, classes held out."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ SMALL = (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def strangers_allowed() -> Iterator[None]:
-    """Our loop is annotated for our network; torchvision's has the same verbs."""
+def shapes_unchecked() -> Iterator[None]:
+    """The loop is annotated for our network; torchvision's has the same methods."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
-def racing(benchmarks: None) -> ModuleType:
-    return import_module("racing")
+def ablation(benchmarks: None) -> ModuleType:
+    return import_module("ablation")
 
 
 @pytest.fixture
@@ -68,40 +68,45 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def terms(racing: ModuleType) -> Any:
-    return racing.Terms(4, 64, None, ("voc",), 0, SMALL)
+def budget(ablation: ModuleType) -> Any:
+    return ablation.Budget(4, 64, None, ("voc",), 0, SMALL)
 
 
-def test_both_are_trained_measured_and_not_repeated(racing: ModuleType, data: Path, terms: Any, tmp_path: Path) -> None:
-    on = racing.course(data, "val", terms)
-    assert on.seen == {"dog"}
-    assert sum(len(record.boxes_xyxy) for record in on.training.records) == 4
-    assert len(on.sizes) == 4
+def test_both_are_trained_measured_and_not_repeated(
+    ablation: ModuleType, data: Path, budget: Any, tmp_path: Path
+) -> None:
+    split = ablation.read_data(data, "val", budget)
+    assert split.seen == {"dog"}
+    assert sum(len(record.boxes_xyxy) for record in split.training.records) == 4
+    assert len(split.sizes) == 4
     told: list[str] = []
-    results = [racing.race(row, 0, terms, on, tmp_path / "out", told.append) for row in ("ours", "torchvision")]
+    results = [
+        ablation.train_and_measure(row, 0, budget, split, tmp_path / "out", told.append)
+        for row in ("ours", "torchvision")
+    ]
     for row, result in zip(("ours", "torchvision"), results, strict=True):
         assert (result.row, result.images) == (row, 2)
-        assert set(result.ar) == {str(k) for k in racing.KS}
+        assert set(result.ar) == {str(k) for k in ablation.KS}
         # Two objects of each kind: what is found of all is the mean of what is found of each.
         apart = [result.ar_by_seen[part]["1000"] for part in ("seen", "unseen")]
         assert result.ar["1000"] == pytest.approx(sum(apart) / 2)
-        assert racing.finished(row, 0, on, tmp_path / "out") == result
+        assert ablation.finished(row, 0, split, tmp_path / "out") == result
     said = len(told)
-    config = racing.folder_of("ours", 0, tmp_path / "out") / "config.json"
+    config = ablation.folder_of("ours", 0, tmp_path / "out") / "config.json"
     older = json.loads(config.read_text())
     del older["settings"]["loop"]["patience"]  # trained before there was such a setting
     config.write_text(json.dumps(older))
-    assert racing.race("ours", 0, terms, on, tmp_path / "out", told.append) == results[0]
+    assert ablation.train_and_measure("ours", 0, budget, split, tmp_path / "out", told.append) == results[0]
     assert len(told) == said
     with pytest.raises(InputError, match="other settings"):
-        racing.race("ours", 0, replace(terms, crop=96), on, tmp_path / "out", told.append)
+        ablation.train_and_measure("ours", 0, replace(budget, crop=96), split, tmp_path / "out", told.append)
 
 
 def test_a_stopped_training_goes_on_to_the_same_figures(
-    racing: ModuleType, data: Path, terms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ablation: ModuleType, data: Path, budget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on = racing.course(data, "val", terms)
-    whole = racing.race("torchvision", 0, terms, on, tmp_path / "whole", lambda line: None)
+    split = ablation.read_data(data, "val", budget)
+    whole = ablation.train_and_measure("torchvision", 0, budget, split, tmp_path / "whole", lambda line: None)
     save = checkpoints.save_state
 
     def fail(*given: Any) -> None:
@@ -110,15 +115,15 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
 
     monkeypatch.setattr(checkpoints, "save_state", fail)
     with pytest.raises(KeyboardInterrupt):
-        racing.race("torchvision", 0, terms, on, tmp_path / "broken", lambda line: None)
+        ablation.train_and_measure("torchvision", 0, budget, split, tmp_path / "broken", lambda line: None)
     monkeypatch.setattr(checkpoints, "save_state", save)
-    resumed = racing.race("torchvision", 0, terms, on, tmp_path / "broken", lambda line: None)
+    resumed = ablation.train_and_measure("torchvision", 0, budget, split, tmp_path / "broken", lambda line: None)
     assert replace(resumed, seconds=0) == replace(whole, seconds=0)
 
 
-def test_anchors_fit_the_boxes(racing: ModuleType, data: Path, terms: Any) -> None:
-    on = racing.course(data, "val", terms)
+def test_anchors_fit_the_boxes(ablation: ModuleType, data: Path, budget: Any) -> None:
+    split = ablation.read_data(data, "val", budget)
     # Every box is (8, 8, 32, 32). The square of 32 px around the cell corner (24, 24) holds it: 576 / 1024 is above .50
     # and .55 only, and no other size on that corner or on (16, 16) does better.
-    assert 32 in on.sizes
-    assert "some anchor fits 0.200, mean IoU of the best anchor 0.562" in on.reach
+    assert 32 in split.sizes
+    assert "some anchor fits 0.200, mean IoU of the best anchor 0.562" in split.reach

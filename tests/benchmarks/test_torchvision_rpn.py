@@ -1,4 +1,4 @@
-"""The peer of the race is torchvision's network and nothing else: the same losses and boxes as its own ``forward``."""
+"""The peer of the ablation is torchvision's own network: the same losses and boxes as its ``forward``."""
 
 from __future__ import annotations
 
