@@ -61,7 +61,7 @@ def scattered(count: int, size_hw: tuple[int, int], clusters: int | None, seed: 
 
 
 def of_the_model(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the model in the box sees before suppression, each several times with a jitter of 3 % of its sides."""
+    """What the bundled model sees before suppression, each several times with a jitter of 3 % of its sides."""
     model = HERE.parent / "src/objectness/models/default.onnx"
     image = open_upright(HERE.parent / "examples/photos/astronaut.jpg")
     found = open_onnx(model, str(model), EngineSettings()).propose(resize(image, (384, 384)), nms=1.0, top=count)

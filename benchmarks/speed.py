@@ -156,12 +156,12 @@ def _engines(model: Path, int8: Path | None, wanted: Sequence[str] | None) -> di
 
 
 def small_model(photos: Sequence[Path], rounds: int, tell: Callable[[str], None]) -> list[Row]:
-    """The model in the box: its parts, its arithmetic, and the classic ways on the same photographs."""
+    """The bundled model: its parts, its arithmetic, and the classic ways on the same photographs."""
     propose = load(top=TOP)
     (parts,) = time_models([propose], photos, max(rounds, 5))
     tell("")
     tell(
-        f"The model in the box: {parts.total:.1f} ms from file to boxes (reading {parts.reading:.1f}, network and "
+        f"The bundled model: {parts.total:.1f} ms from file to boxes (reading {parts.reading:.1f}, network and "
         f"selection {parts.network:.1f}); {parts.in_a_stream:.1f} ms a photograph in a stream."
     )
     work = watch(_default_model(), _seen(propose, photos[0])[None], threads=torch.get_num_threads())
@@ -178,7 +178,7 @@ def small_model(photos: Sequence[Path], rounds: int, tell: Callable[[str], None]
             partial(_all, lambda path, classic=classic: classic(open_upright(path)), photos),
             1 if name == "selective-search" else rounds,
         )
-        rows.append(Row(f"The model in the box, {len(photos)} photos; {name}", times))
+        rows.append(Row(f"The bundled model, {len(photos)} photos; {name}", times))
     return rows
 
 

@@ -130,13 +130,13 @@ def test_show_settings_prints_every_number() -> None:
 
 
 @needs_torch
-def test_training_starts_from_the_model_in_the_box_and_says_so(yolo: Path) -> None:
+def test_training_starts_from_the_bundled_model_and_says_so(yolo: Path) -> None:
     words = ["rpn.images.short_side=64", "augment.crop=64", "loop.batch_size=2", "loop.workers=0", "loop.steps=1"]
     sets = [word for setting in words for word in ("--set", setting)]
     trained = CliRunner().invoke(app, ["train", str(yolo), *sets])
     assert trained.exit_code == 0, trained.stderr
     assert "The network starts from the default model (" in trained.stderr
-    assert "from scratch" not in trained.stderr, "the model in the box does not fit its own settings"
+    assert "from scratch" not in trained.stderr, "the bundled model does not fit its own settings"
     config = json.loads(Path("runs/train/fine-tune/config.json").read_text())["settings"]
     assert (config["recipe"], config["initial_weights"]) == ("fine-tune", "default")
 

@@ -113,7 +113,7 @@ def test_the_default_model_is_read_from_the_package(tmp_path: Path, monkeypatch:
     assert loading.load("default").description == DESCRIPTION
 
 
-def test_the_model_in_the_box_opens_in_plain_onnx_runtime_without_a_word() -> None:
+def test_the_bundled_model_opens_in_plain_onnx_runtime_without_a_word() -> None:
     pytest.importorskip("onnxruntime")
     code = (
         "import objectness, onnxruntime, numpy; from importlib import resources;"
@@ -379,7 +379,7 @@ def test_a_precision_that_would_be_ignored_is_refused(tmp_path: Path, precision:
 
 
 def test_openvino_in_bf16_ranks_with_whole_logits() -> None:
-    """In eight bits the logits of the model in the box left 112 of 300 scores of this photograph different."""
+    """In eight bits the logits of the bundled model left 112 of 300 scores of this photograph different."""
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
     photo = Path(__file__).parents[2] / "examples/photos/astronaut.jpg"
     found = loading.load(engine="openvino", precision="bf16", top=300, threads=1)(photo)

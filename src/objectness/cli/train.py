@@ -39,7 +39,7 @@ def command(
         str | None,
         typer.Option(
             metavar="WHERE",
-            help="What to start from: default (the model in the box), an exported .onnx file, a .safetensors "
+            help="What to start from: default (the bundled model), an exported .onnx file, a .safetensors "
             "checkpoint or a run folder; imagenet (only the backbone); or none (from scratch).",
             show_default="the recipe's: default for fine-tune, imagenet for the others",
         ),
@@ -74,7 +74,7 @@ def command(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Train a Region Proposal Network on your own boxes, by default starting from the model in the box.
+    """Train a Region Proposal Network on your own boxes, by default starting from the bundled model.
 
     Writes a run folder with config.json, results.csv, results.png, pictures of sampled anchors, TensorBoard events
     and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves; --resume RUN goes on.

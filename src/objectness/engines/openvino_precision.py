@@ -22,7 +22,7 @@ def with_last_layers_in_float32(core: Any, model: Any) -> Any:
     """The model with the last convolutions before its results marked to stay as they are.
 
     What follows a convolution stays in float32 anyway; the products of a second stage do not, since OpenVINO (2026.4)
-    takes no mark inside a loop: the model in the box has .0035 less AR@100 in bf16.
+    takes no mark inside a loop: the bundled model has .0035 less AR@100 in bf16.
 
     The mark is part of OpenVINO's file format, but cannot be set from Python: so the model is written and read.
 

@@ -177,7 +177,7 @@ def two_stage() -> RunSettings:
 
 
 def fine_tune() -> RunSettings:
-    """The model in the box on your own photographs: its network and objective, few and gentle updates.
+    """The bundled model on your own photographs: its network and objective, few and gentle updates.
 
     The first filters change least (``layer_decay``), the moving average keeps step with so short a run, and 200
     photographs or fewer are passed as often as it takes for 250 updates.

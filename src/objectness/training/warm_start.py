@@ -1,4 +1,4 @@
-"""A trained network that another one begins as: the model in the box, an exported file, a checkpoint, a run."""
+"""A trained network that another one begins as: the bundled model, an exported file, a checkpoint, a run."""
 
 from __future__ import annotations
 
