@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectness.image_index import ImageIndex, Named
-from objectness.image_spelling import is_running, number_of, plain_id, plain_path
-from objectness.proposal_set import ImageId
+from objectness.image_index import ImageIndex, ImageReference, IndexedImage
+from objectness.image_spelling import number_of, plain_id, plain_path
+from objectness.proposal_set import ImageId, are_running_numbers
 
 HASHES = [f"{number:08x}-" for number in (0x1F2E3D4C, 0x0A1B2C3D, 0x99887766, 0x12345678, 0xDEADBEEF, 0xCAFEF00D)]
 
 
 def index(*images: tuple[ImageId | None, str]) -> ImageIndex:
-    return ImageIndex(Named(image_id, path) for image_id, path in images)
+    return ImageIndex(tuple(IndexedImage(None, Path(path), own_id=image_id) for image_id, path in images))
 
 
 def places(images: ImageIndex, *asked: tuple[ImageId | None, str | None]) -> tuple[int | None, ...] | str:
     """The answer, or the doubt."""
-    match = images.match([Named(image_id, name) for image_id, name in asked])
+    match = images.match([ImageReference(image_id, name) for image_id, name in asked])
     return match.doubt or match.places
 
 
@@ -211,7 +212,7 @@ def test_all_spellings_of_a_number_are_one_id() -> None:
     ],
 )
 def test_running_numbers(ids: list[ImageId | None], are_running: bool) -> None:
-    assert is_running(ids) is are_running
+    assert are_running_numbers(ids) is are_running
 
 
 @pytest.mark.parametrize(

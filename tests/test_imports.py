@@ -49,7 +49,16 @@ SETTINGS = "import objectness.rpn.settings, objectness.training.settings, object
         ("import objectness; objectness.load, objectness.Proposer", ("torch", "timm", "matplotlib")),
         (ROOMS, ("torch", "onnxruntime")),
         (SETTINGS, ("torch",)),
-        (PROPOSE, ("torch", "objectness.datasets", "objectness.image_index", "objectness.formats.core.known_images")),
+        (
+            PROPOSE,
+            (
+                "torch",
+                "objectness.datasets",
+                "objectness.image_index",
+                "msgspec",
+                "objectness.formats.core.image_lookup",
+            ),
+        ),
         *(
             (f"import objectness.cli.{name}", ("torch", "timm", "matplotlib", "onnxruntime", "numpy"))
             for name in (

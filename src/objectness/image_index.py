@@ -1,44 +1,58 @@
-"""Who is who: which image of a data set is meant by the id and the name that another file gives it.
+"""Images of a data set by name and by id: which image is meant by the reference of another file.
 
-Every reader and every command asks here. The evidence, strongest first: the path, the file name, the file name
-in another spelling (Unicode form, percent signs, letter case, suffix, the marks that annotation tools add), the id.
-Names outweigh ids, since ids may be running numbers of somebody's own. What stays doubtful is said, in one
-sentence, and never guessed.
+All readers and commands use this index. The evidence, strongest first: the path, the file name, the file name in
+another spelling (Unicode form, percent signs, letter case, suffix, the marks that annotation tools add), the id.
+Names outweigh ids, since ids may be running numbers of another tool. A doubt is one sentence, never a guess.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from objectness.image_spelling import (
-    ANY_STEM_LEVEL,
-    FORMS,
     LAST_NUMBER,
     LONGEST_NUMBER,
-    Form,
-    any_stem,
-    common_folders,
+    NameLookup,
     final_name,
-    folders_of,
-    is_running,
     number_of,
-    other_split,
     plain_path,
+    positions_by,
     stem_of,
 )
-from objectness.proposal_set import ImageId
+from objectness.images.finding import real_path
+from objectness.proposal_set import ImageId, are_running_numbers
 
 
 @dataclass(frozen=True)
-class Named:
-    """What a file says about one image.
+class IndexedImage:
+    """One image of a data set or a folder.
 
     Attributes:
-        image_id: A whole number or text; None where it says none.
-        name: Path, name or address of the image file; None where it says none.
+        image_id: The id to give it: the data set's own where it is COCO, else a running number; None where only a
+            folder is known.
+        path: Its file.
+        size_hw: (height, width) after EXIF orientation; None where it is unknown and the file cannot be read.
+        own_id: The id by which files may refer to it: COCO's own, or the stem of a VOC or YOLO image; None where
+            only a folder is known.
+    """
+
+    image_id: ImageId | None
+    path: Path
+    size_hw: tuple[int, int] | None = None
+    own_id: ImageId | None = None
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """Reference of a file to an image.
+
+    Attributes:
+        image_id: A whole number or text; None where the file gives none.
+        name: Path, name or address of the image file; None where the file gives none.
     """
 
     image_id: ImageId | None = None
@@ -46,47 +60,74 @@ class Named:
 
     @property
     def label(self) -> str:
-        """What to call it in a message."""
+        """The image in a message."""
         return self.name if self.name is not None else f"image {self.image_id}"
 
 
 @dataclass(frozen=True)
 class Match:
-    """Who is who.
+    """Images that references mean.
 
     Attributes:
-        places: For each image that was asked for its position in the index; None for a stranger.
-        way: What decided: "name", "id", or "stem" and "number" where an id is not the data set's but its file's
-            stem, or the number in it.
+        places: For each reference its image's position in the index; None where the image is unknown.
+        evidence: "name", "id", or "stem" and "number" where an id is not the data set's but its file's stem, or the
+            number in it.
         doubt: Why it cannot be decided, as a sentence; then every place is None.
-        is_double: The doubt is that two images are for one.
+        is_double: The doubt is that two references mean one image.
     """
 
     places: tuple[int | None, ...]
-    way: str = "name"
+    evidence: str = "name"
     doubt: str | None = None
     is_double: bool = False
 
 
+@dataclass(frozen=True, eq=False)
 class ImageIndex:
-    """The images of a data set, to be found by name and by id.
+    """The images of a data set or a folder, to be found by name and by id.
 
-    Args:
-        images: Each with its path and its own id: COCO's number or text, the stem of a VOC or YOLO image.
+    Attributes:
+        images: In the order of the data set.
+        where: The data set or folder, for messages.
+        layout: "coco", "voc" or "yolo"; empty for a folder or a list of images.
+        is_complete: Files may refer to no other images.
     """
 
-    def __init__(self, images: Iterable[Named]) -> None:
-        self._images = tuple(images)
-        self._paths = [plain_path(image.name or "") for image in self._images]
-        self._indexes: dict[Form, Mapping[str, list[int]]] = {}
+    images: tuple[IndexedImage, ...]
+    where: str = "the data set"
+    layout: str = ""
+    is_complete: bool = False
+
+    @property
+    def has_own_ids(self) -> bool:
+        """Whether every image goes by the id that the data set itself gives it."""
+        return self.layout == "coco" and all(image.image_id == image.own_id for image in self.images)
+
+    def find(self, name: str) -> IndexedImage | None:
+        """The image that a file calls ``name``, where there is one and no other may be meant."""
+        found = self.named(name)
+        return self.images[found[0]] if len(found) == 1 else None
+
+    def size_of(self, name: str) -> tuple[int, int] | None:
+        """(height, width) of the image that a file calls ``name``, or None."""
+        image = self.find(name)
+        return image.size_hw if image else None
+
+    def of_files(self, paths: Sequence[Path]) -> tuple[tuple[int, ...], ...]:
+        """Positions for each file: of the same file where it is listed once, else as ``each`` finds its name."""
+        by_file = positions_by(real_path(image.path) for image in self.images)
+        absolute = [replace(image, path=Path(os.path.abspath(image.path))) for image in self.images]  # noqa: PTH100
+        named = replace(self, images=tuple(absolute)).each([os.path.abspath(path) for path in paths])  # noqa: PTH100
+        same = [tuple(by_file.get(real_path(path), ())) for path in paths]
+        return tuple(own if len(own) == 1 else found for own, found in zip(same, named, strict=True))
 
     def named(self, name: str) -> tuple[int, ...]:
-        """Positions of the images that may be called ``name``: one where it is clear, none for a stranger."""
-        return self._named(name)[0]
+        """Positions of the images that may be called ``name``: one where it is clear, none if it is unknown."""
+        return self._names.find(name)[0]
 
     def each(self, names: Sequence[str | None]) -> tuple[tuple[int, ...], ...]:
         """``named`` for many: where several are for one image, only those that spell it best keep it."""
-        found = [self._named(name) if name else ((), 0) for name in names]
+        found = [self._names.find(name) if name else ((), 0) for name in names]
         best: dict[int, int] = {}
         for places, level in found:
             if len(places) == 1:
@@ -99,139 +140,90 @@ class ImageIndex:
         number = number_of(image_id)
         return tuple(exact or (self._by_number.get(number) if number is not None else None) or ())
 
-    def match(self, asked: Sequence[Named]) -> Match:
-        """Find every image that a file speaks of; each image of the data set is found once at most."""
-        if not any(one.name for one in asked):
-            return self._match_ids(asked)
-        found = self.each([one.name for one in asked])
+    def match(self, references: Sequence[ImageReference]) -> Match:
+        """Find the image of every reference; each image of the data set is found once at most."""
+        if not any(one.name for one in references):
+            return self._match_ids(references)
+        found = self.each([one.name for one in references])
         if not any(found):
-            if all(one.name is not None and _is_made_of_id(one) for one in asked):
-                return self._match_ids([Named(one.image_id) for one in asked])
-            return self._match_renamed(asked)
+            if all(one.name is not None and _is_made_of_id(one) for one in references):
+                return self._match_ids([ImageReference(one.image_id) for one in references])
+            return self._match_renamed(references)
         sure = {position: places[0] for position, places in enumerate(found) if len(places) == 1}
-        if doubt := self._ids_for_names(asked, sure):
-            return _doubtful(asked, doubt)
-        is_trusted = self._ids_agree(asked, sure)
-        for position, (one, places) in enumerate(zip(asked, found, strict=True)):
+        if doubt := self._ids_for_names(references, sure):
+            return _doubtful(references, doubt)
+        is_trusted = self._ids_agree(references, sure)
+        for position, (one, places) in enumerate(zip(references, found, strict=True)):
             if position in sure or (one.name is not None and not places):
                 continue
             chosen = self.with_id(one.image_id) if one.image_id is not None and is_trusted else ()
             if places:
                 chosen = tuple(place for place in chosen if place in places)
             if len(chosen) != 1:
-                return _doubtful(asked, self._unclear(one, places))
+                return _doubtful(references, self._unclear(one, places))
             sure[position] = chosen[0]
-        return self._each_once(asked, sure)
+        return self._each_once(references, sure)
 
-    # By name
+    @cached_property
+    def _paths(self) -> list[str]:
+        return [plain_path(str(image.path)) for image in self.images]
 
-    def _named(self, name: str) -> tuple[tuple[int, ...], int]:
-        """The places, and how far the spelling had to be bent to find them."""
-        path = plain_path(name)
-        for level, (asked, own) in enumerate(FORMS):
-            found = self._called(asked(path), own, path)
-            if found:
-                nearest = self._nearest(path, found)
-                others = self._nearer(path, nearest) if level < ANY_STEM_LEVEL else ()
-                return (*nearest, *others), max(level, 1)
-        return (), len(FORMS)
-
-    def _called(self, key: str, own: Form, path: str) -> tuple[int, ...]:
-        """Images of which ``own`` makes this key, but for those of another split than the path's."""
-        if own not in self._indexes:
-            index: dict[str, list[int]] = defaultdict(list)
-            for position, known in enumerate(self._paths):
-                index[own(known)].append(position)
-            self._indexes[own] = index
-        same = self._indexes[own].get(key) if key else None
-        if same is None:
-            return ()
-        return tuple(place for place in same if not other_split(path, self._paths[place]))
-
-    def _nearer(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
-        """Images of a name that is spelled less well, but in a folder that fits better: they may be meant as well."""
-        alike = [place for place in self._called(any_stem(path), any_stem, path) if place not in found]
-        if not alike:
-            return ()
-        folders = folders_of(path)
-        most = max(common_folders(folders, folders_of(self._paths[place])) for place in found)
-        return tuple(place for place in alike if common_folders(folders, folders_of(self._paths[place])) > most)
-
-    def _nearest(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
-        """Of several images of one name those that share most folders with ``path``, from the name upwards."""
-        if len(found) == 1:
-            return found
-        folders = folders_of(path)
-        shared = {place: common_folders(folders, folders_of(self._paths[place])) for place in found}
-        most = max(shared.values())
-        return tuple(place for place in found if shared[place] == most)
-
-    # By id
+    @cached_property
+    def _names(self) -> NameLookup:
+        return NameLookup(self._paths)
 
     @cached_property
     def _by_id(self) -> Mapping[tuple[bool, ImageId], list[int]]:
-        index: dict[tuple[bool, ImageId], list[int]] = defaultdict(list)
-        for position, image in enumerate(self._images):
-            if image.image_id is not None:
-                index[(isinstance(image.image_id, str), image.image_id)].append(position)
-        return index
+        ids = (image.own_id for image in self.images)
+        return positions_by(None if own is None else (isinstance(own, str), own) for own in ids)
 
     @cached_property
     def _by_number(self) -> Mapping[int, list[int]]:
-        index: dict[int, list[int]] = defaultdict(list)
-        for position, image in enumerate(self._images):
-            number = None if image.image_id is None else number_of(image.image_id)
-            if number is not None:
-                index[number].append(position)
-        return index
+        return positions_by(None if image.own_id is None else number_of(image.own_id) for image in self.images)
 
     @cached_property
     def _by_last_number(self) -> Mapping[int, list[int]]:
-        index: dict[int, list[int]] = defaultdict(list)
-        for position, path in enumerate(self._paths):
-            digits = LAST_NUMBER.search(stem_of(path))
-            if digits and len(digits[1]) <= LONGEST_NUMBER:
-                index[int(digits[1])].append(position)
-        return index
+        found = (LAST_NUMBER.search(stem_of(path)) for path in self._paths)
+        return positions_by(int(it[1]) if it and len(it[1]) <= LONGEST_NUMBER else None for it in found)
 
-    def _match_ids(self, asked: Sequence[Named]) -> Match:
+    def _match_ids(self, references: Sequence[ImageReference]) -> Match:
         """Without names: all ids must be of one kind, and known."""
-        ids = [one.image_id for one in asked]
-        if not asked or not self._images:
-            return Match((None,) * len(asked))
+        ids = [one.image_id for one in references]
+        if not references or not self.images:
+            return Match((None,) * len(references))
         ways: Mapping[str, Callable[[ImageId], tuple[int, ...]]] = {
             "id": self.with_id,
             "stem": lambda image_id: self.named(str(image_id)),
             "number": self._with_last_number,
         }
-        best: list[int | None] = [None] * len(asked)
+        best: list[int | None] = [None] * len(references)
         for name, way in ways.items():
             found = [() if image_id is None else way(image_id) for image_id in ids]
             places = [place[0] if len(place) == 1 else None for place in found]
             sure = [place for place in places if place is not None]
-            if len(sure) == len(asked):
+            if len(sure) == len(references):
                 if len(set(sure)) < len(sure):
-                    return self._each_once(asked, dict(enumerate(sure)))
+                    return self._each_once(references, dict(enumerate(sure)))
                 if self._may_be_numbered(ids, sure, by_number=name != "id"):
                     return _doubtful(
-                        asked,
+                        references,
                         "the ids may be running numbers as well as the numbers in the file names: "
                         "give the file names with the proposals",
                     )
                 return Match(tuple(sure), name)
             double = next((at for at, place in enumerate(found) if len(place) > 1), None)
             if double is not None and name == "id":
-                return _doubtful(asked, self._unclear(asked[double], found[double]))
+                return _doubtful(references, self._unclear(references[double], found[double]))
             if name == "id":
                 best = places
-        strangers = [one for one, place in zip(asked, best, strict=True) if place is None]
-        if len(strangers) == len(asked):
-            return Match((None,) * len(asked))
-        if any(self._is_found(one) for one in strangers):
-            return _doubtful(asked, f"its ids are of several kinds ({strangers[0].label} is another than the rest)")
+        unknown = [one for one, place in zip(references, best, strict=True) if place is None]
+        if len(unknown) == len(references):
+            return Match((None,) * len(references))
+        if any(self._is_found(one) for one in unknown):
+            return _doubtful(references, f"its ids are of several kinds ({unknown[0].label} is another than the rest)")
         return Match(tuple(best), "id")
 
-    def _is_found(self, one: Named) -> bool:
+    def _is_found(self, one: ImageReference) -> bool:
         """Whether an id that is none of the data set's is a name or a number in it."""
         return one.image_id is not None and bool(self.named(str(one.image_id)) or self._with_last_number(one.image_id))
 
@@ -241,7 +233,7 @@ class ImageIndex:
 
     def _may_be_numbered(self, ids: Sequence[ImageId | None], places: Sequence[int], *, by_number: bool) -> bool:
         """Whether numbers that were found in names may be somebody's running numbers of the same files."""
-        if not is_running(ids) or not (by_number or all(map(self._is_called_by_id, places))):
+        if not are_running_numbers(ids) or not (by_number or all(map(self._is_called_by_id, places))):
             return False
         pairs = sorted(
             (image_id, place) for image_id, place in zip(ids, places, strict=True) if isinstance(image_id, int)
@@ -251,37 +243,38 @@ class ImageIndex:
 
     def _is_called_by_id(self, place: int) -> bool:
         """Whether an image's own id is text, and the number that it spells is its file's name: one may be the other."""
-        own = self._images[place].image_id
+        own = self.images[place].own_id
         return isinstance(own, str) and number_of(own) == number_of(stem_of(self._paths[place]))
 
-    def _match_renamed(self, asked: Sequence[Named]) -> Match:
+    def _match_renamed(self, references: Sequence[ImageReference]) -> Match:
         """No name is known. Ids that are more than running numbers may still be."""
-        strangers = Match((None,) * len(asked))
-        if any(one.image_id is None for one in asked):
-            return strangers
-        by_id = self._match_ids([Named(one.image_id) for one in asked])
+        unknown = Match((None,) * len(references))
+        if any(one.image_id is None for one in references):
+            return unknown
+        by_id = self._match_ids([ImageReference(one.image_id) for one in references])
         if by_id.doubt or None in by_id.places:
-            return strangers
-        if is_running([one.image_id for one in asked]):
+            return unknown
+        if are_running_numbers([one.image_id for one in references]):
             return _doubtful(
-                asked,
-                f"none of its file names is known ({asked[0].name} is the first), and its ids may be running numbers: "
+                references,
+                f"none of its file names is known ({references[0].name} is the first), and its ids may be running "
+                "numbers: "
                 "give the files the names that the data set has, or leave the names out to go by id",
             )
         return by_id
 
-    def _ids_agree(self, asked: Sequence[Named], sure: Mapping[int, int]) -> bool:
+    def _ids_agree(self, references: Sequence[ImageReference], sure: Mapping[int, int]) -> bool:
         """Whether the ids of the images that names decided lead to the same images; or are no running numbers."""
         if not sure:
-            return not is_running([one.image_id for one in asked])
+            return not are_running_numbers([one.image_id for one in references])
         return all(
-            asked[position].image_id is not None and place in self.with_id(asked[position].image_id or 0)
+            references[position].image_id is not None and place in self.with_id(references[position].image_id or 0)
             for position, place in sure.items()
         )
 
-    def _ids_for_names(self, asked: Sequence[Named], sure: Mapping[int, int]) -> str | None:
+    def _ids_for_names(self, references: Sequence[ImageReference], sure: Mapping[int, int]) -> str | None:
         """Names that are ids ("7", "7.jpg" of image 7), made up by a format that must have names, prove nothing."""
-        for position, one in enumerate(asked):
+        for position, one in enumerate(references):
             if one.name is None or position not in sure:
                 return None
             number = number_of(stem_of(plain_path(one.name)))
@@ -289,32 +282,30 @@ class ImageIndex:
                 return None
             if one.image_id is None and final_name(one.name) != stem_of(one.name):
                 return None
-        by_id = [self.with_id(number_of(stem_of(plain_path(one.name or ""))) or 0) for one in asked]
+        by_id = [self.with_id(number_of(stem_of(plain_path(one.name or ""))) or 0) for one in references]
         if any(len(places) != 1 for places in by_id):
             return None
         other = next((at for at, places in enumerate(by_id) if places[0] != sure[at]), None)
         if other is None:
             return None
-        name, meant = asked[other].name, self._paths[by_id[other][0]]
+        name, meant = references[other].name, self._paths[by_id[other][0]]
         return f"{name} may be the file of this name or the image of this id ({meant})"
 
-    # Judging
-
-    def _each_once(self, asked: Sequence[Named], sure: Mapping[int, int]) -> Match:
+    def _each_once(self, references: Sequence[ImageReference], sure: Mapping[int, int]) -> Match:
         """Every image is found once, or there is a doubt."""
         users: dict[int, int] = {}
         for position, place in sorted(sure.items()):
             if place in users:
-                labels = f"{_said(asked[users[place]])} and {_said(asked[position])}"
+                labels = f"{_label(references[users[place]])} and {_label(references[position])}"
                 return _doubtful(
-                    asked,
+                    references,
                     f"images {labels} are both for {final_name(self._paths[place])}: keep one of them",
                     is_double=True,
                 )
             users[place] = position
-        return Match(tuple(sure.get(position) for position in range(len(asked))))
+        return Match(tuple(sure.get(position) for position in range(len(references))))
 
-    def _unclear(self, one: Named, places: Sequence[int]) -> str:
+    def _unclear(self, one: ImageReference, places: Sequence[int]) -> str:
         if not places:
             return f"{one.label} has no file name, and ids cannot be trusted here: give it one"
         named = [self._paths[place] for place in places[:2]]
@@ -323,15 +314,15 @@ class ImageIndex:
         return f"{one.label} may be {named[0]} or {named[1]}: give more of its path"
 
 
-def _is_made_of_id(one: Named) -> bool:
+def _is_made_of_id(one: ImageReference) -> bool:
     """Whether a name is only the id, as formats write it that must have names ("7", "7.jpg")."""
     return one.name is not None and one.image_id is not None and stem_of(one.name) == str(one.image_id)
 
 
-def _said(one: Named) -> str:
+def _label(one: ImageReference) -> str:
     """Name and id, since one of them may be the same for both of two images."""
     return f"{one.image_id} ({one.name})" if one.name and one.image_id is not None else one.name or str(one.image_id)
 
 
-def _doubtful(asked: Sequence[Named], doubt: str, *, is_double: bool = False) -> Match:
-    return Match((None,) * len(asked), doubt=doubt, is_double=is_double)
+def _doubtful(references: Sequence[ImageReference], doubt: str, *, is_double: bool = False) -> Match:
+    return Match((None,) * len(references), doubt=doubt, is_double=is_double)

@@ -1,4 +1,4 @@
-"""How ids and file names of images are spelled by different tools, and when two spellings are one.
+"""Spellings of ids and file names of images by different tools, and lookup by any of them.
 
 A path of a data set and the name that another file gives it are compared form by form, the closest first: as they
 stand, in one Unicode form, without percent signs, in any letter case, without suffix, without the marks of annotation
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from objectness.images.finding import PHOTO_SUFFIXES
 from objectness.proposal_set import ImageId
+
+K = TypeVar("K", bound=Hashable)
 
 LONGEST_NUMBER = 40  # digits of an id
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
@@ -44,14 +48,6 @@ def plain_id(image_id: ImageId) -> ImageId:
     """An id so that all spellings of one number are alike: "000012", "12.0" and 12 are 12; other text as it stands."""
     number = number_of(image_id)
     return image_id if number is None else number
-
-
-def is_running(ids: Iterable[ImageId | None]) -> bool:
-    """Whether ids may be numbers that somebody gave to the images as they came: whole numbers from 0 or 1, no gap."""
-    numbers = sorted(image_id for image_id in ids if isinstance(image_id, int))
-    if not numbers or len(numbers) < len(list(ids) if not isinstance(ids, Sequence) else ids):
-        return False
-    return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
 
 
 def plain_path(name: str) -> str:
@@ -147,7 +143,7 @@ FORMS: tuple[tuple[Form, Form], ...] = (
     (_without_marks, _without_marks),
     (_number_name, _number_name),
 )
-ANY_STEM_LEVEL = 8
+_ANY_STEM_LEVEL = 8
 
 
 def folders_of(path: str) -> tuple[str, ...]:
@@ -184,3 +180,61 @@ def _other_split(one: str, other: str) -> bool:
 def _split(folder: str) -> str | None:
     found = _SPLIT.fullmatch(folder)
     return _SPLITS.get(found[1].lower(), found[1].lower()) if found else None
+
+
+class NameLookup:
+    """Paths to be found by name.
+
+    Args:
+        paths: As ``plain_path`` gives them.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._indexes: dict[Form, Mapping[str, list[int]]] = {}
+
+    def find(self, name: str) -> tuple[tuple[int, ...], int]:
+        """Positions of the paths that may be meant by a name, and how far its spelling had to be bent."""
+        path = plain_path(name)
+        for level, (of_name, of_path) in enumerate(FORMS):
+            found = self._spelled(of_name(path), of_path, path)
+            if found:
+                nearest = self._nearest(path, found)
+                others = self._nearer(path, nearest) if level < _ANY_STEM_LEVEL else ()
+                return (*nearest, *others), max(level, 1)
+        return (), len(FORMS)
+
+    def _spelled(self, key: str, form: Form, path: str) -> tuple[int, ...]:
+        """Paths that have this key in a form, without those of another split than ``path``'s."""
+        if form not in self._indexes:
+            self._indexes[form] = positions_by(map(form, self._paths))
+        same = self._indexes[form].get(key, ()) if key else ()
+        return tuple(place for place in same if not other_split(path, self._paths[place]))
+
+    def _nearer(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
+        """Paths of a name that is spelled less well, but in a folder that fits better: they may be meant as well."""
+        alike = [place for place in self._spelled(any_stem(path), any_stem, path) if place not in found]
+        if not alike:
+            return ()
+        most = max(self._shared(path, place) for place in found)
+        return tuple(place for place in alike if self._shared(path, place) > most)
+
+    def _nearest(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
+        """Of several paths of one name those that share most folders with ``path``, from the name upwards."""
+        if len(found) == 1:
+            return found
+        shared = {place: self._shared(path, place) for place in found}
+        most = max(shared.values())
+        return tuple(place for place in found if shared[place] == most)
+
+    def _shared(self, path: str, place: int) -> int:
+        return common_folders(folders_of(path), folders_of(self._paths[place]))
+
+
+def positions_by(keys: Iterable[K | None]) -> dict[K, list[int]]:
+    """Key -> its positions, without None."""
+    index: dict[K, list[int]] = defaultdict(list)
+    for position, key in enumerate(keys):
+        if key is not None:
+            index[key].append(position)
+    return dict(index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,3 +100,11 @@ def as_set(proposals: Mapping[Any, Proposals]) -> ProposalSet:
     return ProposalSet(
         {image_id if isinstance(image_id, str) else int(image_id): found for image_id, found in proposals.items()}
     )
+
+
+def are_running_numbers(ids: Iterable[ImageId | None]) -> bool:
+    """Whether ids may be running numbers of a tool: whole numbers from 0 or 1, without a gap."""
+    numbers = sorted(image_id for image_id in ids if isinstance(image_id, int))
+    if not numbers or len(numbers) < len(list(ids) if not isinstance(ids, Sequence) else ids):
+        return False
+    return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from objectness import formats
 from objectness.cli import app
-from objectness.formats import coco_results
+from objectness.formats import coco_results, read_proposals
 from objectness.proposals import Proposals
 
 Run = Callable[..., Result]
@@ -45,7 +45,7 @@ def test_by_suffix(run: Run) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout == "Wrote found.csv: 3 proposals of 2 images, from COCO results to CSV.\n"
     assert result.stderr == ""
-    assert formats.read("found.csv")[1].boxes_xyxy.tolist() == [[0, 0, 10, 10], [5, 5, 20, 20]]
+    assert formats.read_proposals("found.csv")[1].boxes_xyxy.tolist() == [[0, 0, 10, 10], [5, 5, 20, 20]]
 
 
 def test_the_data_gives_ids_order_and_the_images_without_proposals(run: Run) -> None:
@@ -64,27 +64,27 @@ def test_a_list_without_names_and_back(run: Run) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("objectness: box.pkl: it lists the boxes of 3 images and names none; give the data")
     assert run("box.pkl", "back.csv", "--data", "DATA").exit_code == 0
-    back = formats.read("back.csv")
+    back = formats.read_proposals("back.csv")
     assert list(back) == [30, 10, 20]
     assert back[10].scores.tolist() == [np.float32(0.9), 0.5]
 
 
 def test_images_that_the_data_does_not_have(run: Run) -> None:
-    found = dict(coco_results.read("found.json"))
+    found = dict(read_proposals("found.json", "coco-results"))
     coco_results.write("found.json", {**found, 9: Proposals([[0, 0, 1, 1]], [0.5], (48, 64), "z.png")})
     result = run("found.json", "box.pkl", "--to", "mmdet3", "--data", "DATA")
     assert "1 images that DATA does not have are left out, as MMDetection 3 pickle goes by it." in result.stderr
     assert list(pickle.loads(Path("box.pkl").read_bytes())) == ["val/c.png", "val/a.png", "val/b.png"]
     result = run("found.json", "out.csv", "--data", "DATA")
     assert "1 images, z.png among them, are not in DATA." in result.stderr
-    assert list(formats.read("out.csv")) == [10, 20, 9]
+    assert list(formats.read_proposals("out.csv")) == [10, 20, 9]
 
 
 def test_running_numbers_are_told(run: Run) -> None:
     run("found.json", "box.xml")
     result = run("box.xml", "out.csv")
     assert (
-        "CVAT for images 1.1 has no image ids: images are numbered from 1 (--data gives the data set's)."
+        "CVAT for images 1.1 has no image ids: images are numbered from 1; a data set gives its own (--data)."
         in result.stderr
     )
 
@@ -93,7 +93,7 @@ def test_yolo_with_and_without_scores(run: Run) -> None:
     assert run("found.json", "out", "--to", "yolo").exit_code == 0
     assert len(Path("out/labels/b.txt").read_text().split()) == 6
     result = run("found.json", "out", "--to", "yolo", "--no-scores")
-    assert "3 scores were left out, as --no-scores asks." in result.stderr
+    assert "3 scores were left out, as asked." in result.stderr
     assert len(Path("out/labels/b.txt").read_text().split()) == 5
     result = run("out", "back.csv", "--images", "DATA/val")
     assert result.exit_code == 0, result.output
@@ -183,7 +183,7 @@ def test_labels_of_a_data_set_are_not_replaced(run: Run) -> None:
 
 def test_a_name_that_leads_outside_stays_inside(run: Run) -> None:
     found = {1: Proposals([[0, 0, 9, 9]], [0.5], (48, 64), "../../victim.jpg")}
-    formats.write("evil.json", found, "coco")
+    formats.write_proposals("evil.json", found, "coco")
     assert run("evil.json", "one/two/OUT", "--to", "yolo").exit_code == 0
     assert Path("one/two/OUT/labels/victim.txt").is_file()
     assert not list(Path().glob("**/victim.txt"))[1:]

@@ -15,7 +15,8 @@ from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription, RankedBoxes
 from objectness.engines.candidates import select
 from objectness.formats import coco_results
-from objectness.formats.core.known_images import complete, known_images
+from objectness.formats.core.image_lookup import complete, index_images
+from objectness.formats.core.spec import Coverage
 from objectness.inference.proposer import Proposer
 from objectness.proposals import Proposals
 
@@ -375,15 +376,15 @@ class TestReport:
 class TestOtherFormats:
     def test_every_format_gives_the_same_figures(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
         from objectness import formats
-        from objectness.formats.registry import FORMATS
+        from objectness.formats.registry import all_formats
 
         wanted = document(run(found, data, "--json", "--k", "1,10"))["ar"]
-        proposals = formats.read(found, "coco-results", data=data)
-        for entry in FORMATS:
+        proposals = formats.read_proposals(found, "coco-results", data=data)
+        for entry in all_formats():
             if entry.needs is None or find_spec(entry.needs[0]):
                 path = tmp_path / f"as-{entry.name}{entry.suffixes[0] if entry.suffixes else ''}"
-                whole = complete(proposals, known_images(data))[0] if entry.whole_data else proposals
-                formats.write(path, whole, entry.name)
+                whole = complete(proposals, index_images(data))[0] if entry.coverage is not Coverage.ANY else proposals
+                formats.write_proposals(path, whole, entry.name)
                 got = document(run(path, data, "--json", "--k", "1,10"))["ar"]
                 assert got == pytest.approx(wanted), entry.name
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription, RankedBoxes
 from objectness.engines.candidates import select
-from objectness.formats import coco_results
+from objectness.formats import read_proposals
 from objectness.inference import loading
 from objectness.proposals import Proposals
 
@@ -87,7 +87,7 @@ def test_a_turned_photograph_is_drawn_upright_and_stays_upright(run: Run) -> Non
     drawn = Image.open("proposals/phone.proposals.jpg")
     assert drawn.size == (60, 90)
     assert drawn.getexif().get(0x0112, 1) == 1
-    assert coco_results.read("proposals/proposals.json")[1].boxes_xyxy.tolist() == [
+    assert read_proposals("proposals/proposals.json", "coco-results")[1].boxes_xyxy.tolist() == [
         [0, 0, 30, 90],
         [0, 0, 60, 90],
     ]
@@ -151,7 +151,7 @@ def test_bad_files_are_reported_and_skipped_and_ids_do_not_shift(run: Run) -> No
         "missing.jpg",
     ]
     assert re.search(r"5 ünï 写真 \[b\]\.jpg +1 x 1 ", result.stdout)
-    assert list(coco_results.read("proposals/proposals.json")) == [1, 5]
+    assert list(read_proposals("proposals/proposals.json", "coco-results")) == [1, 5]
 
 
 def test_two_photographs_of_one_name_get_two_pictures(run: Run) -> None:
@@ -189,7 +189,7 @@ def test_image_ids_of_the_ground_truth(run: Run) -> None:
     result = run("photos", "--data", "truth.json")
     assert result.exit_code == 1
     assert "stranger.jpg: in the ground truth truth.json no image has this name" in result.stderr
-    found = coco_results.read("proposals/proposals.json")
+    found = read_proposals("proposals/proposals.json", "coco-results")
     assert {i: Path(proposals.source or "").name for i, proposals in found.items()} == {
         50: "x.jpg",
         70: "y.jpg",
@@ -228,13 +228,13 @@ def test_json_without_pictures_needs_no_folder(run: Run, tmp_path: Path) -> None
     assert (document["out"], document["results"]) == (None, None)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
     assert json.loads(run("photos", "--json", "--no-pictures", "--out", "o").stdout)["results"] == "o/proposals.json"
-    assert list(coco_results.read("o/proposals.json")) == [1, 2]
+    assert list(read_proposals("o/proposals.json", "coco-results")) == [1, 2]
 
 
 def test_the_document_and_the_file_hold_the_same_boxes(run: Run) -> None:
     _photo("a.jpg", (77, 51))
     (image,) = json.loads(run("a.jpg", "--json").stdout)["images"]
-    (found,) = coco_results.read("proposals/proposals.json").values()
+    (found,) = read_proposals("proposals/proposals.json", "coco-results").values()
     assert np.abs(np.array(image["boxes"]) - found.boxes_xyxy).max() < 0.011
     assert np.float32(image["scores"]).tolist() == found.scores.tolist()
 
@@ -276,7 +276,7 @@ def test_results_for_more_photographs_are_replaced_with_a_word(run: Run) -> None
     result = run("photos/a.jpg")
     assert "It replaced that of an earlier run, which was for 3 photos." in result.stdout
     assert "2 pictures of an earlier run lie there too." in result.stdout
-    assert list(coco_results.read("proposals/proposals.json")) == [1]
+    assert list(read_proposals("proposals/proposals.json", "coco-results")) == [1]
     assert json.loads(run("photos/a.jpg", "--json").stdout)["older_pictures"] == 2
 
 
@@ -297,7 +297,7 @@ def test_a_score_that_is_no_number_loses_nothing_else(run: Run, monkeypatch: pyt
     result = run("photos")
     assert result.exit_code == 1
     assert "b.jpg: the model gave 1 of 2 proposals a box or score that is no finite number" in result.stderr
-    found = coco_results.read("proposals/proposals.json")
+    found = read_proposals("proposals/proposals.json", "coco-results")
     assert {i: len(proposals) for i, proposals in found.items()} == {1: 2, 2: 1}
 
 
@@ -367,7 +367,7 @@ def test_ctrl_c_keeps_what_was_done(run: Run, monkeypatch: pytest.MonkeyPatch) -
     result = run("photos")
     assert result.exit_code == 130
     assert "Stopped: what was done so far was kept. Wrote proposals/proposals.json and 2 pictures" in result.stdout
-    assert list(coco_results.read("proposals/proposals.json")) == [1, 2]
+    assert list(read_proposals("proposals/proposals.json", "coco-results")) == [1, 2]
 
 
 def test_a_stopped_run_does_not_replace_results_for_more_photographs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,7 +387,7 @@ def test_a_stopped_run_does_not_replace_results_for_more_photographs(run: Run, m
         assert result.exit_code == 130
         assert f"Wrote proposals/proposals.partial{number}.json and 1 picture" in result.stdout
         assert "proposals/proposals.json is still that of an earlier run, for 2 photos." in result.stdout
-        assert list(coco_results.read(f"proposals/proposals.partial{number}.json")) == [1]
+        assert list(read_proposals(f"proposals/proposals.partial{number}.json", "coco-results")) == [1]
     assert Path("proposals/proposals.json").read_bytes() == before
 
 
@@ -403,7 +403,7 @@ def test_a_defect_of_ours_loses_nothing_either(run: Run, monkeypatch: pytest.Mon
     _photo("photos/b.jpg", (10, 20))
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         run("photos")
-    assert list(coco_results.read("proposals/proposals.json")) == [1]
+    assert list(read_proposals("proposals/proposals.json", "coco-results")) == [1]
 
 
 def test_a_picture_that_cannot_be_written_fails_alone(run: Run) -> None:
@@ -413,7 +413,7 @@ def test_a_picture_that_cannot_be_written_fails_alone(run: Run) -> None:
     result = run("a.jpg", "b.jpg")
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
-    assert list(coco_results.read("proposals/proposals.json")) == [1, 2]
+    assert list(read_proposals("proposals/proposals.json", "coco-results")) == [1, 2]
     assert Path("proposals/b.proposals.jpg").is_file()
 
 

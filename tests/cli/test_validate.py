@@ -12,9 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from objectness.cli import app
-from objectness.formats.core.known_images import known_images
-from objectness.formats.core.spec import Kind
-from objectness.formats.registry import format_named
+from objectness.formats.core.spec import Fault
 from objectness.formats.validation import Validation, validate
 
 Run = Callable[..., Result]
@@ -51,7 +49,7 @@ def results(*rows: tuple[int, list[float], float]) -> Path:
 
 
 def checked(path: Path, name: str) -> Validation:
-    return validate(path, format_named(name), known_images(data="data.json"))
+    return validate(path, name, data="data.json")
 
 
 def test_nothing_wrong(run: Run) -> None:
@@ -92,16 +90,16 @@ def test_every_fault_by_hand(run: Run) -> None:
     found = checked(path, "detectron2")
     assert found.breaks
     assert {kind: [finding.number for finding in of_kind] for kind, of_kind in found.by_kind.items()} == {
-        Kind.NOT_FINITE: [2, 6],
-        Kind.SWAPPED: [3],
-        Kind.NO_AREA: [4],
-        Kind.OUTSIDE: [5],
-        Kind.STICKS_OUT: [6],
-        Kind.UNSORTED: [None],
-        Kind.DUPLICATE: [7],
+        Fault.NOT_FINITE: [2, 6],
+        Fault.SWAPPED: [3],
+        Fault.NO_AREA: [4],
+        Fault.OUTSIDE: [5],
+        Fault.STICKS_OUT: [6],
+        Fault.UNSORTED: [None],
+        Fault.DUPLICATE: [7],
     }
-    assert found.by_kind[Kind.UNSORTED][0].detail == "has scores that rise at 1 places"
-    assert not found.by_kind[Kind.STICKS_OUT][0].rule.breaks
+    assert found.by_kind[Fault.UNSORTED][0].detail == "has scores that rise at 1 places"
+    assert not found.by_kind[Fault.STICKS_OUT][0].reaction.breaks
 
 
 def test_scores(run: Run) -> None:
@@ -109,9 +107,9 @@ def test_scores(run: Run) -> None:
         results((1, [0, 0, 9, 9], 0.5), (1, [0, 0, 8, 8], 7), (2, [0, 0, 1, 1], float("nan"))), "coco-results"
     )
     assert {kind: [finding.number for finding in of_kind] for kind, of_kind in found.by_kind.items()} == {
-        Kind.NOT_FINITE: [3],
-        Kind.SCORE_RANGE: [2],
-        Kind.UNSORTED: [None],
+        Fault.NOT_FINITE: [3],
+        Fault.SCORE_RANGE: [2],
+        Fault.UNSORTED: [None],
     }
 
 
@@ -119,14 +117,14 @@ def test_order_sizes_and_double_images(run: Run) -> None:
     rows = "image_id,path,width,height,x1,y1,x2,y2,score\n2,b.png,64,48,0,0,1,1,.5\n1,a.png,32,24,0,0,1,1,.5\n"
     Path("a.csv").write_text(rows)
     found = checked(Path("a.csv"), "csv")
-    assert list(found.by_kind) == [Kind.OTHER_ORDER, Kind.OTHER_SIZE]
-    assert found.by_kind[Kind.OTHER_SIZE][0].detail == "is 32 x 24 in the file and 64 x 48 in the data"
+    assert list(found.by_kind) == [Fault.OTHER_ORDER, Fault.OTHER_SIZE]
+    assert found.by_kind[Fault.OTHER_SIZE][0].detail == "is 32 x 24 in the file and 64 x 48 in the data"
     assert found.breaks
     found = checked(pickled([[], []], [[], []], [1, 1]), "detectron2")
-    assert Kind.DOUBLE_IMAGE in found.by_kind
+    assert Fault.DOUBLE_IMAGE in found.by_kind
     assert found.breaks
     Path("b.csv").write_text(rows + "3,x/b.png,64,48,0,0,1,1,.5\n")
-    assert "are both for b.png: keep one of them" in checked(Path("b.csv"), "csv").by_kind[Kind.DOUBLE_IMAGE][0].detail
+    assert "are both for b.png: keep one of them" in checked(Path("b.csv"), "csv").by_kind[Fault.DOUBLE_IMAGE][0].detail
 
 
 def test_unknown_sizes_and_missing_scores(run: Run) -> None:

@@ -36,7 +36,7 @@ def test_a_name_that_occurs_twice_goes_by_an_id_that_is_no_running_number(make_r
     assert pair(found, records) == found
     records = [make_record(1, name="left/0.jpg"), make_record(2, name="right/0.jpg")]
     found = {1: make_proposals(source="0.jpg"), 2: make_proposals(source="0.jpg")}
-    with pytest.raises(InputError, match=r"not clear which photograph is meant"):
+    with pytest.raises(InputError, match=r"not clear which image is meant"):
         pair(found, records)
 
 

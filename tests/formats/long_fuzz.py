@@ -139,18 +139,18 @@ def work(first: int, count: int, seed: int) -> None:
     """Run the cases in this process; a line before each, and one more for each that fails."""
     from objectness import formats
     from objectness.errors import InputError
-    from objectness.formats.core.known_images import known_images
-    from objectness.formats.registry import FORMATS, format_named
+    from objectness.formats.core.image_lookup import index_images
+    from objectness.formats.registry import all_formats, format_named
 
     fuzz = loaded("test_fuzz")
     sample = loaded("conftest").made_sample(Path(tempfile.mkdtemp(prefix="fuzz-")))
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    known = known_images(data=sample.data)
+    known = index_images(data=sample.data)
     valid: dict[str, Path] = {}
-    for entry in FORMATS:
+    for entry in all_formats():
         if entry.needs is None or importlib.util.find_spec(entry.needs[0]):
             valid[entry.name] = folder / entry.name / f"proposals{entry.suffixes[0] if entry.suffixes else ''}"
-            formats.write(valid[entry.name], sample.proposals, entry.name)
+            formats.write_proposals(valid[entry.name], sample.proposals, entry.name)
     place = folder / "damaged"
     place.mkdir()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -169,10 +169,10 @@ def work(first: int, count: int, seed: int) -> None:
             told = known if chance.random() < 0.6 else None
             fuzz.survives(path, format_named(name), told)
             with contextlib.suppress(InputError):
-                found = formats.read(path, name, known=told, repair=True)
-                target = chance.choice([entry for entry in FORMATS if entry.name in valid])
+                found = formats.read_proposals(path, name, image_index=told, repair=True)
+                target = chance.choice([entry for entry in all_formats() if entry.name in valid])
                 out = place / f"out{number}" / f"a{target.suffixes[0] if target.suffixes else ''}"
-                formats.write(out, found, target.name)
+                formats.write_proposals(out, found, target.name)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise

@@ -12,7 +12,7 @@ import pytest
 from objectness import formats
 from objectness.datasets.outlines import around_ellipse, around_rotated
 from objectness.errors import InputError
-from objectness.formats import coco_dataset, cvat, fiftyone, geojson, huggingface, label_studio
+from objectness.formats import coco_dataset, geojson, huggingface, label_studio, read_proposals
 
 BOX = 'xtl="10" ytl="20" xbr="30" ybr="30"'
 
@@ -31,7 +31,7 @@ def box(frame: Any, left: float, outside: int = 0, more: str = "") -> str:
 
 def read_cvat(folder: Path, text: str) -> Any:
     (folder / "a.xml").write_text(text)
-    return formats.read(folder / "a.xml")
+    return formats.read_proposals(folder / "a.xml")
 
 
 class TestCvatVideo:
@@ -130,7 +130,7 @@ def test_a_point_that_is_no_number_is_not_passed_over(points: str, tmp_path: Pat
     feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
     (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     with pytest.raises(InputError, match="not made of finite numbers"):
-        formats.read(tmp_path / "a.geojson")
+        formats.read_proposals(tmp_path / "a.geojson")
 
 
 def test_boxes_around_what_is_turned_by_hand() -> None:
@@ -151,7 +151,7 @@ def region(**more: Any) -> dict[str, Any]:
 
 def read_tasks(folder: Path, *tasks: Any) -> Any:
     (folder / "a.json").write_text(json.dumps(tasks))
-    return formats.read(folder / "a.json", "label-studio")
+    return formats.read_proposals(folder / "a.json", "label-studio")
 
 
 class TestLabelStudio:
@@ -180,9 +180,9 @@ class TestLabelStudio:
             json.dumps([{**task({**region(), "original_width": None}), "data": {"image": "z"}}])
         )
         with pytest.raises(InputError, match="give the data set"):
-            formats.read(tmp_path / "a.json", "label-studio")
+            formats.read_proposals(tmp_path / "a.json", "label-studio")
         with pytest.raises(InputError, match="does not have this image") as caught:
-            formats.read(tmp_path / "a.json", "label-studio", data=sample.data)
+            formats.read_proposals(tmp_path / "a.json", "label-studio", data=sample.data)
         assert "--data" not in str(caught.value)
 
 
@@ -191,9 +191,9 @@ def test_sizes_are_read_however_they_are_written(width: Any, known: int, tmp_pat
     size = {"width": width, "height": "48"}
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"images": [{"id": 1, "file_name": "a.jpg", **size}], "annotations": []}))
-    assert coco_dataset.read(path)[1].size_hw == ((48, known) if known else (0, 0))
+    assert read_proposals(path, "coco")[1].size_hw == ((48, known) if known else (0, 0))
     path.write_text(json.dumps([{"image_id": 1, **size, "objects": []}]))
-    assert huggingface.read(path)[1].size_hw == ((48, known) if known else (0, 0))
+    assert read_proposals(path, "huggingface")[1].size_hw == ((48, known) if known else (0, 0))
 
 
 @pytest.mark.parametrize(("score", "read"), [("0.5", 0.5), (0.5, 0.5), ("high", None), ([], None), (True, None)])
@@ -211,9 +211,9 @@ def test_a_score_that_is_no_number_does_not_pass_for_none(score: Any, read: floa
         (tmp_path / "a.json").write_text(json.dumps(document))
         if read is None:
             with pytest.raises(InputError, match=r"has the score .*, which is no number"):
-                module.read(tmp_path / "a.json")
+                read_proposals(tmp_path / "a.json", module.FORMAT.name)
         else:
-            assert module.read(tmp_path / "a.json")[1].scores.tolist() == [read]
+            assert read_proposals(tmp_path / "a.json", module.FORMAT.name)[1].scores.tolist() == [read]
 
 
 def test_the_same_for_fiftyone(sample: Any, tmp_path: Path) -> None:
@@ -221,12 +221,14 @@ def test_the_same_for_fiftyone(sample: Any, tmp_path: Path) -> None:
     entry = {"label": 0, "bounding_box": [0, 0, 1, 1], "confidence": "high"}
     (tmp_path / "labels.json").write_text(json.dumps({"labels": {"a": [entry]}}))
     with pytest.raises(InputError, match="has the confidence 'high', which is no number"):
-        fiftyone.read(tmp_path)
+        read_proposals(tmp_path, "fiftyone")
 
 
 def test_cvat_scores_that_are_empty_are_none(tmp_path: Path) -> None:
     shape = f'<box {BOX}><attribute name="score"></attribute></box>'
-    got = cvat.read(_written(tmp_path, f'<annotations><image id="0" name="a.jpg">{shape}</image></annotations>'))
+    got = read_proposals(
+        _written(tmp_path, f'<annotations><image id="0" name="a.jpg">{shape}</image></annotations>'), "cvat"
+    )
     assert got.notes == ("the file has no scores: its order stands for them",)
 
 

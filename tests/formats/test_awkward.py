@@ -14,12 +14,12 @@ import pytest
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats.core.known_images import KnownImage, KnownImages
 from objectness.formats.core.safe_pickle import dump, load_plain
-from objectness.formats.core.spec import Format
+from objectness.formats.core.spec import FileNames, Format
 from objectness.formats.legacy.mat_files import load_mat, save_mat
-from objectness.formats.registry import FORMATS, guess_to_read
-from objectness.formats.validation import Kind, validate
+from objectness.formats.registry import all_formats, guess_source_format
+from objectness.formats.validation import Fault, validate
+from objectness.image_index import ImageIndex, IndexedImage
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
@@ -31,7 +31,7 @@ EACH = pytest.mark.parametrize(
             id=f.name,
             marks=pytest.mark.skipif(bool(f.needs) and not find_spec(f.needs[0]), reason=f"needs {f.needs}"),
         )
-        for f in FORMATS
+        for f in all_formats()
     ],
 )
 # Without area, of a pixel, the whole image, beside it, far outside, fractions.
@@ -56,12 +56,12 @@ def place(folder: Path, entry: Format) -> Path:
     return folder / f"found{entry.suffixes[0] if entry.suffixes else ''}"
 
 
-def known_of(found: ProposalSet) -> KnownImages:
+def known_of(found: ProposalSet) -> ImageIndex:
     images = (
-        KnownImage(int(image_id), Path(image.source or f"{image_id}.jpg"), image.size_hw, int(image_id))
+        IndexedImage(int(image_id), Path(image.source or f"{image_id}.jpg"), image.size_hw, int(image_id))
         for image_id, image in found.items()
     )
-    return KnownImages(tuple(images), "the data")
+    return ImageIndex(tuple(images), "the data")
 
 
 @EACH
@@ -74,17 +74,17 @@ def test_awkward_boxes_and_scores_come_back(entry: Format, tmp_path: Path) -> No
         }
     )
     path = place(tmp_path, entry)
-    formats.write(path, found, entry.name)
-    assert guess_to_read(path) is entry
-    got = formats.read(path, known=known_of(found))
+    formats.write_proposals(path, found, entry.name)
+    assert guess_source_format(path) is entry
+    got = formats.read_proposals(path, image_index=known_of(found))
     assert list(got) == [1, 2, 3]
     for image_id, want in found.items():
         limit = 0.0051 if entry.name == "coco-results" else 3e-5
         np.testing.assert_allclose(got[image_id].boxes_xyxy, want.boxes_xyxy, atol=limit)
         np.testing.assert_allclose(got[image_id].scores, want.scores, atol=1e-6)
         assert got[image_id].size_hw == want.size_hw
-    faults = {finding.kind for finding in validate(path, entry, known_of(found)).findings}
-    assert not faults & {Kind.UNREADABLE, Kind.SWAPPED, Kind.NOT_FINITE, Kind.NO_SCORE, Kind.UNSORTED}
+    faults = {finding.kind for finding in validate(path, entry.name, image_index=known_of(found)).findings}
+    assert not faults & {Fault.UNREADABLE, Fault.SWAPPED, Fault.NOT_FINITE, Fault.NO_SCORE, Fault.UNSORTED}
 
 
 @EACH
@@ -94,15 +94,15 @@ def test_awkward_names_come_back_or_are_refused(entry: Format, name: str, tmp_pa
         {1: Proposals([[0, 0, 9, 9]], [0.5], (48, 64), name), 2: Proposals([], [], (48, 64), "other.jpg")}
     )
     path = place(tmp_path, entry)
-    formats.write(path, found, entry.name)
-    got = formats.read(path, entry.name, known=known_of(found))
+    formats.write_proposals(path, found, entry.name)
+    got = formats.read_proposals(path, entry.name, image_index=known_of(found))
     assert {image_id: (image.source, len(image)) for image_id, image in got.items()} == {
         1: (name, 1),
         2: ("other.jpg", 0),
     }
     if entry.holds.names and entry.name not in ("yolo", "fiftyone"):  # those need to be told sizes
-        alone = formats.read(path, entry.name)
-        kept = name if "without" not in entry.holds.names else name.removesuffix(".jpg")
+        alone = formats.read_proposals(path, entry.name)
+        kept = name if entry.holds.names is not FileNames.STEM else name.removesuffix(".jpg")
         assert kept in [image.source for image in alone.values()]
 
 
@@ -113,24 +113,24 @@ def test_names_that_not_every_format_can_hold(entry: Format, name: str, tmp_path
     path = place(tmp_path, entry)
     if entry.name == "cvat":
         with pytest.raises(InputError, match="letters that XML cannot hold"):
-            formats.write(path, found, entry.name)
+            formats.write_proposals(path, found, entry.name)
         assert not path.exists()
         return
-    formats.write(path, found, entry.name)
-    assert len(formats.read(path, entry.name, known=known_of(found))[1]) == 1
+    formats.write_proposals(path, found, entry.name)
+    assert len(formats.read_proposals(path, entry.name, image_index=known_of(found))[1]) == 1
 
 
 @EACH
 def test_an_empty_set_is_read_back_or_it_is_said(entry: Format, tmp_path: Path) -> None:
     path = place(tmp_path, entry)
-    said = formats.write(path, {}, entry.name)
+    said = formats.write_proposals(path, {}, entry.name)
     if entry.name in ("yolo", "hosang"):
         assert said == (f"{entry.title} has a file for each image: of a set without images nothing can be read back.",)
         with pytest.raises(InputError):
-            formats.read(path, entry.name)
+            formats.read_proposals(path, entry.name)
     else:
         assert said == ()
-        assert formats.read(path, entry.name, known=KnownImages((), "nothing")) == {}
+        assert formats.read_proposals(path, entry.name, image_index=ImageIndex((), "nothing")) == {}
 
 
 def _spoil(path: Path, entry: Format, value: float) -> None:
@@ -191,11 +191,11 @@ def test_one_score_that_is_none_is_named_and_can_be_left_out(entry: Format, valu
         }
     )
     path = place(tmp_path, entry)
-    formats.write(path, found, entry.name)
+    formats.write_proposals(path, found, entry.name)
     _spoil(path, entry, value)
     with pytest.raises(InputError, match=r" 1 of image .* has the score -?(inf|nan), which is not a finite number"):
-        formats.read(path, entry.name, known=known_of(found))
-    got = formats.read(path, entry.name, known=known_of(found), repair=True)
+        formats.read_proposals(path, entry.name, image_index=known_of(found))
+    got = formats.read_proposals(path, entry.name, image_index=known_of(found), repair=True)
     assert {image_id: image.boxes_xyxy.tolist() for image_id, image in got.items()} == {1: [[1, 1, 5, 5]], 2: []}
     assert "left out 1 proposals that have no finite box and score or swapped corners" in got.notes
 
@@ -213,7 +213,7 @@ def test_deeply_nested_json_is_one_sentence(name: str, text: str, tmp_path: Path
     (tmp_path / "labels.json").write_text(text)
     path = tmp_path if name == "fiftyone" else tmp_path / "labels.json"
     with pytest.raises(InputError, match=r"nested too deeply|thousands of digits"):
-        formats.read(path, name)
+        formats.read_proposals(path, name)
 
 
 @pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "geojson", "huggingface", "csv", "mmdet3"])
@@ -234,15 +234,15 @@ def test_names_that_are_no_text_are_read_and_then_judged(name: str, odd: str, tm
         path.write_bytes(f"path,x1,y1,x2,y2\n{odd},0,0,1,1\n".encode("utf-8", "surrogatepass"))
         if "\x00" not in odd:
             with pytest.raises(InputError, match="not UTF-8 text"):
-                formats.read(path, name)
+                formats.read_proposals(path, name)
             return
     else:
         path.write_text(json.dumps(documents[name]))
-    got = formats.read(path, name)
+    got = formats.read_proposals(path, name)
     assert [image.source for image in got.values()] == [odd]
-    formats.read(path, name, data=sample.data)  # no image of the data set, and no traceback
-    for entry in FORMATS:
+    formats.read_proposals(path, name, data=sample.data)  # no image of the data set, and no traceback
+    for entry in all_formats():
         if entry.needs and not find_spec(entry.needs[0]):
             continue
         with suppress(InputError):
-            formats.write(place(tmp_path / entry.name, entry), got, entry.name)
+            formats.write_proposals(place(tmp_path / entry.name, entry), got, entry.name)

@@ -15,9 +15,9 @@ from objectness.datasets import load_dataset
 from objectness.errors import InputError
 from objectness.evaluation.measurement import measure
 from objectness.evaluation.recall import recall_report
-from objectness.formats.core.known_images import of_records
+from objectness.formats.core.image_lookup import index_records
 from objectness.formats.core.spec import Format
-from objectness.formats.registry import FORMATS
+from objectness.formats.registry import all_formats
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
@@ -82,7 +82,7 @@ def recall(path: Path, entry: Format, root: Path) -> float | None:
     """AR@10; None where measuring is refused."""
     records = load_dataset(root).records
     try:
-        found = formats.read(path, entry.name, known=of_records(records))
+        found = formats.read_proposals(path, entry.name, image_index=index_records(records))
     except InputError:
         return None
     value = recall_report(measure(found, records, (10,))).to_json()["ar"]["10"]
@@ -93,7 +93,7 @@ def recall(path: Path, entry: Format, root: Path) -> float | None:
 def is_written(path: Path, proposals: ProposalSet, entry: Format) -> bool:
     """Whether the format can tell the images apart."""
     try:
-        formats.write(path, proposals, entry.name)
+        formats.write_proposals(path, proposals, entry.name)
     except InputError:
         return False
     return True
@@ -105,7 +105,7 @@ EACH = pytest.mark.parametrize(
         pytest.param(
             entry, id=entry.name, marks=pytest.mark.skipif(not installed(entry), reason=f"needs {entry.needs}")
         )
-        for entry in FORMATS
+        for entry in all_formats()
     ],
 )
 

@@ -32,7 +32,7 @@ def written(path: Path, annotation: dict[str, Any], image_id: object = 7) -> Pat
 def test_ground_truth_and_proposals_agree(name: str, image_id: object, tmp_path: Path) -> None:
     path = written(tmp_path / "a.json", BOXES[name], image_id)
     record = load_dataset(path).records[0]
-    proposals = formats.read(path)
+    proposals = formats.read_proposals(path)
     assert record.size_hw == (480, 640)
     assert record.path.name == "a.jpg"
     assert proposals[7].size_hw == (480, 640)
@@ -52,4 +52,4 @@ def test_an_annotation_without_a_box_is_a_problem_there_and_an_error_here(
     (problem,) = load_dataset(path).problems
     assert "annotation 1 (id 1) has no 'bbox' of four numbers" in str(problem)
     with pytest.raises(InputError, match="annotation 1 has no 'bbox' of four numbers"):
-        formats.read(path)
+        formats.read_proposals(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from objectness.errors import InputError
-from objectness.formats import coco_results
+from objectness.formats import coco_results, read_proposals
 from objectness.formats.coco_journal import Journal
 from objectness.proposals import Proposals
 
@@ -60,7 +60,7 @@ def test_what_a_killed_program_had_found_is_a_whole_file(tmp_path: Path) -> None
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], check=False)
     assert ended.returncode == -signal.SIGKILL
     assert names(tmp_path) == ["a.partial.images.json", "a.partial.json"]
-    found = coco_results.read(tmp_path / "a.partial.json")
+    found = read_proposals(tmp_path / "a.partial.json", "coco-results")
     assert [found[number].boxes_xyxy[0, 2] for number in found] == list(range(50))
     Journal(tmp_path / "a.json").place(stopped=False)  # the next run lets it be
     assert names(tmp_path) == ["a.partial.images.json", "a.partial.json"]
@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_the_images_before_it(tmp_path: Path, make_proposals:
             os._exit(0 if "a.json cannot be written (File too large)" in str(error) else 1)
         os._exit(2)
     assert os.waitpid(process, 0)[1] == 0
-    found = coco_results.read(tmp_path / "a.json")
+    found = read_proposals(tmp_path / "a.json", "coco-results")
     assert 10 < len(found) < 40
     assert all(len(proposals) == 1 for proposals in found.values())
 
@@ -93,7 +93,7 @@ def test_half_an_image_is_none(tmp_path: Path, make_proposals: Make, monkeypatch
             journal.add(2, make_proposals([[0, 0, 5, 5]]))
     journal.add(3, make_proposals([[0, 0, 6, 6]]))
     journal.place(stopped=False)
-    assert list(coco_results.read(tmp_path / "a.json")) == [1, 3]
+    assert list(read_proposals(tmp_path / "a.json", "coco-results")) == [1, 3]
 
 
 def test_a_folder_in_its_place_is_found_before_the_work(tmp_path: Path) -> None:

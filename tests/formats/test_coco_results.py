@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from objectness.errors import InputError
-from objectness.formats import coco_results
+from objectness.formats import coco_results, read_proposals
 from objectness.proposals import Proposals
 
 
@@ -30,7 +31,7 @@ class TestWrite:
         coco_results.write(tmp_path / "proposals.json", {})
         assert json.loads((tmp_path / "proposals.json").read_text()) == []
         assert json.loads((tmp_path / "proposals.images.json").read_text()) == []
-        assert coco_results.read(tmp_path / "proposals.json") == {}
+        assert read_proposals(tmp_path / "proposals.json", "coco-results") == {}
 
     def test_by_hand(self, tmp_path: Path) -> None:
         found = Proposals(
@@ -68,8 +69,8 @@ class TestWrite:
         coco_results.write(path, {1: Proposals([], [], (5, 6))})
         coco_results.write(path, {2: Proposals([[0, 0, 1, 1]], [0.5], (7, 8))}, images=False)
         assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
-        assert list(coco_results.read(path)) == [2]
-        assert coco_results.read(path)[2].size_hw == (0, 0)
+        assert list(read_proposals(path, "coco-results")) == [2]
+        assert read_proposals(path, "coco-results")[2].size_hw == (0, 0)
 
     @pytest.mark.parametrize(("column", "value"), [(0, np.nan), (3, np.inf), (4, np.nan), (4, -np.inf)])
     def test_numbers_that_json_does_not_have(self, tmp_path: Path, column: int, value: float) -> None:
@@ -103,7 +104,7 @@ class TestWrite:
 
 class TestRead:
     def test_empty(self, tmp_path: Path) -> None:
-        assert coco_results.read(written(tmp_path, [])) == {}
+        assert read_proposals(written(tmp_path, []), "coco-results") == {}
 
     def test_by_hand(self, tmp_path: Path) -> None:
         document = [
@@ -111,7 +112,7 @@ class TestRead:
             entry(1, [0, 0, 0, 4.5], 1),
             entry(2, [10, 20, 30, 40], 0.75),
         ]
-        got = coco_results.read(written(tmp_path, document))
+        got = read_proposals(written(tmp_path, document), "coco-results")
         assert sorted(got) == [1, 2]
         assert got[1].boxes_xyxy.tolist() == [[0, 0, 0, 4.5]]
         assert got[2].boxes_xyxy.tolist() == [[10, 20, 40, 60], [1, 2, 4, 8]]
@@ -125,7 +126,7 @@ class TestRead:
             entry(box=[0, 0, 3, 3], category_id=9, score=0.9),
             entry(box=[0, 0, 4, 4], category_id=3),
         ]
-        got = coco_results.read(written(tmp_path, document))[1]
+        got = read_proposals(written(tmp_path, document), "coco-results")[1]
         assert got.boxes_xyxy[:, 2].tolist() == [3, 2, 4, 1]
 
     def test_scores_that_single_precision_cannot_tell_apart(self, tmp_path: Path) -> None:
@@ -133,18 +134,18 @@ class TestRead:
             entry(box=[0, 0, 1, 1], score=0.50000000001),
             entry(box=[0, 0, 2, 2], score=0.50000000002),
         ]
-        got = coco_results.read(written(tmp_path, document))[1]
+        got = read_proposals(written(tmp_path, document), "coco-results")[1]
         assert got.boxes_xyxy[:, 2].tolist() == [2, 1]
 
     def test_other_tools_add_other_keys(self, tmp_path: Path) -> None:
         mask = {"segmentation": {"size": [4, 4], "counts": "abc"}, "id": 3, "file_name": "a.jpg"}
-        got = coco_results.read(written(tmp_path, [{**mask, **entry(7.0, [1, 1, 2, 2])}]))
+        got = read_proposals(written(tmp_path, [{**mask, **entry(7.0, [1, 1, 2, 2])}]), "coco-results")
         assert got[7].boxes_xyxy.tolist() == [[1, 1, 3, 3]]
 
     def test_byte_order_mark(self, tmp_path: Path) -> None:
         path = tmp_path / "a.json"
         path.write_text("[]", encoding="utf-8-sig")
-        assert coco_results.read(path) == {}
+        assert read_proposals(path, "coco-results") == {}
 
     def test_the_table_gives_sizes_names_and_empty_images(self, tmp_path: Path) -> None:
         path = written(tmp_path, [entry(4), entry(8)])
@@ -153,7 +154,7 @@ class TestRead:
             {"id": 5, "file_name": None, "width": 6, "height": 5, "license": 1},
         ]
         (tmp_path / "results.images.json").write_text(json.dumps(table))
-        got = coco_results.read(path)
+        got = read_proposals(path, "coco-results")
         assert {image_id: (len(found), found.size_hw, found.source) for image_id, found in got.items()} == {
             4: (1, (48, 64), "d.jpg"),
             5: (0, (5, 6), None),
@@ -168,7 +169,7 @@ class TestRead:
         path = written(tmp_path, [])
         (tmp_path / "results.images.json").write_text(table)
         with pytest.raises(InputError, match=r"results\.images\.json: image 1 is not"):
-            coco_results.read(path)
+            read_proposals(path, "coco-results")
 
     @pytest.mark.parametrize(
         ("bad", "message"),
@@ -200,11 +201,12 @@ class TestRead:
     def test_a_malformed_entry_is_named(self, tmp_path: Path, bad: Any, message: str) -> None:
         path = written(tmp_path, [entry(), entry(2), bad, entry(3)])
         with pytest.raises(InputError, match=rf"results\.json: entry 3 .*{message}"):
-            coco_results.read(path)
+            read_proposals(path, "coco-results")
 
-    def test_an_entry_within_an_entry(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="a flat list"):
-            coco_results.read(written(tmp_path, [{**entry(), "better": entry()}]))
+    def test_an_entry_within_an_entry_is_another_key(self, tmp_path: Path) -> None:
+        for score in (0.5, float("nan")):
+            path = written(tmp_path, [{**entry(), "better": entry(2)}, entry(score=score)])
+            assert [image.image_id for image in coco_results.parse(path).images] == [1]
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -223,19 +225,19 @@ class TestRead:
     )
     def test_another_file(self, tmp_path: Path, text: str, message: str) -> None:
         with pytest.raises(InputError, match=message):
-            coco_results.read(written(tmp_path, text))
+            read_proposals(written(tmp_path, text), "coco-results")
 
     def test_a_binary_file(self, tmp_path: Path) -> None:
         path = tmp_path / "a.json"
         path.write_bytes(b"\xff\xd8\xff\xe0\x00")
         with pytest.raises(InputError, match="not UTF-8"):
-            coco_results.read(path)
+            read_proposals(path, "coco-results")
 
     def test_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="cannot be read: No such file"):
-            coco_results.read(tmp_path / "a.json")
+            read_proposals(tmp_path / "a.json", "coco-results")
         with pytest.raises(InputError, match="is a folder"):
-            coco_results.read(tmp_path)
+            read_proposals(tmp_path, "coco-results")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -248,7 +250,7 @@ def test_round_trip(tmp_path: Path, images: list[list[tuple[int, ...]]]) -> None
         corners = np.sort(table[:, :4].reshape(-1, 2, 2), axis=1).reshape(-1, 4) / 100
         proposals[image_id] = Proposals(corners, table[:, 4] / 10**6, (48, 64 + image_id), f"{image_id}.jpg")
     coco_results.write(tmp_path / "a.json", proposals)
-    got = coco_results.read(tmp_path / "a.json")
+    got = read_proposals(tmp_path / "a.json", "coco-results")
     assert list(got) == list(proposals)
     for image_id, want in proposals.items():
         np.testing.assert_allclose(got[image_id].boxes_xyxy, want.boxes_xyxy, atol=1e-5)
@@ -262,6 +264,7 @@ _ODD = st.one_of(
 _USUAL = st.one_of(st.integers(0, 9), st.floats(0, 9))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.fixed_dictionaries(
         {},
@@ -270,14 +273,29 @@ _USUAL = st.one_of(st.integers(0, 9), st.floats(0, 9))
             "category_id": st.one_of(st.integers(0, 9), _ODD),
             "bbox": st.one_of(st.lists(_USUAL, min_size=4, max_size=4), st.lists(_ODD, max_size=5), _ODD),
             "score": st.one_of(_USUAL, _ODD),
+            "file_name": st.one_of(st.text(max_size=2), _ODD),
         },
     )
 )
-def test_the_quick_look_lets_no_fault_through(entry: dict[str, object]) -> None:
-    if coco_results._is_plain(entry):
-        assert coco_results._fault(entry) == ""
+def test_msgspec_lets_no_fault_through_and_reads_the_same(tmp_path: Path, entry: dict[str, object]) -> None:
+    path = written(tmp_path, [entry, entry])
+
+    def by_json(path: Path) -> Any:
+        return coco_results._columns(path, coco_results._checked(path, json.loads(path.read_text())))
+
+    (table, *others), (expected, *expected_others) = _outcome(coco_results._read_entries, path), _outcome(by_json, path)
+    np.testing.assert_array_equal(table, expected)
+    assert others == expected_others
 
 
-def test_the_quick_look_knows_a_right_entry() -> None:
-    assert coco_results._is_plain({"image_id": 1, "category_id": 1, "bbox": [0, 0.5, 3, 4.0], "score": 0.5})
-    assert coco_results._is_plain({"image_id": 2**53, "category_id": 0, "bbox": [-5, 0, 0, 0], "score": -3})
+def _outcome(read: Callable[[Path], Any], path: Path) -> tuple[Any, ...]:
+    try:
+        return tuple(read(path))
+    except InputError as error:
+        return (), str(error)
+
+
+def test_a_file_without_oddities_is_read_by_msgspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coco_results, "_checked", None)
+    path = written(tmp_path, [entry(3, (0, 0.5, 3, 4)), {**entry("a"), "segmentation": [], "file_name": "a.jpg"}])
+    assert list(read_proposals(path, "coco-results")) == [3, "a"]

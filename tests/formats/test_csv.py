@@ -10,9 +10,9 @@ import pytest
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats import csv_rows
-from objectness.formats.core.known_images import known_images
-from objectness.formats.registry import guess_to_read
+from objectness.formats import read_proposals
+from objectness.formats.core.image_lookup import index_images
+from objectness.formats.registry import guess_source_format
 from objectness.proposals import Proposals
 
 PLAIN = "image_path,xmin,ymin,xmax,ymax,score\na b.jpg,1.5,2,3,4.25,0.5\nc.jpg,0,0,9,9,1\n"
@@ -52,8 +52,8 @@ def put(path: Path, content: str | bytes) -> Path:
 )
 def test_what_spreadsheets_write_is_taken_and_said(content: str | bytes, said: tuple[str, ...], tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", content)
-    assert guess_to_read(put(tmp_path / "a.dat", content)).name == "csv"
-    got = formats.read(path)
+    assert guess_source_format(put(tmp_path / "a.dat", content)).name == "csv"
+    got = formats.read_proposals(path)
     assert [(image.source, image.boxes_xyxy.tolist(), image.scores.tolist()) for image in got.values()] == [
         ("a b.jpg", [[1.5, 2, 3, 4.25]], [0.5]),
         ("c.jpg", [[0, 0, 9, 9]], [1.0]),
@@ -78,35 +78,37 @@ def test_what_spreadsheets_write_is_taken_and_said(content: str | bytes, said: t
 )
 def test_what_is_doubtful_is_refused(text: str | bytes, says: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=says):
-        csv_rows.read(put(tmp_path / "a.csv", text))
+        read_proposals(put(tmp_path / "a.csv", text), "csv")
 
 
 def test_ids_of_a_column_with_gaps_in_half_of_europe(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "image_id;x1;y1;x2;y2\n2,0;1,5;2;3;4\n10,0;1;2;3;4\n")
-    assert list(csv_rows.read(path)) == [2, 10]
+    assert list(read_proposals(path, "csv")) == [2, 10]
 
 
 def test_a_row_with_empty_corners_is_an_image_without_boxes(sample: Any, tmp_path: Path) -> None:
     path = put(tmp_path / "p.csv", "image_path,xmin,ymin,xmax,ymax,score\na.png,0,0,9,9,0.9\nb.png,,,,,\n")
-    got = formats.read(path, data=sample.data)
+    got = formats.read_proposals(path, data=sample.data)
     assert {image_id: len(found) for image_id, found in got.items()} == {7: 1, 3: 0}
-    plain = formats.read(path)
+    plain = formats.read_proposals(path)
     assert [image.source for image in plain.values()] == ["a.png", "b.png"]
     relative = "ImageID,Confidence,XMin,XMax,YMin,YMax\na,0.5,0,1,0,1\nunknown,,,,,\n"
-    whole = csv_rows.read(put(tmp_path / "o.csv", relative), known_images(images=sample.photos))
+    whole = read_proposals(put(tmp_path / "o.csv", relative), "csv", image_index=index_images(images=sample.photos))
     assert [len(image) for image in whole.values()] == [1, 0]  # no size is needed where there is no box
 
 
 def test_the_data_set_is_not_asked_for_when_it_was_given(sample: Any, tmp_path: Path) -> None:
     path = put(tmp_path / "o.csv", "ImageID,Confidence,XMin,XMax,YMin,YMax\nz,0.5,0,1,0,1\n")
     with pytest.raises(InputError, match=r"size of z is unknown: .* does not have this image") as caught:
-        formats.read(path, data=sample.data)
+        formats.read_proposals(path, data=sample.data)
     assert "--data" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a,b.jpg", 'a"b.jpg', "a\nb.jpg", "a\rb.jpg", "a;b.jpg", " a .jpg", "sep=;", "é\x01"])
 def test_names_with_signs_of_csv_come_back(name: str, tmp_path: Path) -> None:
-    formats.write(tmp_path / "a.csv", {1: Proposals([[0, 0, 1, 1]], [0.5], (4, 4), name), 2: Proposals([], [], (4, 4))})
-    got = formats.read(tmp_path / "a.csv")
+    formats.write_proposals(
+        tmp_path / "a.csv", {1: Proposals([[0, 0, 1, 1]], [0.5], (4, 4), name), 2: Proposals([], [], (4, 4))}
+    )
+    got = formats.read_proposals(tmp_path / "a.csv")
     assert {image_id: image.source for image_id, image in got.items()} == {1: name, 2: None}
-    assert guess_to_read(tmp_path / "a.csv").name == "csv"
+    assert guess_source_format(tmp_path / "a.csv").name == "csv"

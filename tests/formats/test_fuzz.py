@@ -26,12 +26,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from objectness import formats
-from objectness.errors import InputError
-from objectness.formats.core.known_images import KnownImages, known_images
+from objectness.errors import InputError, MissingContextError
+from objectness.formats.core.image_lookup import index_images
 from objectness.formats.core.safe_pickle import dump, load_plain
 from objectness.formats.core.spec import Format
-from objectness.formats.registry import FORMATS, format_named, guess_to_read
+from objectness.formats.registry import all_formats, format_named, guess_source_format
 from objectness.formats.validation import validate
+from objectness.image_index import ImageIndex
 
 EXAMPLES = int(os.environ.get("OBJECTNESS_FUZZ_EXAMPLES", "0"))
 SHORT = settings(
@@ -43,7 +44,7 @@ NAMES = [
     pytest.param(
         entry.name, marks=pytest.mark.skipif(bool(entry.needs) and find_spec(entry.needs[0]) is None, reason="")
     )
-    for entry in FORMATS
+    for entry in all_formats()
 ]
 
 TOKENS = [
@@ -122,13 +123,13 @@ def files_of(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
-def survives(path: Path, source: Format, known: KnownImages | None) -> None:
+def survives(path: Path, source: Format, known: ImageIndex | None) -> None:
     """Read, repair, guess and validate: proposals in order, or ``InputError``."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for repair in (False, True):
             try:
-                found = formats.read(path, source.name, known=known, repair=repair)
+                found = formats.read_proposals(path, source.name, image_index=known, repair=repair)
             except InputError as error:
                 said = str(error)
                 if not 10 < len(said) < 3000:
@@ -138,13 +139,10 @@ def survives(path: Path, source: Format, known: KnownImages | None) -> None:
                     assert np.isfinite(image.boxes_xyxy).all()
                     assert np.isfinite(image.scores).all()
                     assert (np.diff(image.scores) <= 0).all()
-        try:
-            validate(path, source, known)
-        except InputError as error:
-            if "--data" not in str(error) and "--images" not in str(error):
-                raise
+        with suppress(MissingContextError):
+            validate(path, source.name, image_index=known)
         with suppress(InputError):
-            guess_to_read(path)
+            guess_source_format(path)
 
 
 @pytest.fixture(scope="module")
@@ -152,16 +150,16 @@ def valid(sample: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     """A valid file of each format."""
     folder = tmp_path_factory.mktemp("valid")
     written = {}
-    for entry in FORMATS:
+    for entry in all_formats():
         if entry.needs is None or find_spec(entry.needs[0]):
             written[entry.name] = folder / entry.name / f"proposals{entry.suffixes[0] if entry.suffixes else ''}"
-            formats.write(written[entry.name], sample.proposals, entry.name)
+            formats.write_proposals(written[entry.name], sample.proposals, entry.name)
     return written
 
 
 @pytest.fixture(scope="module")
-def known(sample: Any) -> KnownImages | None:
-    return known_images(data=sample.data)
+def known(sample: Any) -> ImageIndex | None:
+    return index_images(data=sample.data)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +180,7 @@ def copied(original: Path, place: Path) -> Path:
 @SHORT
 @given(edits=st.lists(EDIT, min_size=1, max_size=6), which=st.integers(0, 9), told=st.booleans())
 def test_changed_bytes(
-    name: str, valid: dict[str, Path], known: KnownImages, place: Path, edits: list[Any], which: int, told: bool
+    name: str, valid: dict[str, Path], known: ImageIndex, place: Path, edits: list[Any], which: int, told: bool
 ) -> None:
     path = copied(valid[name], place)
     files = files_of(path.parent)
@@ -195,7 +193,7 @@ def test_changed_bytes(
 @SHORT
 @given(changes=st.lists(CHANGE, min_size=1, max_size=5), which=st.integers(0, 9), told=st.booleans())
 def test_changed_json(
-    name: str, valid: dict[str, Path], known: KnownImages, place: Path, changes: list[Any], which: int, told: bool
+    name: str, valid: dict[str, Path], known: ImageIndex, place: Path, changes: list[Any], which: int, told: bool
 ) -> None:
     path = copied(valid[name], place)
     files = files_of(path.parent)
@@ -216,7 +214,7 @@ def test_changed_json(
 def test_changed_pickles(
     name: str,
     valid: dict[str, Path],
-    known: KnownImages,
+    known: ImageIndex,
     place: Path,
     changes: list[Any],
     protocol: int,
@@ -244,7 +242,7 @@ def test_changed_pickles(
     beside=st.booleans(),
 )
 def test_changed_parquet(
-    name: str, values: list[Any], beside: bool, valid: dict[str, Path], known: KnownImages, place: Path
+    name: str, values: list[Any], beside: bool, valid: dict[str, Path], known: ImageIndex, place: Path
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -277,7 +275,7 @@ def test_changed_parquet(
         ]
     ),
 )
-def test_changed_mat(name: str, key: str, value: Any, valid: dict[str, Path], known: KnownImages, place: Path) -> None:
+def test_changed_mat(name: str, key: str, value: Any, valid: dict[str, Path], known: ImageIndex, place: Path) -> None:
     from scipy.io import loadmat, savemat
 
     path = copied(valid[name], place)
@@ -291,21 +289,21 @@ def test_changed_mat(name: str, key: str, value: Any, valid: dict[str, Path], kn
 @pytest.mark.parametrize(
     "content", [b"", b"\x00", b"\xff\xfe", b"[]", b"{}", b"null", b"\x80\x04N.", b"<a/>", b"x" * 99]
 )
-def test_other_files(name: str, content: bytes, known: KnownImages, tmp_path: Path) -> None:
+def test_other_files(name: str, content: bytes, known: ImageIndex, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
     survives(path, format_named(name), known)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_file_and_a_folder(name: str, known: KnownImages, tmp_path: Path) -> None:
+def test_no_file_and_a_folder(name: str, known: ImageIndex, tmp_path: Path) -> None:
     source = format_named(name)
     for path in (tmp_path / "missing", tmp_path, tmp_path / ("x" * 300), tmp_path / "a\x00b"):
         survives(path, source, known)
         with pytest.raises(InputError):
-            formats.read(path, name, known=known)
+            formats.read_proposals(path, name, image_index=known)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_valid_is_read(name: str, valid: dict[str, Path], known: KnownImages) -> None:
-    assert formats.read(valid[name], name, known=known).count == 3
+def test_what_is_valid_is_read(name: str, valid: dict[str, Path], known: ImageIndex) -> None:
+    assert formats.read_proposals(valid[name], name, image_index=known).count == 3

@@ -51,7 +51,7 @@ OUTSIDE = [
 def test_nothing_is_written_outside_the_folder(name: str, first: str, second: str, tmp_path: Path) -> None:
     out = tmp_path / "one" / "two" / "out"
     try:
-        formats.write(out, named(first, second), name)
+        formats.write_proposals(out, named(first, second), name)
     except InputError as error:
         assert "Two images are called" in str(error)  # noqa: PT017
     assert [file for file in files(tmp_path) if not file.startswith("one/two/out/")] == []
@@ -63,7 +63,7 @@ def test_nothing_is_written_outside_the_folder(name: str, first: str, second: st
 def test_what_no_file_can_be_called_is_refused(name: str, to: str, tmp_path: Path) -> None:
     found = named(name) if name else ProposalSet({"": Proposals([], [], (4, 4))})
     with pytest.raises(InputError, match=r"An image is called .*: correct"):
-        formats.write(tmp_path / "out", found, to)
+        formats.write_proposals(tmp_path / "out", found, to)
     assert files(tmp_path) == []
 
 
@@ -80,11 +80,11 @@ def test_names_are_as_short_as_they_can_be() -> None:
 
 def test_two_images_never_share_a_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Two images are called a\.jpg"):
-        formats.write(tmp_path, named("x/a.jpg", "y/a.jpg"), "hosang")  # it knows no folders
+        formats.write_proposals(tmp_path, named("x/a.jpg", "y/a.jpg"), "hosang")  # it knows no folders
     assert files(tmp_path) == []
-    formats.write(tmp_path, named("x/a.jpg", "y/a.jpg"), "yolo")
+    formats.write_proposals(tmp_path, named("x/a.jpg", "y/a.jpg"), "yolo")
     assert files(tmp_path) == ["data.yaml", "labels/x/a.txt", "labels/y/a.txt"]
-    formats.write(tmp_path, named("x/a.jpg", "y/a.jpg"), "yolo")  # its own may be replaced
+    formats.write_proposals(tmp_path, named("x/a.jpg", "y/a.jpg"), "yolo")  # its own may be replaced
 
 
 def test_a_folder_of_others_is_not_written_into(sample: Any, tmp_path: Path) -> None:
@@ -114,15 +114,15 @@ def test_a_folder_of_others_is_not_written_into(sample: Any, tmp_path: Path) -> 
 
 def test_bytes_that_are_no_text_are_refused_where_the_format_holds_text(tmp_path: Path) -> None:
     odd = named("caf\udce9.jpg")
-    formats.write(tmp_path / "yolo", odd, "yolo")  # a file may be called so
+    formats.write_proposals(tmp_path / "yolo", odd, "yolo")  # a file may be called so
     assert len(files(tmp_path / "yolo")) == 2
     with pytest.raises(InputError, match="letters that are no text"):
-        formats.write(tmp_path / "a.mat", odd, "selective-search")
+        formats.write_proposals(tmp_path / "a.mat", odd, "selective-search")
     with pytest.raises(InputError, match="letters that XML cannot hold"):
-        formats.write(tmp_path / "a.xml", odd, "cvat")
+        formats.write_proposals(tmp_path / "a.xml", odd, "cvat")
     for name, suffix in (("coco", "json"), ("geojson", "geojson"), ("huggingface", "json"), ("coco-results", "json")):
-        formats.write(tmp_path / f"{name}.{suffix}", odd, name)
-        assert formats.read(tmp_path / f"{name}.{suffix}", name)[1].source == "caf\udce9.jpg"
+        formats.write_proposals(tmp_path / f"{name}.{suffix}", odd, name)
+        assert formats.read_proposals(tmp_path / f"{name}.{suffix}", name)[1].source == "caf\udce9.jpg"
     for name in ("csv", "parquet"):
         with pytest.raises(InputError, match=r"cannot be written.*letters"):
-            formats.write(tmp_path / f"a.{name}", odd, name)
+            formats.write_proposals(tmp_path / f"a.{name}", odd, name)

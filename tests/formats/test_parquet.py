@@ -11,7 +11,7 @@ import pytest
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats import parquet
+from objectness.formats import parquet, read_proposals
 from objectness.proposals import Proposals
 
 pa = pytest.importorskip("pyarrow")
@@ -48,7 +48,7 @@ def test_small_files_that_unfold_are_refused(columns: Any, says: str, tmp_path: 
     assert path.stat().st_size < 200_000
     before = pa.total_allocated_bytes()
     with pytest.raises(InputError, match=says):
-        parquet.read(path)
+        read_proposals(path, "parquet")
     assert pa.total_allocated_bytes() - before < 1 << 20
 
 
@@ -56,7 +56,7 @@ def test_a_column_that_is_there_twice(tmp_path: Path) -> None:
     names = ["image_id", "x1", "x1", "y1", "x2", "y2"]
     pq.write_table(pa.Table.from_arrays([pa.array([1.0])] * 6, names=names), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="2 columns 'x1': keep one"):
-        parquet.read(tmp_path / "a.parquet")
+        read_proposals(tmp_path / "a.parquet", "parquet")
 
 
 def test_a_footer_may_not_lie_about_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,26 +64,26 @@ def test_a_footer_may_not_lie_about_the_bytes(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(parquet, "_MOST_UNPACKED", 1000)
     monkeypatch.setattr(parquet, "_refuse_bombs", lambda *_: None)
     with pytest.raises(InputError, match="unfolds into far more than its size"):
-        parquet.read(path)
+        read_proposals(path, "parquet")
 
 
 def test_widths_that_no_image_has(tmp_path: Path) -> None:
     written(tmp_path / "a.parquet", same(1))
     wide = pa.array([10**70], pa.decimal256(76))
     written(tmp_path / "a.images.parquet", {"image_id": pa.array([0]), "width": wide, "height": pa.array([5])})
-    assert parquet.read(tmp_path / "a.parquet")[0].size_hw == (0, 0)
+    assert read_proposals(tmp_path / "a.parquet", "parquet")[0].size_hw == (0, 0)
 
 
 def test_ids_beyond_64_bits_become_text(tmp_path: Path) -> None:
     one = Proposals([[0, 0, 1, 1]], [0.5], (4, 4), "a.jpg")
-    formats.write(tmp_path / "a.parquet", {2**64: one, 7: one})
-    assert list(formats.read(tmp_path / "a.parquet")) == [str(2**64), "7"]
+    formats.write_proposals(tmp_path / "a.parquet", {2**64: one, 7: one})
+    assert list(formats.read_proposals(tmp_path / "a.parquet")) == [str(2**64), "7"]
 
 
 def test_a_pipe_is_no_table(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"pipe or a device|neither a file"):
-        parquet.read(tmp_path / "a.parquet")
+        read_proposals(tmp_path / "a.parquet", "parquet")
     written(tmp_path / "b.parquet", same(1))
     os.mkfifo(tmp_path / "b.images.parquet")
-    assert len(parquet.read(tmp_path / "b.parquet")) == 1  # what is no file is no table of images
+    assert len(read_proposals(tmp_path / "b.parquet", "parquet")) == 1  # what is no file is no table of images

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from objectness import formats
 from objectness.errors import InputError
-from objectness.formats.core.lossiness import fitted, lost
-from objectness.formats.core.spec import Format
-from objectness.formats.registry import FORMATS, NAMES, format_named, guess_to_read, guess_to_write
+from objectness.formats.core.spec import FileNames, Format, adapt_ids, describe_loss
+from objectness.formats.registry import NAMES, all_formats, format_named, guess_source_format, guess_target_format
 from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
@@ -29,7 +28,7 @@ EACH = pytest.mark.parametrize(
     "entry",
     [
         pytest.param(f, id=f.name, marks=pytest.mark.skipif(not installed(f), reason=f"needs {f.needs}"))
-        for f in FORMATS
+        for f in all_formats()
     ],
 )
 
@@ -41,24 +40,24 @@ def place(folder: Path, entry: Format) -> Path:
 @EACH
 def test_nothing(entry: Format, tmp_path: Path) -> None:
     path = place(tmp_path, entry)
-    formats.write(path, {}, entry.name)
+    formats.write_proposals(path, {}, entry.name)
     if entry.name in ("yolo", "hosang"):
-        with pytest.raises(InputError, match=r"no label files|No such file"):
-            formats.read(path, entry.name)
+        with pytest.raises(InputError, match=r"no label files|no folder with .mat files"):
+            formats.read_proposals(path, entry.name)
     elif entry.name == "mmdet2":
         with pytest.raises(InputError, match="give the data set"):
-            formats.read(path, entry.name)
+            formats.read_proposals(path, entry.name)
     else:
-        got = formats.read(path, entry.name)
+        got = formats.read_proposals(path, entry.name)
         assert got == {}
 
 
 @EACH
 def test_with_the_data_nothing_is_lost_that_matters(entry: Format, sample: Any, tmp_path: Path) -> None:
     path = place(tmp_path, entry)
-    formats.write(path, sample.proposals, entry.name)
-    assert guess_to_read(path) is entry
-    got = formats.read(path, data=sample.data)
+    formats.write_proposals(path, sample.proposals, entry.name)
+    assert guess_source_format(path) is entry
+    got = formats.read_proposals(path, data=sample.data)
     exact = entry.name not in ("coco-results",)
     assert list(got) == [7, 3, 12]
     for image_id, want in sample.proposals.items():
@@ -70,10 +69,10 @@ def test_with_the_data_nothing_is_lost_that_matters(entry: Format, sample: Any, 
 @EACH
 def test_what_it_holds_is_true(entry: Format, sample: Any, tmp_path: Path) -> None:
     path = place(tmp_path, entry)
-    said = formats.write(path, sample.proposals, entry.name)
+    said = formats.write_proposals(path, sample.proposals, entry.name)
     holds = entry.holds
     try:
-        got = formats.read(path, entry.name)
+        got = formats.read_proposals(path, entry.name)
     except InputError as error:
         assert not holds.sizes
         assert "data" in error.arguments  # noqa: PT017
@@ -81,7 +80,7 @@ def test_what_it_holds_is_true(entry: Format, sample: Any, tmp_path: Path) -> No
     assert got.numbered is (not holds.ids)
     assert list(got) == ([7, 3, 12] if holds.ids else [1, 2, 3])
     assert (next(iter(got.values())).source is not None) is bool(holds.names)
-    if holds.names == "path":
+    if holds.names is FileNames.PATH:
         assert [image.source for image in got.values()] == [image.source for image in sample.proposals.values()]
     assert ([image.size_hw for image in got.values()] == [(48, 64), (48, 64), (20, 30)]) is holds.sizes
     assert (len(got) == 3) is holds.empty
@@ -95,28 +94,31 @@ def test_what_it_holds_is_true(entry: Format, sample: Any, tmp_path: Path) -> No
 
 
 def test_losses_by_hand(sample: Any, tmp_path: Path) -> None:
-    assert lost(sample.proposals, format_named("parquet")) is None
-    assert lost(sample.proposals, format_named("csv")) == "CSV cannot hold 2 metadata entries."
-    assert lost(sample.proposals, format_named("mmdet2")) == (
+    assert describe_loss(sample.proposals, format_named("parquet")) is None
+    assert describe_loss(sample.proposals, format_named("csv")) == "CSV cannot hold 2 metadata entries."
+    assert describe_loss(sample.proposals, format_named("mmdet2")) == (
         "MMDetection 2 pickle cannot hold 3 image ids, 3 file names, 3 image sizes, 3 logits, 3 pyramid levels "
         "and 2 metadata entries."
     )
     whole = ProposalSet({1: Proposals([[1, 2, 3, 4]], [0.5], (5, 6), "a.jpg")})
-    assert lost(whole, format_named("coco-results")) is None
+    assert describe_loss(whole, format_named("coco-results")) is None
     odd = ProposalSet({1: Proposals([[1, 2, 3.125, 4]], [0.5], (5, 6), "a.jpg")})
-    assert lost(odd, format_named("coco-results")) == "COCO results keeps boxes to 0.01 pixel, scores to six digits."
+    assert (
+        describe_loss(odd, format_named("coco-results"))
+        == "COCO results keeps boxes to 0.01 pixel, scores to six digits."
+    )
 
 
 def test_ids_that_coco_does_not_take(tmp_path: Path) -> None:
     one = Proposals([[0, 0, 1, 1]], [0.5], (4, 4))
-    digits, said = fitted(ProposalSet({"12": one, "7": one}), format_named("coco"))
+    digits, said = adapt_ids(ProposalSet({"12": one, "7": one}), format_named("coco"))
     assert (list(digits), said) == ([12, 7], ())
-    made_up, said = fitted(ProposalSet({"012": one, "b": one}), format_named("coco"))
+    made_up, said = adapt_ids(ProposalSet({"012": one, "b": one}), format_named("coco"))
     assert list(made_up) == [1, 2]
     assert said == ("COCO data set takes whole numbers as image ids: the 2 images are numbered from 1",)
-    assert fitted(ProposalSet({"b": one}), format_named("csv"))[0] == {"b": one}
-    formats.write(tmp_path / "a.json", {"b": one}, "coco-results")
-    assert list(formats.read(tmp_path / "a.json")) == ["b"]
+    assert adapt_ids(ProposalSet({"b": one}), format_named("csv"))[0] == {"b": one}
+    formats.write_proposals(tmp_path / "a.json", {"b": one}, "coco-results")
+    assert list(formats.read_proposals(tmp_path / "a.json")) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,8 @@ def test_any_numbers(name: str, tmp_path: Path, rows: list[list[tuple[float, ...
         corners = np.sort(table[:, :4].reshape(-1, 2, 2), axis=1).reshape(-1, 4) * 999
         images[image_id] = Proposals(corners, table[:, 4], (1000, 1001), f"f/{image_id}.jpg")
     path = place(tmp_path, entry)
-    formats.write(path, images, name)
-    got = formats.read(path, name)
+    formats.write_proposals(path, images, name)
+    got = formats.read_proposals(path, name)
     assert list(got) == list(images)
     for image_id, want in images.items():
         # Corners that are written as they are come back bit for bit.
@@ -148,21 +150,21 @@ def test_any_numbers(name: str, tmp_path: Path, rows: list[list[tuple[float, ...
 class TestGuessing:
     def test_by_suffix(self, tmp_path: Path) -> None:
         for name, suffix in (("parquet", ".parquet"), ("csv", ".csv"), ("cvat", ".XML"), ("geojson", ".geojson")):
-            assert guess_to_write(tmp_path / f"a{suffix}").name == name
+            assert guess_target_format(tmp_path / f"a{suffix}").name == name
 
     def test_several_of_one_suffix(self, tmp_path: Path) -> None:
         with pytest.raises(
             InputError, match=r"may become coco-results \(COCO results\), coco .* or .*: name the format"
         ):
-            guess_to_write(tmp_path / "a.json")
+            guess_target_format(tmp_path / "a.json")
         with pytest.raises(InputError, match=r"may become yolo \(YOLO\), hosang .* or fiftyone"):
-            guess_to_write(tmp_path / "folder")
+            guess_target_format(tmp_path / "folder")
         with pytest.raises(InputError, match=r"ends in \.docx, which says no format: name the format, one of parquet"):
-            guess_to_write(tmp_path / "a.docx")
+            guess_target_format(tmp_path / "a.docx")
 
     def test_what_is_replaced_says_it(self, sample: Any, tmp_path: Path) -> None:
-        formats.write(tmp_path / "a.json", sample.proposals, "label-studio")
-        assert guess_to_write(tmp_path / "a.json").name == "label-studio"
+        formats.write_proposals(tmp_path / "a.json", sample.proposals, "label-studio")
+        assert guess_target_format(tmp_path / "a.json").name == "label-studio"
 
     @pytest.mark.parametrize(
         ("content", "name"),
@@ -181,30 +183,30 @@ class TestGuessing:
     def test_by_content(self, tmp_path: Path, content: bytes, name: str) -> None:
         path = tmp_path / "a.dat"
         path.write_bytes(content)
-        assert guess_to_read(path).name == name
+        assert guess_source_format(path).name == name
 
     def test_keys_beyond_the_beginning(self, tmp_path: Path) -> None:
         path = tmp_path / "a.json"
         path.write_text('{"images": [' + ",".join(['{"id": 1}'] * 20_000) + '], "annotations": []}')
-        assert guess_to_read(path).name == "coco"
+        assert guess_source_format(path).name == "coco"
 
     def test_neither(self, tmp_path: Path) -> None:
         (tmp_path / "a.json").write_text("[[]]")
         with pytest.raises(InputError, match=r"may be coco-results .*: name its format"):
-            guess_to_read(tmp_path / "a.json")
+            guess_source_format(tmp_path / "a.json")
         (tmp_path / "a.json").write_text("[ ]\n")  # nothing found, in the commonest format
-        assert guess_to_read(tmp_path / "a.json").name == "coco-results"
+        assert guess_source_format(tmp_path / "a.json").name == "coco-results"
         (tmp_path / "a.txt").write_text("hello")
         with pytest.raises(InputError, match="no proposals file that is known: name its format"):
-            guess_to_read(tmp_path / "a.txt")
+            guess_source_format(tmp_path / "a.txt")
         with pytest.raises(InputError, match="cannot be read: No such file"):
-            guess_to_read(tmp_path / "missing")
+            guess_source_format(tmp_path / "missing")
         (tmp_path / "a").write_text("hello")
         with pytest.raises(InputError, match="no proposals file that is known"):
-            guess_to_read(tmp_path / "a")
+            guess_source_format(tmp_path / "a")
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(InputError, match="neither a file nor a folder"):
-            guess_to_read(tmp_path / "pipe")
+            guess_source_format(tmp_path / "pipe")
 
     def test_names(self) -> None:
         assert len(set(NAMES)) == len(NAMES) == 16
@@ -217,8 +219,8 @@ def test_other_sizes_and_strangers_are_told(sample: Any, tmp_path: Path) -> None
         1: Proposals([[0, 0, 1, 1]], [0.5], (24, 32), "elsewhere/a.png"),
         2: Proposals([[0, 0, 1, 1]], [0.5], (9, 9), "z.png"),
     }
-    formats.write(tmp_path / "a.csv", found)
-    got = formats.read(tmp_path / "a.csv", data=sample.data)
+    formats.write_proposals(tmp_path / "a.csv", found)
+    got = formats.read_proposals(tmp_path / "a.csv", data=sample.data)
     assert list(got) == [7, 2]
     assert "1 images, elsewhere/a.png among them, have another size in the file" in got.notes[0]
     assert "1 images, z.png among them, are not in" in got.notes[1]
@@ -226,8 +228,8 @@ def test_other_sizes_and_strangers_are_told(sample: Any, tmp_path: Path) -> None
 
 def test_renamed_files_go_by_id_and_it_is_told(sample: Any, tmp_path: Path) -> None:
     found = {image_id: Proposals([[0, 0, 1, 1]], [0.5], (0, 0), f"old_{image_id}.jpg") for image_id in (12, 7)}
-    formats.write(tmp_path / "a.csv", found)
-    got = formats.read(tmp_path / "a.csv", data=sample.data)
+    formats.write_proposals(tmp_path / "a.csv", found)
+    got = formats.read_proposals(tmp_path / "a.csv", data=sample.data)
     assert [Path(image.source or "").name for image in got.values()] == ["c.png", "a.png"]
     assert got[12].size_hw == (20, 30)
     assert got.notes == (f"no file name of the file occurs in {sample.data}: images were matched by id",)
@@ -240,8 +242,8 @@ def test_repair(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"row 2 of image 1 has the box .* not made of finite numbers; `objectness validate`"
     ):
-        formats.read(tmp_path / "a.csv")
-    got = formats.read(tmp_path / "a.csv", repair=True)
+        formats.read_proposals(tmp_path / "a.csv")
+    got = formats.read_proposals(tmp_path / "a.csv", repair=True)
     assert got[1].boxes_xyxy.tolist() == [[0, 0, 1, 1]]
     assert got.notes == ("left out 3 proposals that have no finite box and score or swapped corners",)
 
@@ -250,19 +252,19 @@ def test_what_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("objectness.formats.core.spec.find_spec", lambda name: None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r'Parquet needs pyarrow: pip install "\.\[tables\]"'):
-        formats.read(tmp_path / "a.parquet")
+        formats.read_proposals(tmp_path / "a.parquet")
 
 
 def test_the_page_of_the_formats_is_true() -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "exchange.md").read_text()
-    for entry in FORMATS:
+    for entry in all_formats():
         row = next((line for line in page.splitlines() if line.startswith(f"| `{entry.name}` ")), None)
         assert row is not None, f"{entry.name} is not in the table"
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         holds = entry.holds
         flags = (holds.sizes, holds.empty, holds.logits, holds.levels, holds.metadata)
         assert cells[2:9] == [
-            *(holds.ids or "–", holds.names or "–"),
+            *("–" if kind is None else kind.value for kind in (holds.ids, holds.names)),
             *("yes" if flag else "–" for flag in flags),
         ]
         assert cells[9] == entry.consumers

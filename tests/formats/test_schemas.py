@@ -29,9 +29,10 @@ from objectness.formats import (
     mmdet2,
     mmdet3,
     parquet,
+    read_proposals,
     yolo,
 )
-from objectness.formats.core.known_images import known_images
+from objectness.formats.core.image_lookup import index_images
 from objectness.formats.legacy import detectron1, hosang, selective_search
 from objectness.formats.legacy.mat_files import load_mat, save_mat
 from objectness.proposal_set import ProposalSet
@@ -66,7 +67,7 @@ class TestCocoDataset:
     def test_classes_and_missing_scores_are_told(self, tmp_path: Path) -> None:
         rows = [{"image_id": "x", "category_id": c, "bbox": [c, 0, 2, 2], "iscrowd": 0} for c in (1, 2)]
         path = put(tmp_path / "a.json", {"images": [{"id": "x"}], "annotations": rows})
-        got = coco_dataset.read(path)
+        got = read_proposals(path, "coco")
         assert got["x"].scores.tolist() == [1, 0.5]
         assert got["x"].boxes_xyxy.tolist() == [[1, 0, 3, 2], [2, 0, 4, 2]]
         assert [note.split()[0] for note in got.notes] == ["left", "the"]
@@ -75,7 +76,7 @@ class TestCocoDataset:
         rows = [{"image_id": 1, "bbox": [0, 0, 2, 2], "score": 0.5}, {"image_id": 1, "bbox": [0, 0, 2, 2]}]
         path = put(tmp_path / "a.json", {"images": [{"id": 1}], "annotations": rows})
         with pytest.raises(InputError, match="annotation 2 of image 1 has no score, but others have"):
-            coco_dataset.read(path)
+            read_proposals(path, "coco")
 
 
 class TestYolo:
@@ -102,9 +103,9 @@ class TestYolo:
     def test_sizes_come_from_the_images_beside(self, sample: Any, tmp_path: Path) -> None:
         put(tmp_path / "labels" / "c.txt", "0 0.5 0.5 1 1 0.5\n1 .5 .5 .5 .5 .75")
         with pytest.raises(InputError, match=r"has no images: give the data set or"):
-            yolo.read(tmp_path)
+            read_proposals(tmp_path, "yolo")
         (tmp_path / "images").symlink_to(sample.photos)
-        got = yolo.read(tmp_path / "data.yaml" if (tmp_path / "data.yaml").exists() else tmp_path)
+        got = read_proposals(tmp_path / "data.yaml" if (tmp_path / "data.yaml").exists() else tmp_path, "yolo")
         found = {Path(image.source or "").name: image for image in got.values()}
         assert found["c.png"].boxes_xyxy.tolist() == [[7.5, 5, 22.5, 15], [0, 0, 30, 20]]
         assert len(found["a.png"]) == 0
@@ -128,20 +129,20 @@ class TestYolo:
     def test_bad_lines(self, sample: Any, tmp_path: Path, line: str, says: str) -> None:
         put(tmp_path / "a.txt", line)
         with pytest.raises(InputError, match=says):
-            yolo.read(tmp_path, known_images(images=sample.photos))
+            read_proposals(tmp_path, "yolo", image_index=index_images(images=sample.photos))
 
     def test_outlines_and_key_points(self, sample: Any, tmp_path: Path) -> None:
         put(tmp_path / "c.txt", "0 .5 .5 1 .5 1 1\n0 0 0 .5 0 .5 .5 0 .5 .75")
         with pytest.raises(InputError, match="has no score, but others have"):
-            yolo.read(tmp_path, known_images(images=sample.photos))
+            read_proposals(tmp_path, "yolo", image_index=index_images(images=sample.photos))
         put(tmp_path / "c.txt", "0 .5 .5 1 .5 1 1\n1 0 0 .5 0 .5 .5 0 .5")
-        got = yolo.read(tmp_path, known_images(images=sample.photos))
+        got = read_proposals(tmp_path, "yolo", image_index=index_images(images=sample.photos))
         found = {Path(image.source or "").name: image for image in got.values()}
         assert found["c.png"].boxes_xyxy.tolist() == [[15, 10, 30, 20], [0, 0, 15, 10]]
         assert "took the boxes around 2 outlines" in got.notes
         put(tmp_path / "pose" / "data.yaml", "train: images\nkpt_shape: [2, 3]\n")
         put(tmp_path / "pose" / "labels" / "c.txt", "0 .5 .5 1 1 .5 .5 2 0 0 0\n")
-        got = yolo.read(tmp_path / "pose", known_images(images=sample.photos))
+        got = read_proposals(tmp_path / "pose", "yolo", image_index=index_images(images=sample.photos))
         found = {Path(image.source or "").name: image for image in got.values()}
         assert found["c.png"].boxes_xyxy.tolist() == [[0, 0, 30, 20]]
         assert "left out the key points" in got.notes
@@ -149,7 +150,7 @@ class TestYolo:
     def test_labels_without_image(self, sample: Any, tmp_path: Path) -> None:
         put(tmp_path / "z.txt", "0 .5 .5 .5 .5")
         with pytest.raises(InputError, match=r"z\.txt belongs to no image"):
-            yolo.read(tmp_path, known_images(images=sample.photos))
+            read_proposals(tmp_path, "yolo", image_index=index_images(images=sample.photos))
 
     def test_unknown_sizes_and_foreign_labels(self, sample: Any, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"size of 1 images, a\.jpg among them, is unknown"):
@@ -175,13 +176,13 @@ class TestCsv:
 
     def test_supervision(self, tmp_path: Path) -> None:
         path = put(tmp_path / "a.csv", "x_min,y_min,x_max,y_max,class_id,confidence,tracker_id\n1,2,3,4,0,0.5,\n")
-        assert csv_rows.read(path)[1].boxes_xyxy.tolist() == [[1, 2, 3, 4]]
+        assert read_proposals(path, "csv")[1].boxes_xyxy.tolist() == [[1, 2, 3, 4]]
 
     def test_deepforest_and_retinanet(self, tmp_path: Path) -> None:
         path = put(tmp_path / "a.csv", "image_path,xmin,ymin,xmax,ymax,label\nb/a.jpg,1,2,3,4,Tree\n")
-        assert csv_rows.read(path)[1].source == "b/a.jpg"
+        assert read_proposals(path, "csv")[1].source == "b/a.jpg"
         path = put(tmp_path / "a.csv", "path,x1,y1,x2,y2,class\na.jpg,1,2,3,4,x\nb.jpg,1,2,3,4,x\n")
-        assert [image.source for image in csv_rows.read(path).values()] == ["a.jpg", "b.jpg"]
+        assert [image.source for image in read_proposals(path, "csv").values()] == ["a.jpg", "b.jpg"]
 
     def test_open_images_are_fractions(self, sample: Any, tmp_path: Path) -> None:
         path = put(
@@ -189,13 +190,13 @@ class TestCsv:
             "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\nc,xclick,/m/0,0.5,0.5,1,0,0.5\n",
         )
         with pytest.raises(InputError, match="fractions of images, and the size of c is unknown"):
-            csv_rows.read(path)
-        got = csv_rows.read(path, known_images(data=sample.data))
+            read_proposals(path, "csv")
+        got = read_proposals(path, "csv", image_index=index_images(data=sample.data))
         assert got[12].boxes_xyxy.tolist() == [[15, 0, 30, 10]]
 
     def test_ids_stay_text_where_one_is(self, tmp_path: Path) -> None:
         path = put(tmp_path / "a.csv", "image_id,x1,y1,x2,y2\n007,1,2,3,4\n8,1,2,3,4\n")
-        assert list(csv_rows.read(path)) == ["007", "8"]
+        assert list(read_proposals(path, "csv")) == ["007", "8"]
 
 
 class TestParquet:
@@ -222,7 +223,7 @@ class TestParquet:
         one = Proposals([[0, 0, 1, 1]], [0.5], (0, 0))
         found = ProposalSet({"b": one, "a": one, "9": one}, {"a": [1.5]}, {"b": [4]})
         parquet.write(tmp_path / "a.parquet", found)
-        got = parquet.read(tmp_path / "a.parquet")
+        got = read_proposals(tmp_path / "a.parquet", "parquet")
         assert list(got) == ["b", "a", "9"]
         assert (got.logits["a"].tolist(), got.levels["b"].tolist()) == ([1.5], [4])
         assert set(got.logits) == {"a"}
@@ -232,13 +233,13 @@ class TestParquet:
         pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
         rows = {"image_id": [2, 1, 2], "x1": [0, 0, 1], "y1": [0, 0, 1], "x2": [1, 1, 2], "y2": [1, 1, 2]}
         pq.write_table(pa.table({**rows, "rank": [2, 1, 1]}), tmp_path / "a.parquet")
-        got = parquet.read(tmp_path / "a.parquet")
+        got = read_proposals(tmp_path / "a.parquet", "parquet")
         assert list(got) == [2, 1]
         assert got[2].boxes_xyxy.tolist() == [[1, 1, 2, 2], [0, 0, 1, 1]]
         assert got.notes == ("the file has no scores: its order stands for them",)
         pq.write_table(pa.table({"x": [1]}), tmp_path / "a.parquet")
         with pytest.raises(InputError, match="no column 'image_id'"):
-            parquet.read(tmp_path / "a.parquet")
+            read_proposals(tmp_path / "a.parquet", "parquet")
 
 
 class TestDetectron:
@@ -258,7 +259,7 @@ class TestDetectron:
         assert logits[1:3] == pytest.approx([np.log(3), 0])
         assert np.isfinite(logits).all()
         assert (np.diff(logits) < 0).all()
-        assert detectron2.read(tmp_path / "a.pkl")[1].scores == pytest.approx(scores, abs=1e-6)
+        assert read_proposals(tmp_path / "a.pkl", "detectron2")[1].scores == pytest.approx(scores, abs=1e-6)
 
     def test_saturated_logits_keep_their_order(self, tmp_path: Path) -> None:
         document = {
@@ -268,9 +269,9 @@ class TestDetectron:
         }
         path = put(tmp_path / "a.pkl", pickle.dumps(document))
         with pytest.raises(InputError, match="negative side"):
-            detectron2.read(path)
+            read_proposals(path, "detectron2")
         document["boxes"] = [np.array([[0, 0, n, n] for n in range(4)])]
-        got = detectron2.read(put(path, pickle.dumps(document)))
+        got = read_proposals(put(path, pickle.dumps(document)), "detectron2")
         assert got["x"].scores.tolist() == [1, 1, 1, 1]
         assert got.logits["x"].tolist() == [90, 70, 60, 50]
         assert got["x"].boxes_xyxy[:, 2].tolist() == [1, 2, 3, 0]
@@ -278,21 +279,23 @@ class TestDetectron:
     def test_logits_that_no_float32_holds(self, tmp_path: Path) -> None:
         document = {"boxes": [np.zeros((1, 4))], "objectness_logits": [np.array([np.inf])], "ids": [1]}
         with pytest.raises(InputError, match="has the score nan, which is not a finite number"):
-            detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))
+            read_proposals(put(tmp_path / "a.pkl", pickle.dumps(document)), "detectron2")
         document["objectness_logits"] = [np.array([1e300])]
-        got = detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))
+        got = read_proposals(put(tmp_path / "a.pkl", pickle.dumps(document)), "detectron2")
         assert (got[1].scores.tolist(), dict(got.logits)) == ([1], {})
 
     def test_widths_and_heights(self, tmp_path: Path) -> None:
         document = {"boxes": [np.array([[1, 2, 3, 4]])], "objectness_logits": [[0]], "ids": [1], "bbox_mode": 1}
-        assert detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))[1].boxes_xyxy.tolist() == [[1, 2, 4, 6]]
+        assert read_proposals(put(tmp_path / "a.pkl", pickle.dumps(document)), "detectron2")[1].boxes_xyxy.tolist() == [
+            [1, 2, 4, 6]
+        ]
         document["bbox_mode"] = 4
         with pytest.raises(InputError, match="bbox_mode is 4"):
-            detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))
+            read_proposals(put(tmp_path / "a.pkl", pickle.dumps(document)), "detectron2")
 
     def test_the_first_counts_the_last_pixel_in(self, tmp_path: Path) -> None:
         document = {"boxes": [np.array([[0, 0, 9, 19]])], "scores": [np.array([0.5])], "indexes": [4], "cfg": "x"}
-        got = detectron1.read(put(tmp_path / "a.pkl", pickle.dumps(document, protocol=2)))
+        got = read_proposals(put(tmp_path / "a.pkl", pickle.dumps(document, protocol=2)), "detectron1")
         assert got[4].boxes_xyxy.tolist() == [[0, 0, 10, 20]]
         detectron1.write(tmp_path / "b.pkl", got)
         assert pickle.loads((tmp_path / "b.pkl").read_bytes())["boxes"][0].tolist() == [[0, 0, 9, 19]]
@@ -311,7 +314,7 @@ class TestDetectron:
     )
     def test_other_contents(self, tmp_path: Path, document: Any, says: str) -> None:
         with pytest.raises(InputError, match=says):
-            detectron2.read(put(tmp_path / "a.pkl", pickle.dumps(document)))
+            read_proposals(put(tmp_path / "a.pkl", pickle.dumps(document)), "detectron2")
 
 
 class TestMmdetection:
@@ -331,21 +334,21 @@ class TestMmdetection:
         assert [array.shape for array in document] == [(2, 5), (0, 5), (1, 5)]
         assert document[2][0, :4] == pytest.approx([10.1, 5.3, 29.9, 19.7])
         with pytest.raises(InputError, match=r"lists the boxes of 3 images and names none; give the data set"):
-            mmdet2.read(tmp_path / "a.pkl")
+            read_proposals(tmp_path / "a.pkl", "mmdet2")
         put(tmp_path / "b.pkl", pickle.dumps(document[:2]))
         with pytest.raises(InputError, match=r"boxes of 2 images, but .* has 3"):
-            mmdet2.read(tmp_path / "b.pkl", known_images(data=sample.data))
+            read_proposals(tmp_path / "b.pkl", "mmdet2", image_index=index_images(data=sample.data))
 
     def test_two_without_scores(self, sample: Any, tmp_path: Path) -> None:
         bare = [np.array([[0, 0, 9, 9], [1, 1, 4, 4]]), np.empty((0, 4)), [[1.0, 2, 3, 4]]]
         put(tmp_path / "a.pkl", pickle.dumps(bare))
-        got = mmdet2.read(tmp_path / "a.pkl", known_images(data=sample.data))
+        got = read_proposals(tmp_path / "a.pkl", "mmdet2", image_index=index_images(data=sample.data))
         assert got[7].boxes_xyxy.tolist() == [[0, 0, 9, 9], [1, 1, 4, 4]]
         assert [len(image) for image in got.values()] == [2, 0, 1]
         assert got.notes == ("the file has no scores: its order stands for them",)
         put(tmp_path / "a.pkl", pickle.dumps([*bare[:2], [[1.0, 2, 3, 4, 0.5]]]))
         with pytest.raises(InputError, match="has no score, but others have"):
-            mmdet2.read(tmp_path / "a.pkl", known_images(data=sample.data))
+            read_proposals(tmp_path / "a.pkl", "mmdet2", image_index=index_images(data=sample.data))
 
 
 class TestMat:
@@ -364,8 +367,8 @@ class TestMat:
         boxes[0] = [np.array([[1, 2, 3, 4]], np.uint16), np.empty((0, 4)), np.array([[1, 1, 9, 9], [2, 2, 9, 9]])]
         scipy.savemat(tmp_path / "a.mat", {"boxes": boxes})
         with pytest.raises(InputError, match="no 'images' with their names; give the data set"):
-            selective_search.read(tmp_path / "a.mat")
-        got = selective_search.read(tmp_path / "a.mat", known_images(data=sample.data))
+            read_proposals(tmp_path / "a.mat", "selective-search")
+        got = read_proposals(tmp_path / "a.mat", "selective-search", image_index=index_images(data=sample.data))
         assert got[7].boxes_xyxy.tolist() == [[1, 0, 4, 3]]
         assert got[12].scores.tolist() == [1, 0.5]
 
@@ -380,7 +383,7 @@ class TestMat:
             tmp_path / "2007" / "2007_01.mat", {"boxes": [[1, 1, 9, 9], [1, 1, 4, 4]], "scores": [[0.1], [0.7]]}
         )
         (tmp_path / "a" / "a.mat").unlink()
-        got = {image.source: image for image in hosang.read(tmp_path).values()}
+        got = {image.source: image for image in read_proposals(tmp_path, "hosang").values()}
         assert got["2007_01"].boxes_xyxy.tolist() == [[0, 0, 4, 4], [0, 0, 9, 9]]
 
     def test_whatever_scipy_writes_is_read(self, tmp_path: Path) -> None:
@@ -415,7 +418,7 @@ class TestMat:
     def test_bombs_and_other_files(self, tmp_path: Path) -> None:
         put(tmp_path / "a.mat", b"MATLAB 7.3 MAT-file")
         with pytest.raises(InputError, match=r"version 7\.3: save it again"):
-            selective_search.read(tmp_path / "a.mat")
+            read_proposals(tmp_path / "a.mat", "selective-search")
         with (tmp_path / "a.mat").open("wb") as file:
             save_mat(file, {"boxes": [np.zeros((0, 4))]})
         bomb = zlib.compress(bytes(10**6), 9)
@@ -423,7 +426,7 @@ class TestMat:
             file.seek(128)
             file.write(struct.pack("<II", 15, len(bomb)) + bomb)
         with pytest.raises(InputError, match=r"damaged \.mat file: it has contents that unfold without bound"):
-            selective_search.read(tmp_path / "a.mat")
+            read_proposals(tmp_path / "a.mat", "selective-search")
 
 
 class TestLabelStudio:
@@ -454,7 +457,7 @@ class TestLabelStudio:
         region = {"type": "rectanglelabels", "original_width": 20, "original_height": 10, "value": value}
         others = [{"type": "choices", "value": {}}]
         task = {"id": 1, "data": {"image": "https://a.b/c.jpg"}, "annotations": [{"result": [region, *others]}, {}]}
-        got = label_studio.read(put(tmp_path / "a.json", [task]))
+        got = read_proposals(put(tmp_path / "a.json", [task]), "label-studio")
         assert got[1].boxes_xyxy.tolist() == [[10, 0, 20, 10]]
         assert (got[1].source, got[1].size_hw) == ("https://a.b/c.jpg", (10, 20))
         assert got.notes[:2] == (
@@ -484,7 +487,7 @@ class TestCvat:
     def test_names_with_signs_of_xml(self, tmp_path: Path) -> None:
         name = "a<&>\"'é.jpg"
         cvat.write(tmp_path / "a.xml", {1: Proposals([], [], (1, 1), name)})
-        assert cvat.read(tmp_path / "a.xml")[1].source == name
+        assert read_proposals(tmp_path / "a.xml", "cvat")[1].source == name
         with pytest.raises(InputError, match="letters that XML cannot hold"):
             cvat.write(tmp_path / "a.xml", {1: Proposals([], [], (1, 1), "a\x01.jpg")})
 
@@ -494,10 +497,10 @@ class TestCvat:
             f'<?xml version="1.0"?><!DOCTYPE annotations [<!ENTITY l0 "lol">{laughs}]><annotations>&l9;</annotations>'
         )
         with pytest.raises(InputError, match="DOCTYPE, which is refused"):
-            cvat.read(put(tmp_path / "a.xml", bomb))
+            read_proposals(put(tmp_path / "a.xml", bomb), "cvat")
         outside = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>'
         with pytest.raises(InputError, match="DOCTYPE"):
-            cvat.read(put(tmp_path / "a.xml", outside))
+            read_proposals(put(tmp_path / "a.xml", outside), "cvat")
 
 
 class TestFiftyOne:
@@ -515,9 +518,9 @@ class TestFiftyOne:
     def test_sizes_come_from_the_images_beside(self, sample: Any, tmp_path: Path) -> None:
         put(tmp_path / "labels.json", {"labels": {"c": [{"label": "x", "bounding_box": [0.5, 0, 0.5, 1]}], "b": None}})
         with pytest.raises(InputError, match="size of 'c' is unknown"):
-            fiftyone.read(tmp_path)
+            read_proposals(tmp_path, "fiftyone")
         (tmp_path / "data").symlink_to(sample.photos)
-        got = fiftyone.read(tmp_path)
+        got = read_proposals(tmp_path, "fiftyone")
         assert got[1].boxes_xyxy.tolist() == [[15, 0, 30, 20]]
         assert got[2].size_hw == (48, 64)
 
@@ -536,7 +539,9 @@ class TestGeoJson:
     def test_polygons_of_others(self, tmp_path: Path) -> None:
         ring = [[0, 0, 7], [4, 2, 7], [1, 5, 7], [0, 0, 7]]
         feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": None}
-        got = geojson.read(put(tmp_path / "a.geojson", {"type": "FeatureCollection", "features": [feature]}))
+        got = read_proposals(
+            put(tmp_path / "a.geojson", {"type": "FeatureCollection", "features": [feature]}), "geojson"
+        )
         assert got[1].boxes_xyxy.tolist() == [[0, 0, 4, 5]]
         assert got.notes[0] == "took the box around 1 outlines that are no upright rectangles"
 
@@ -557,13 +562,13 @@ class TestHuggingFace:
         objects = [
             {"score": s, "label": "cat", "box": {"xmin": 1, "ymin": 2, "xmax": 3, "ymax": 4}} for s in (0.5, 0.9)
         ]
-        one = huggingface.read(put(tmp_path / "a.json", objects))
+        one = read_proposals(put(tmp_path / "a.json", objects), "huggingface")
         assert one[1].scores.tolist() == [np.float32(0.9), 0.5]
         path = put(tmp_path / "a.json", [objects, [], objects[:1]])
         with pytest.raises(InputError, match="names no image; give the data set"):
-            huggingface.read(path)
-        several = huggingface.read(path, known_images(data=sample.data))
+            read_proposals(path, "huggingface")
+        several = read_proposals(path, "huggingface", image_index=index_images(data=sample.data))
         assert [len(several[image_id]) for image_id in (7, 3, 12)] == [2, 0, 1]
         server = {"image": {"width": 64, "height": 48}, "proposals": [{"box": [1, 2, 3, 4], "score": 0.25}]}
-        got = formats.read(put(tmp_path / "a.json", server))
+        got = formats.read_proposals(put(tmp_path / "a.json", server))
         assert (got[1].size_hw, got[1].scores.tolist()) == ((48, 64), [0.25])

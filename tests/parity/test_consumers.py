@@ -41,8 +41,8 @@ def found(tmp_path: Path) -> ProposalSet:
 
 def test_pycocotools(found: ProposalSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     coco = pytest.importorskip("pycocotools.coco")
-    formats.write(tmp_path / "truth.json", found, "coco")
-    formats.write(tmp_path / "results.json", found, "coco-results")
+    formats.write_proposals(tmp_path / "truth.json", found, "coco")
+    formats.write_proposals(tmp_path / "results.json", found, "coco-results")
     truth = coco.COCO(str(tmp_path / "truth.json"))
     assert truth.getImgIds() == [1, 2]
     for listed in (
@@ -57,7 +57,7 @@ def test_pycocotools(found: ProposalSet, tmp_path: Path, capsys: pytest.CaptureF
 
 def test_supervision_reads_our_coco_and_yolo(found: ProposalSet, tmp_path: Path) -> None:
     supervision = pytest.importorskip("supervision")
-    formats.write(tmp_path / "found.json", found, "coco")
+    formats.write_proposals(tmp_path / "found.json", found, "coco")
     got = supervision.DetectionDataset.from_coco(str(tmp_path / "data"), str(tmp_path / "found.json"))
     read = {Path(path).name: detections for path, detections in got.annotations.items()}
     assert read["a.png"].xyxy.tolist() == BOXES
@@ -80,7 +80,7 @@ def test_we_read_what_supervision_sinks(found: ProposalSet, tmp_path: Path) -> N
         for image in found.values():
             sink.append(to_detections(image), {"path": image.source})
     assert next(csv.reader((tmp_path / "found.csv").open()))[:4] == ["x_min", "y_min", "x_max", "y_max"]
-    got = formats.read(tmp_path / "found.csv")
+    got = formats.read_proposals(tmp_path / "found.csv")
     assert got[1].boxes_xyxy.tolist() == BOXES
     assert got[1].scores.tolist() == [0.75, 0.5]
     assert got[1].source == found[1].source
@@ -121,9 +121,9 @@ print(json.dumps(found))
 
 
 def test_fiftyone(found: ProposalSet, tmp_path: Path) -> None:
-    formats.write(tmp_path, found, "fiftyone")
-    formats.write(tmp_path / "coco.json", found, "coco")
-    formats.write(tmp_path / "cvat.xml", found, "cvat")
+    formats.write_proposals(tmp_path, found, "fiftyone")
+    formats.write_proposals(tmp_path / "coco.json", found, "coco")
+    formats.write_proposals(tmp_path / "cvat.xml", found, "cvat")
     read = by_consumers(FIFTYONE, tmp_path)
     want = [[x1 / 64, y1 / 48, (x2 - x1) / 64, (y2 - y1) / 48] for x1, y1, x2, y2 in BOXES]
     for name, limit in (("fiftyone", 1e-9), ("coco", 1e-9), ("cvat", 0.5 / 48)):  # FiftyOne rounds CVAT's to pixels
@@ -157,7 +157,7 @@ print(json.dumps([valid, [item["bbox"] for item in document["annotations"]], len
 
 
 def test_label_studio(found: ProposalSet, tmp_path: Path) -> None:
-    formats.write(tmp_path / "tasks.json", found, "label-studio")
+    formats.write_proposals(tmp_path / "tasks.json", found, "label-studio")
     (tmp_path / "config.xml").write_text(CONFIG)
     valid, boxes, images = by_consumers(LABEL_STUDIO, tmp_path)
     assert valid == [True] * 4

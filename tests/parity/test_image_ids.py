@@ -14,7 +14,7 @@ from objectness.datasets import load_dataset
 from objectness.errors import InputError
 from objectness.evaluation.measurement import measure
 from objectness.evaluation.recall import recall_report
-from objectness.formats.core.known_images import of_records
+from objectness.formats.core.image_lookup import index_records
 
 BOXES = [(0, 0, 10, 10), (20, 20, 12, 10), (40, 30, 10, 14)]
 
@@ -47,10 +47,12 @@ def test_ids_lead_where_pycocotools_leads(own: list[int | str], order: tuple[int
         judge.accumulate()
         judge.summarize()
     records = load_dataset(truth).records
-    measured = measure(formats.read(found, "coco-results", known=of_records(records)), records, (100,))
+    measured = measure(
+        formats.read_proposals(found, "coco-results", image_index=index_records(records)), records, (100,)
+    )
     assert recall_report(measured).to_json()["ar"]["100"] == pytest.approx(judge.stats[8], abs=1e-6)
     found.write_text(json.dumps([*entries, {**entries[0], "image_id": 99}]))
     with contextlib.redirect_stdout(io.StringIO()), pytest.raises(AssertionError):
         ground.loadRes(str(found))
     with pytest.raises(InputError, match="image 99"):
-        formats.read(found, "coco-results", known=of_records(records))
+        formats.read_proposals(found, "coco-results", image_index=index_records(records))

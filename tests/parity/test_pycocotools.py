@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from objectness.datasets import load_dataset
 from objectness.datasets.records import Record
 from objectness.evaluation import RecallReport, average_recall
-from objectness.formats import coco_results
+from objectness.formats import coco_results, read_proposals
 from objectness.proposals import Proposals
 
 coco = pytest.importorskip("pycocotools.coco")
@@ -72,7 +72,7 @@ def same(report: RecallReport, want: np.ndarray, tolerance: float) -> None:
 def test_published_values(shared_data: Path) -> None:
     results_file = shared_data / "cocoapi100" / "instances_val2014_fakebbox100_results.json"
     truth_file = shared_data / "cocoapi100" / "instances_val2014_100.json"
-    report = average_recall(coco_results.read(results_file), load_dataset(truth_file).records, KS)
+    report = average_recall(read_proposals(results_file, "coco-results"), load_dataset(truth_file).records, KS)
     assert (report.images, report.objects) == (100, 830)
     assert report.ar[1] == pytest.approx(0.090482, abs=1e-6)
     assert report.ar[10] == pytest.approx(0.506627, abs=1e-6)

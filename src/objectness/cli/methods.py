@@ -108,8 +108,7 @@ def is_proposals_file(word: str, source_format: str | None = None) -> bool:
         source_format: The format that the user says unrecognised files have.
     """
     from objectness.evaluation.baselines import is_baseline
-    from objectness.formats.core.sniffing import peek
-    from objectness.formats.registry import FORMATS
+    from objectness.formats.registry import has_known_suffix, recognised_formats
     from objectness.inference.model_files import CHECKPOINT, DEFAULT, ONNX, OPENVINO, is_run_folder
 
     path = Path(word)
@@ -117,12 +116,10 @@ def is_proposals_file(word: str, source_format: str | None = None) -> bool:
     if word == DEFAULT or is_baseline(word) or suffix in (ONNX, CHECKPOINT):
         return False
     if path.is_dir():
-        return not is_run_folder(path) and (
-            source_format is not None or any(known.recognise(peek(path)) for known in FORMATS)
-        )
+        return not is_run_folder(path) and (source_format is not None or bool(recognised_formats(path)))
     if suffix == OPENVINO and path.is_file():  # CVAT's, or OpenVINO's
-        return any(known.recognise(peek(path)) for known in FORMATS)
-    return path.is_file() or any(suffix in known.suffixes for known in FORMATS)
+        return bool(recognised_formats(path))
+    return path.is_file() or has_known_suffix(path)
 
 
 def read_file(
@@ -141,22 +138,21 @@ def read_file(
         InputError: a file that cannot be read, or that is for other photographs.
     """
     from objectness import formats
-    from objectness.formats import coco_dataset
-    from objectness.formats.core.known_images import of_records
-    from objectness.formats.core.sniffing import peek, present
-    from objectness.formats.registry import format_named, guess_to_read
+    from objectness.formats.core.image_lookup import index_records
+    from objectness.formats.core.sniffing import existing_path, file_head
+    from objectness.formats.registry import format_named, guess_source_format
 
     output.note(f"Reading {word}.")
-    path = present(word)
+    path = existing_path(word)
     try:
-        source = guess_to_read(path)
+        source = guess_source_format(path)
     except InputError:
         if source_format is None:
             raise
         source = format_named(source_format)
-    if source is coco_dataset.FORMAT and not peek(path).mentions(b'"score"'):
+    if source.name == "coco" and not file_head(path).mentions(b'"score"'):
         raise InputError(f"{word} is ground truth, without scores: give the results file, not the annotations.")
-    found = formats.read(path, source.name, known=of_records(records))
+    found = formats.read_proposals(path, source.name, image_index=index_records(records))
     for sentence in found.notes:
         output.warn(f"{word}: {sentence}.")
     missing = sum(record.image_id not in found or not len(found[record.image_id]) for record in records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -195,22 +194,14 @@ def _number(
     """An image id for each photograph; one that the ground truth does not hold fails here."""
     if data is None:
         return {photo: number for number, photo in enumerate(photos, start=1)}
-    from objectness.formats.core.known_images import known_images, need_own_ids
-    from objectness.image_index import ImageIndex, Named
-    from objectness.images.finding import real_path
+    from objectness.formats.core.image_lookup import index_images, require_own_ids
 
-    known = known_images(data, allow_outside=allow_outside)
-    assert known is not None
-    need_own_ids(known)
-    images = known.images
-    times = Counter(files := [real_path(image.path) for image in images])
-    by_file = {file: place for place, file in enumerate(files) if times[file] == 1}
-    index = ImageIndex(Named(image.own_id, os.path.abspath(image.path)) for image in images)  # noqa: PTH100
-    named = index.each([os.path.abspath(photo) for photo in photos])  # noqa: PTH100
+    image_index = index_images(data, allow_outside=allow_outside)
+    assert image_index is not None
+    require_own_ids(image_index)
     image_ids: dict[Path, int | str] = {}
-    for photo, places in zip(photos, named, strict=True):
-        place = by_file.get(real_path(photo), places[0] if len(places) == 1 else None)
-        image_id = None if place is None else images[place].image_id
+    for photo, places in zip(photos, image_index.of_files(photos), strict=True):
+        image_id = image_index.images[places[0]].image_id if len(places) == 1 else None
         if image_id is None:
             reason = f"{len(places)} images have this name" if places else "no image has this name"
             results.fail(photo, InputError(f"{photo}: in the ground truth {data} {reason}; left out."), output)

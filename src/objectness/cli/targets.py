@@ -79,7 +79,7 @@ def _is_page(path: Path) -> bool:
 
 def _files(place: Path) -> Iterator[Path]:
     """The files that may be read where a file or folder is named, and what is known to lie beside it."""
-    from objectness.formats.core.coco_entries import images_path
+    from objectness.formats.core.spec import images_path
 
     if place.is_dir():
         is_run = is_run_folder(place)

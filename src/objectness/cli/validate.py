@@ -1,4 +1,4 @@
-"""``objectness validate FILE``: what a framework would choke on."""
+"""``objectness validate FILE``: faults of a proposals file."""
 
 from __future__ import annotations
 
@@ -32,13 +32,10 @@ def command(
     quiet: QuietFlag = False,
 ) -> None:
     """Name what is wrong in a proposals file and what its readers do about it (exit code 1 if one would break)."""
-    from objectness.formats.core.known_images import known_images
-    from objectness.formats.registry import format_named, guess_to_read
     from objectness.formats.validation import validate
 
     output = Output(as_json, quiet)
-    source = format_named(source_format) if source_format else guess_to_read(path)
-    found = validate(path, source, known_images(data, images, split, allow_outside=allow_outside))
+    found = validate(path, source_format, data=data, images=images, split=split, allow_outside=allow_outside)
     output.result(_document(found))
     _print(found, output.tables, is_bare=data is None and images is None)
     if found.breaks:
@@ -58,9 +55,9 @@ def _document(found: Validation) -> dict[str, Any]:
                 "image": finding.image,
                 found.unit.replace(" ", "_"): finding.number,
                 "detail": finding.detail,
-                "consumer": finding.rule.consumer,
-                "does": finding.rule.says,
-                "breaks": finding.rule.breaks,
+                "consumer": finding.reaction.consumer,
+                "does": finding.reaction.effect,
+                "breaks": finding.reaction.breaks,
             }
             for finding in found.findings
         ],
@@ -72,9 +69,9 @@ def _print(found: Validation, console: Console, *, is_bare: bool) -> None:
     counts = f"{found.images:,} images, {found.proposals:,} proposals"
     _say(console, f"{found.path}: {found.format.title}, {counts}")
     for kind, findings in found.by_kind.items():
-        rule = findings[0].rule
-        word = "BREAKS" if rule.breaks else "note"
-        _say(console, f"\n{word}: {kind.value}: {len(findings)}. {rule.consumer} {rule.says}.")
+        reaction = findings[0].reaction
+        word = "BREAKS" if reaction.breaks else "note"
+        _say(console, f"\n{word}: {kind.value}: {len(findings)}. {reaction.consumer} {reaction.effect}.")
         for finding in findings[:_LISTED]:
             _say(console, f"  {_place(finding, found.unit)}{finding.detail}")
         if len(findings) > _LISTED:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from objectness.errors import InputError
 from objectness.files.untrusted import load_json
 
-_LARGEST_ID = 10**40
+LARGEST_ID = 10**40
 _LARGEST_SIDE_PX = 2**31 - 1  # no image format can store a larger one
 _KINDS = {list: "a list", dict: "a JSON object", str: "text", bool: "true or false", type(None): "null"}
 _NO = frozenset({"", "false", "f", "no", "n", "off", "none", "null", "unspecified", "unknown"})
@@ -109,7 +109,7 @@ def image_id(value: Any) -> int | str | None:
     if isinstance(value, str):
         return value
     if type(value) is int:
-        return value if abs(value) < _LARGEST_ID else None
+        return value if abs(value) < LARGEST_ID else None
     parsed = number(value)
     if parsed is None or not abs(parsed) <= 2**53 or not parsed.is_integer():
         return None

@@ -9,40 +9,37 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objectness.datasets.coco_document import parse_coco
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the boxes of a COCO file as proposals; classes and masks are dropped, and ``notes`` says so.
 
     Raises:
         InputError: the file is not such an object; an image or annotation in it is malformed.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     document = parse_coco(path)
-    parts, ids = Parts(), set[ImageId]()
+    builder, ids = FileBuilder(), set[ImageId]()
     for image in document.images():
         if image.image_id is None:
             raise InputError(f"{path}: image entry {image.number} has no usable 'id'.")
-        if image.image_id in parts:
+        if image.image_id in builder:
             raise InputError(f"{path}: image id {image.image_id} stands for two images: number them anew.")
         ids.add(image.image_id)
-        parts.part(image.image_id, image.image_id, image.file_name, image.size_hw)
+        builder.image(image.image_id, image.image_id, image.file_name, image.size_hw)
     classes, outlined = set(), 0
     for annotation in document.annotations(ids):
         entry, label = annotation.entry, f"annotation {annotation.number}"
@@ -53,7 +50,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             raise InputError(f"{path}: {label} is for image {image_id}, which 'images' does not list.")
         outlined += annotation.is_outlined
         classes.add(annotation.category_id)
-        parts.part(annotation.image_id).add(
+        builder.image(annotation.image_id).add(
             annotation.box_xyxy,
             json_values.score(entry, "score", path, label),
             annotation.number,
@@ -63,7 +60,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
     if outlined:
         notes.append(f"took the boxes around {outlined} outlines")
-    return parts.finish("annotation", json_values.metadata(document.content.get("info")), notes)
+    return builder.finish("annotation", json_values.metadata(document.content.get("info")), notes)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -87,16 +84,6 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     with replacing(Path(path)) as file:
         for piece in json_values.object_lines(head, "annotations", _annotations(proposals)):
             file.write(piece)
-
-
-def recognise(peek: Peek) -> bool:
-    """An object that has images and annotations, wherever in the file."""
-    opening, keys = peek.json_shape
-    return (
-        opening == "{"
-        and ({"images", "annotations"} & keys != set())
-        and all(key in keys or peek.mentions(f'"{key}"'.encode()) for key in ("images", "annotations"))
-    )
 
 
 def _annotations(proposals: ProposalSet) -> Iterator[str]:
@@ -130,14 +117,23 @@ FORMAT = Format(
     name="coco",
     title="COCO data set",
     suffixes=(".json",),
-    holds=Holds(ids="whole numbers", names="path", sizes=True, empty=True, logits=True, levels=True, metadata=True),
+    holds=Capabilities(
+        ids=Ids.WHOLE_NUMBERS, names=FileNames.PATH, sizes=True, empty=True, logits=True, levels=True, metadata=True
+    ),
     consumers="CVAT, FiftyOne, Datumaro and most annotation tools (COCO import)",
-    recognise=recognise,
+    signatures=(
+        Signature(
+            Content.JSON,
+            outermost=("{",),
+            any_key=frozenset({"images", "annotations"}),
+            mentions=(b'"images"', b'"annotations"'),
+        ),
+    ),
     parse=parse,
     write=write,
-    rules={
-        Kind.NO_SIZE: Rule("FiftyOne", "cannot make its relative boxes without the image's width and height"),
-        Kind.NO_AREA: Rule("CVAT", "may refuse or drop a rectangle without area"),
-        Kind.NO_SCORE: Rule("every reader", "takes it for ground truth", breaks=False),
+    reactions={
+        Fault.NO_SIZE: Reaction("FiftyOne", "cannot make its relative boxes without the image's width and height"),
+        Fault.NO_AREA: Reaction("CVAT", "may refuse or drop a rectangle without area"),
+        Fault.NO_SCORE: Reaction("every reader", "takes it for ground truth", breaks=False),
     },
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 from objectness.errors import InputError
 from objectness.files.atomic_write import refuse_input, unwritable
 from objectness.files.json_values import load
-from objectness.formats.core.coco_entries import entry_lines, image_row, images_path
+from objectness.formats.coco_results import entry_lines, image_row
+from objectness.formats.core.spec import images_path
 from objectness.proposals import Proposals
 
 _END = b"\n]\n"

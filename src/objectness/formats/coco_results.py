@@ -9,27 +9,29 @@ images lies beside it: ``proposals.json`` has ``proposals.images.json``, a list 
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Mapping
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from objectness.boxes import xyxy_to_xywh
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
 from objectness.files.json_values import kind, load, shown, write_list
-from objectness.formats.core.coco_entries import entry_lines, image_row, images_path
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import RawFile, raw_image
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.proposal_set import ProposalSet
+from objectness.files.untrusted import parse_json, read_bytes
+from objectness.formats.core.parsed import ParsedFile, parsed_image
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction, images_path
+from objectness.proposal_set import ImageId
 from objectness.proposals import Proposals
 
-_NUMBERS = frozenset({int, float})
-_COLUMNS = 7  # of a packed entry: number of its image, category_id, x, y, width, height, score
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool = True) -> None:
@@ -56,7 +58,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool 
         images_path(path).unlink(missing_ok=True)
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read any COCO results file; categories are dropped.
 
     The proposals of an image come best first; equal scores stay in the order of category and file, which is
@@ -67,29 +69,7 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
         InputError: a file that is not such a list, with the number of the entry (from 1) and what is wrong
             with it.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
-    packed = _Packing()
-    document = load(path, packed.take)
-    if not isinstance(document, list):
-        what = "a JSON object" if document is _PACKED else kind(document)
-        raise InputError(
-            f"{path} holds {what}, but COCO results are a list of "
-            '{"image_id", "category_id", "bbox", "score"}: give the results file, not the annotations.'
-        )
-    for number, entry in enumerate(document, start=1):
-        if entry is not _PACKED:
-            raise InputError(f"{path}: entry {number} {_fault(entry)}.")
-    if packed.conflict:
-        image_id, one, other = packed.conflict
-        raise InputError(f"{path}: image {image_id} is called {one} and {other}: give each image an id of its own.")
-    columns = packed.columns
-    if len(columns) != _COLUMNS * len(document):
-        raise InputError(f"{path}: an entry holds another entry inside: COCO results are a flat list.")
-    table = np.frombuffer(columns, dtype=np.float64).reshape(-1, _COLUMNS) if columns else np.empty((0, _COLUMNS))
+    table, ids, names = _read_entries(path)
     order = np.lexsort((table[:, 1], table[:, 0]))  # by image, then category, then place
     table = table[order]
     numbers, starts = np.unique(table[:, 0], return_index=True)
@@ -97,93 +77,128 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     with np.errstate(invalid="ignore"):  # infinite corners: validate names them
         rows[:, :4] = np.concatenate([table[:, 2:4], table[:, 2:4] + table[:, 4:6]], axis=1)
     rows[:, 4], rows[:, 5], rows[:, 8] = table[:, 6], 1, order + 1
-    ids = list(packed.images)
     present = [ids[int(number)] for number in numbers]
-    parts = dict(zip(present, np.split(rows, starts[1:]), strict=True)) if present else {}
+    by_image = dict(zip(present, np.split(rows, starts[1:]), strict=True)) if present else {}
     beside = _read_images(images_path(path))
-    for image_id in sorted(parts, key=lambda image_id: (isinstance(image_id, str), image_id)):
-        beside.setdefault(image_id, (None, packed.names.get(image_id)))
+    for image_id in sorted(by_image, key=lambda image_id: (isinstance(image_id, str), image_id)):
+        beside.setdefault(image_id, (None, names.get(image_id)))
     images = [
-        raw_image(image_id, name or packed.names.get(image_id), size_hw, parts.get(image_id, np.empty((0, 9))))
+        parsed_image(image_id, name or names.get(image_id), size_hw, by_image.get(image_id, np.empty((0, 9))))
         for image_id, (size_hw, name) in beside.items()
     ]
-    return RawFile(tuple(images), "entry")
+    return ParsedFile(tuple(images), "entry")
 
 
-def recognise(peek: Peek) -> bool:
-    """A list of objects with these keys, or an empty list: nothing was found, in the commonest format."""
-    opening, keys = peek.json_shape
-    if opening == "[":
-        return peek.head.split() in ([b"[]"], [b"[", b"]"])
-    return opening == "[{" and {"image_id", "bbox", "score"} <= keys
+def entry_lines(image_id: int | str, found: Proposals) -> Iterator[str]:
+    """The entries of one image, a line each.
 
-
-class _Packed:
-    """Stands in the parsed list for an entry that was right."""
-
-
-_PACKED = _Packed()
-
-
-class _Packing:
-    """Takes the right entries out of a document while it is parsed: a list of dicts would take ten times the memory.
-
-    Attributes:
-        columns: Seven numbers an entry.
-        images: Image id -> its number, from 0, as the ids turn up; 1 and "1" are two.
-        names: Image id -> the file that an entry names beside it.
-        conflict: An id with the two names that entries give it.
+    Raises:
+        InputError: a box or a score that is not finite.
     """
-
-    def __init__(self) -> None:
-        self.columns = array("d")
-        self.images: dict[int | str, int] = {}
-        self.names: dict[int | str, str] = {}
-        self.conflict: tuple[int | str, str, str] | None = None
-
-    def take(self, entry: dict[str, Any]) -> _Packed | dict[str, Any]:
-        """Move a right entry into the columns; leave every other object (a mask, say) as it is."""
-        if _is_plain(entry):
-            image_id: int | str = entry["image_id"]
-            values = (entry["category_id"], *entry["bbox"], entry["score"])
-        elif _fault(entry):
-            return entry
-        else:
-            image_id = json_values.image_id(entry["image_id"]) or 0
-            values = (entry["category_id"], *entry["bbox"], entry["score"])
-            values = tuple(json_values.number(value) or 0.0 for value in values)
-        self.columns.extend((self.images.setdefault(image_id, len(self.images)), *values))
-        name = entry.get("file_name")
-        if name and isinstance(name, str) and self.names.setdefault(image_id, name) != name:
-            self.conflict = self.conflict or (image_id, self.names[image_id], name)
-        return _PACKED
-
-
-def _is_plain(entry: dict[str, Any]) -> bool:
-    """Whether an entry is right beyond doubt, as nearly all are: ``_fault`` takes several times as long to say so."""
-    try:
-        (x, y, width, height), score = entry["bbox"], entry["score"]
-        return (
-            type(entry["image_id"]) is int is type(entry["category_id"])
-            and type(entry["bbox"]) is list
-            and {type(x), type(y), type(width), type(height), type(score)} <= _NUMBERS
-            and abs(entry["image_id"]) < 2**63
-            and abs(entry["category_id"]) <= 2**53
-            and abs(x) < 1e38
-            and abs(y) < 1e38
-            and 0 <= width < 1e38
-            and 0 <= height < 1e38
-            and abs(score) < 1e38
+    written = json.dumps(image_id if isinstance(image_id, str) else int(image_id))
+    usable = np.isfinite(found.boxes_xyxy).all(axis=1) & np.isfinite(found.scores)
+    if not usable.all():
+        raise InputError(
+            f"Image {image_id}: proposal {int(np.argmin(usable)) + 1} has a box or a score that is not a "
+            "finite number; nothing was written."
         )
-    except (KeyError, TypeError, ValueError):
-        return False
+    # Corners are rounded before the width is taken, so that the far corner is right to 0.005 too.
+    boxes = np.round(xyxy_to_xywh(np.round(found.boxes_xyxy.astype(np.float64), 2)), 2)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], 0)
+    for box, score in zip(boxes.tolist(), found.scores.tolist(), strict=True):
+        yield f'{{"image_id": {written}, "category_id": 1, "bbox": {box}, "score": {score:.6g}}}'
+
+
+def image_row(image_id: int | str, found: Proposals) -> dict[str, Any]:
+    """One image in the table."""
+    height, width = found.size_hw
+    whole = image_id if isinstance(image_id, str) else int(image_id)
+    return {"id": whole, "file_name": found.source, "width": width, "height": height}
+
+
+class _Entry(NamedTuple):
+    """One entry."""
+
+    image_id: ImageId
+    category_id: float
+    bbox: Sequence[float]
+    score: float
+    file_name: str | None
+
+
+@cache
+def _decoder() -> Any:
+    import msgspec
+
+    class Entry(msgspec.Struct, gc=False):
+        image_id: int | str
+        category_id: int
+        bbox: tuple[float, float, float, float]
+        score: float
+        file_name: str | None = None
+
+    return msgspec.json.Decoder(list[Entry])
+
+
+def _read_entries(path: Path) -> tuple[NDArray[np.float64], list[ImageId], dict[ImageId, str]]:
+    """Seven numbers an entry (number of its image, category, x, y, width, height, score), ids and file names.
+
+    Decoded by msgspec, and by ``json`` where that fails, to accept NaN and 25.0 for 25 or to name the fault.
+    """
+    content = read_bytes(path, None).removeprefix(BOM_UTF8)
+    try:
+        table, ids, names = _columns(path, _decoder().decode(content))
+        if (np.abs(table[:, 1]) < json_values.LARGEST_ID).all() and None not in map(json_values.image_id, ids):
+            return table, ids, names
+    except InputError:
+        raise
+    except (ValueError, ArithmeticError, RecursionError):  # msgspec's errors are ValueErrors
+        pass
+    return _columns(path, _checked(path, parse_json(content, str(path))))
+
+
+def _columns(path: Path, entries: Sequence[_Entry]) -> tuple[NDArray[np.float64], list[ImageId], dict[ImageId, str]]:
+    numbers: dict[ImageId, int] = {}  # 1 and "1" are two
+    names: dict[ImageId, str] = {}
+    count = len(entries)
+    table = np.empty((count, 7))
+    table[:, 0] = np.fromiter((numbers.setdefault(entry.image_id, len(numbers)) for entry in entries), float, count)
+    table[:, 1] = np.fromiter((entry.category_id for entry in entries), float, count)
+    table[:, 2:6] = np.fromiter((side for entry in entries for side in entry.bbox), float, 4 * count).reshape(-1, 4)
+    table[:, 6] = np.fromiter((entry.score for entry in entries), float, count)
+    for entry in entries:
+        if entry.file_name and names.setdefault(entry.image_id, entry.file_name) != entry.file_name:
+            raise InputError(
+                f"{path}: image {entry.image_id} is called {names[entry.image_id]} and {entry.file_name}: "
+                "give each image an id of its own."
+            )
+    return table, list(numbers), names
+
+
+def _checked(path: Path, document: Any) -> list[_Entry]:
+    """The entries of a document, each checked."""
+    if not isinstance(document, list):
+        raise InputError(
+            f"{path} holds {kind(document)}, but COCO results are a list of "
+            '{"image_id", "category_id", "bbox", "score"}: give the results file, not the annotations.'
+        )
+    entries = []
+    for position, given in enumerate(document, start=1):
+        fault = _fault(given)
+        if fault:
+            raise InputError(f"{path}: entry {position} {fault}.")
+        image_id, category = json_values.image_id(given["image_id"]), json_values.number(given["category_id"])
+        box, score = json_values.numbers(given["bbox"], 4), json_values.number(given["score"])
+        assert image_id is not None and category is not None  # noqa: PT018
+        assert box is not None and score is not None  # noqa: PT018
+        entries.append(_Entry(image_id, category, box, score, json_values.text(given.get("file_name"))))
+    return entries
 
 
 def _fault(entry: Any) -> str:
-    """What is wrong with an entry so that nothing can be made of it, or nothing."""
+    """The reason why nothing can be made of an entry, or nothing."""
     if not isinstance(entry, dict):
-        what = "a JSON object" if entry is _PACKED else kind(entry)
-        return f"is {what}, not an object with image_id, category_id, bbox and score"
+        return f"is {kind(entry)}, not an object with image_id, category_id, bbox and score"
     for key in ("image_id", "category_id", "bbox", "score"):
         if key not in entry:
             return f"has no {key!r}"
@@ -230,18 +245,24 @@ FORMAT = Format(
     name="coco-results",
     title="COCO results",
     suffixes=(".json",),
-    holds=Holds(ids="any", names="path", sizes=True, empty=True, precision="boxes to 0.01 pixel, scores to six digits"),
+    holds=Capabilities(
+        ids=Ids.ANY, names=FileNames.PATH, sizes=True, empty=True, precision="boxes to 0.01 pixel, scores to six digits"
+    ),
     consumers="pycocotools (loadRes), detectron2 and mmdetection evaluators, FiftyOne (add_coco_labels)",
-    recognise=recognise,
+    signatures=(
+        Signature(Content.JSON, outermost=("[{",), keys=frozenset({"image_id", "bbox", "score"})),
+        Signature(Content.JSON, outermost=("[]",)),  # nothing was found, in the commonest format
+    ),
     parse=parse,
     write=write,
     has_image_table=True,
-    rules={
-        Kind.OTHER_ID: Rule("pycocotools", "gives its boxes to the image of that id, or stops (loadRes)"),
-        Kind.UNKNOWN_IMAGE: Rule("pycocotools", "stops: results do not correspond to the ground truth (loadRes)"),
-        Kind.MISSING_IMAGE: Rule("pycocotools", "counts the image's objects as missed", breaks=False),
-        Kind.UNSORTED: Rule("pycocotools", "sorts by score itself", breaks=False),
-        Kind.NO_SCORE: Rule("pycocotools", "raises KeyError: 'score'"),
+    shows_rounding=True,
+    reactions={
+        Fault.OTHER_ID: Reaction("pycocotools", "gives its boxes to the image of that id, or stops (loadRes)"),
+        Fault.UNKNOWN_IMAGE: Reaction("pycocotools", "stops: results do not correspond to the ground truth (loadRes)"),
+        Fault.MISSING_IMAGE: Reaction("pycocotools", "counts the image's objects as missed", breaks=False),
+        Fault.UNSORTED: Reaction("pycocotools", "sorts by score itself", breaks=False),
+        Fault.NO_SCORE: Reaction("pycocotools", "raises KeyError: 'score'"),
     },
     strict_ids=True,
 )

@@ -13,21 +13,22 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core.coco_entries import images_path
 from objectness.formats.core.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
-from objectness.formats.core.file_names import unknown_size
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds
+from objectness.formats.core.missing_context import unknown_size
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, FileHead, Signature
+from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path
 from objectness.image_spelling import number_of
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _HEADER = ("image_id", "path", "width", "height", "x_min", "y_min", "x_max", "y_max", "score", "rank")
 _IMAGE_HEADER = ("image_id", "path", "width", "height")
@@ -53,18 +54,13 @@ _ALIASES = {
 }
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read rows of any of these kinds; classes and tracks are dropped.
 
     Raises:
         InputError: there is no such header, or a row has no four numbers; fractions of images of unknown size.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
-    beside, parts = images_path(path), Parts(path)
+    beside, builder = images_path(path), FileBuilder(path)
     sheet = read_sheet(path, _known_words)
     names, is_relative = _columns(path, sheet.header)
     missing = [corner for corner in _CORNERS if corner not in names]
@@ -76,12 +72,14 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     as_numbers = all(map(_is_whole, {row.get("image_id", "") for row in (*table, *listed)} - {""}))
     for row in listed:
         image_id = _image_id(row, as_numbers)
-        parts.part(image_id, image_id, row.get("path") or None, _size(row))
+        builder.image(image_id, image_id, row.get("path") or None, _size(row))
     for number, row in enumerate(table, start=1):
         image_id, name = _image_id(row, as_numbers), row.get("path") or None
         key: Any = image_id if image_id is not None else ("name", name)
-        size = _size(row) or (known.size_of(name or str(image_id)) if known and (name or image_id) else None)
-        part = parts.part(key, image_id, name, size)
+        size = _size(row) or (
+            image_index.size_of(name or str(image_id)) if image_index and (name or image_id) else None
+        )
+        rows = builder.image(key, image_id, name, size)
         if not any(row[corner] for corner in _CORNERS):
             continue  # so others say that an image has no boxes
         corners = [_number(row.get(corner)) for corner in _CORNERS]
@@ -89,17 +87,17 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             raise InputError(f"{path}: row {number} has no four numbers {', '.join(_CORNERS)}.")
         box = [corner for corner in corners if corner is not None]
         if is_relative:
-            if part.size_hw is None:
-                raise unknown_size(path, name or image_id, known)
-            height, width = part.size_hw
+            if rows.size_hw is None:
+                raise unknown_size(path, name or image_id, image_index)
+            height, width = rows.size_hw
             box = [value * side for value, side in zip(box, (width, height, width, height), strict=True)]
         score = _number(row.get("score"))
         if score is None and row.get("score"):
             raise InputError(
                 f"{path}: row {number} has the score {json_values.shown(row['score'])}, which is no number."
             )
-        part.add(box, score, number, _number(row.get("logit")), _number(row.get("level")))
-    return parts.finish("row", notes=notes)
+        rows.add(box, score, number, _number(row.get("logit")), _number(row.get("level")))
+    return builder.finish("row", notes=notes)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -124,9 +122,9 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         writer.writerows(_image(image_id, found) for image_id, found in proposals.items())
 
 
-def recognise(peek: Peek) -> bool:
-    """A first line that names four corners."""
-    return not peek.is_folder and set(_CORNERS) <= set(_names(first_row(peek.head, _known_words)))
+def _names_corners(head: FileHead) -> bool:
+    """Whether the first line names four corners."""
+    return set(_CORNERS) <= set(_names(first_row(head.head, _known_words)))
 
 
 def _names(header: Sequence[str]) -> list[str]:
@@ -216,9 +214,9 @@ FORMAT = Format(
     name="csv",
     title="CSV",
     suffixes=(".csv",),
-    holds=Holds(ids="any", names="path", sizes=True, empty=True, logits=True, levels=True),
+    holds=Capabilities(ids=Ids.ANY, names=FileNames.PATH, sizes=True, empty=True, logits=True, levels=True),
     consumers="spreadsheets, pandas, R; the columns are those of supervision's CSVSink with score for confidence",
-    recognise=recognise,
+    signatures=(Signature(Content.OTHER, check=_names_corners),),
     parse=parse,
     write=write,
     has_image_table=True,

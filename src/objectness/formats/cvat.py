@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
@@ -21,57 +21,54 @@ from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import read_bytes
 from objectness.files.xml_text import XmlError, parse_xml
 from objectness.formats.core.file_names import short_names
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, FileHead, Signature
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
 from objectness.formats.cvat_shapes import attribute_number, box_of, score_of
 from objectness.formats.cvat_tracks import add_tracks
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 # What no XML 1.0 document may hold, not even as &#1;.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the boxes of every image and frame; labels are dropped, and ``notes`` says what was made of other shapes.
 
     Raises:
         InputError: the file is no such XML, or has a document type; a shape in it is malformed.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     try:
         root = parse_xml(read_bytes(path, None))
     except XmlError as error:
         raise InputError(f"{path} {error}.") from None
     if root.tag != "annotations":
         raise InputError(f"{path} is no CVAT file: its outer element is <{root.tag[:40]}>, not <annotations>.")
-    parts = Parts()
+    builder = FileBuilder()
     said: Counter[str] = Counter()
     labels: set[str | None] = set()
     for position, image in enumerate(root.findall("image"), start=1):
         name = image.get("name") or None
-        part, where = parts.part(position, None, name, _size(image)), f"of image {json_values.shown(name)}"
+        rows, where = builder.image(position, None, name, _size(image)), f"of image {json_values.shown(name)}"
         for number, element in enumerate(image, start=1):
             here = f"shape {number} {where}"
             box = box_of(path, element, here, said)
             if box is not None:
                 labels.add(element.get("label"))
-                part.add(box, score_of(path, element, here), number)
+                rows.add(box, score_of(path, element, here), number)
     original = root.find("./meta//original_size")
     size = None if original is None else _size({side: original.findtext(side) for side in ("width", "height")})
     tracks = root.findall("track")
     labels |= {track.get("label") for track in tracks}
-    add_tracks(path, tracks, parts, size, attribute_number(root.findtext("./meta//size")), said)
+    add_tracks(path, tracks, builder, size, attribute_number(root.findtext("./meta//size")), said)
     if len(labels) > 1:
         said[f"left out the {len(labels)} labels: proposals have none"] = 0
-    return parts.finish("shape", notes=[note.format(count) for note, count in said.items()])
+    return builder.finish("shape", notes=[note.format(count) for note, count in said.items()])
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -84,9 +81,9 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         file.writelines(_lines(as_set(proposals)))
 
 
-def recognise(peek: Peek) -> bool:
-    """XML whose outer element is ``<annotations>``."""
-    return b"<annotations" in peek.head[:4096]
+def _has_outer_element(head: FileHead) -> bool:
+    """Whether the outer element is ``<annotations>``."""
+    return b"<annotations" in head.head[:4096]
 
 
 def _size(entry: Element | Mapping[str, str | None]) -> tuple[int, int] | None:
@@ -119,15 +116,15 @@ FORMAT = Format(
     name="cvat",
     title="CVAT for images 1.1",
     suffixes=(".xml",),
-    holds=Holds(names="name", sizes=True, empty=True),
+    holds=Capabilities(names=FileNames.NAME, sizes=True, empty=True),
     consumers="CVAT (upload annotations), Datumaro",
-    recognise=recognise,
+    signatures=(Signature(Content.OTHER, check=_has_outer_element),),
     parse=parse,
     write=write,
-    rules={
-        Kind.UNKNOWN_IMAGE: Rule("CVAT", "refuses the file: no frame of the task has that name"),
-        Kind.NO_SIZE: Rule("CVAT", "expects width and height of every image"),
-        Kind.NO_AREA: Rule("CVAT", "may refuse or drop a rectangle without area"),
-        Kind.OUTSIDE: Rule("CVAT", "clips or drops what lies outside the frame", breaks=False),
+    reactions={
+        Fault.UNKNOWN_IMAGE: Reaction("CVAT", "refuses the file: no frame of the task has that name"),
+        Fault.NO_SIZE: Reaction("CVAT", "expects width and height of every image"),
+        Fault.NO_AREA: Reaction("CVAT", "may refuse or drop a rectangle without area"),
+        Fault.OUTSIDE: Reaction("CVAT", "clips or drops what lies outside the frame", breaks=False),
     },
 )

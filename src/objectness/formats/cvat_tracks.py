@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 
 from objectness.datasets.outlines import Box
 from objectness.errors import InputError
-from objectness.formats.core.parsed import Parts
+from objectness.formats.core.parsed import FileBuilder
 from objectness.formats.cvat_shapes import attribute_number, box_of, score_of
 
 _MOST_FRAMES = 10_000_000
@@ -39,7 +39,7 @@ class _Placed:
 def add_tracks(
     path: Path,
     tracks: Sequence[Element],
-    parts: Parts,
+    builder: FileBuilder,
     size_hw: tuple[int, int] | None,
     frames: float | None,
     said: Counter[str],
@@ -49,7 +49,7 @@ def add_tracks(
     Args:
         path: For messages.
         tracks: The elements ``<track>``.
-        parts: Where the images go.
+        builder: Where the images go.
         size_hw: Of the frames; None where unknown.
         frames: How many frames the video has; None where unknown.
         said: Counts what is not exact.
@@ -77,9 +77,9 @@ def add_tracks(
         said["computed {} boxes between keyframes, on a straight line as CVAT does"] = between
     placed.sort(key=lambda item: (item[1].frame, item[0]))
     for _, shape in placed:
-        part = parts.part(("frame", shape.frame), None, f"frame_{shape.frame:06d}", size_hw)
+        rows = builder.image(("frame", shape.frame), None, f"frame_{shape.frame:06d}", size_hw)
         if shape.box is not None and not shape.is_outside:
-            part.add(shape.box, shape.score, shape.number)
+            rows.add(shape.box, shape.score, shape.number)
 
 
 def _shapes(path: Path, track: Element, where: str, said: Counter[str]) -> list[_Placed]:

@@ -1,6 +1,6 @@
 """Detectron2 ``box_proposals.pkl``: what ``PROPOSAL_FILES`` names and what its RPN-only evaluation writes.
 
-``{"boxes": [(N, 4) ...], "objectness_logits": [(N,) ...], "ids": [...], "bbox_mode": 0}``, aligned lists, one
+``{"boxes": [(N, 4) ...], "objectness_logits": [(N,) ...], "ids": [...], "bbox_mode": 0}``, parallel lists, one
 entry an image. Every image of the data set must be there.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,36 +17,33 @@ from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing_bytes
 from objectness.formats.core.arrays import table, vector
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.safe_pickle import dump, load_plain
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, Ids, Reaction, StemIds
+from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _XYXY, _XYWH = 0, 1
 _SMALLEST = 1e-12  # a probability of 0 or 1 has no logit
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the pickle without executing it; scores are the sigmoid of the logits, which are kept too.
 
     Raises:
         InputError: the file is no such pickle, or names anything that is not an array.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
-    document, ids = aligned(path, "objectness_logits")
+    document, ids = parallel_lists(path, "objectness_logits")
     mode = document.get("bbox_mode", _XYXY)
     if not isinstance(mode, int) or mode not in (_XYXY, _XYWH):
         raise InputError(
             f"{path}: bbox_mode is {json_values.shown(mode)}; known are 0 (x1, y1, x2, y2) and 1 (x, y, width, height)."
         )
-    parts = Parts()
+    builder = FileBuilder()
     for position, image_id in enumerate(ids):
         boxes = table(path, document["boxes"][position], 4, f"'boxes' of image {image_id}").copy()
         logits = vector(path, document["objectness_logits"][position], len(boxes), f"the logits of image {image_id}")
@@ -54,8 +51,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             boxes[:, 2:] += boxes[:, :2]
         # A logit that is not finite would turn into an innocent 0 or 1.
         scores = np.where(np.isfinite(logits), sigmoid(logits), np.nan)
-        parts.part(position, image_id).extend(boxes, scores, logits=logits)
-    return parts.finish("proposal")
+        builder.image(position, image_id).extend(boxes, scores, logits=logits)
+    return builder.finish("proposal")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -75,12 +72,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         dump(file, document)
 
 
-def recognise(peek: Peek) -> bool:
-    """A pickle that speaks of ``objectness_logits`` and ``boxes``."""
-    return peek.is_pickle and peek.mentions(b"objectness_logits") and peek.mentions(b"boxes")
-
-
-def aligned(path: Path, scores: str) -> tuple[dict[str, Any], list[int | str]]:
+def parallel_lists(path: Path, scores: str) -> tuple[dict[str, Any], list[int | str]]:
     """The dictionary of a Detectron pickle and its image ids, with lists of equal length.
 
     Raises:
@@ -125,20 +117,20 @@ FORMAT = Format(
     name="detectron2",
     title="detectron2 pickle",
     suffixes=(".pkl", ".pickle"),
-    holds=Holds(ids="any", empty=True, logits=True),
+    holds=Capabilities(ids=Ids.ANY, empty=True, logits=True),
     consumers="detectron2 (DATASETS.PROPOSAL_FILES_TRAIN / _TEST)",
-    recognise=recognise,
+    signatures=(Signature(Content.PICKLE, keys=frozenset({"objectness_logits", "boxes"})),),
     parse=parse,
     write=write,
-    rules={
-        Kind.OTHER_ID: Rule("detectron2", "raises KeyError for an image whose id it does not find"),
-        Kind.MISSING_IMAGE: Rule("detectron2", "raises KeyError for an image of the data set that the file lacks"),
-        Kind.UNKNOWN_IMAGE: Rule("detectron2", "passes over images that the data set does not have", breaks=False),
-        Kind.OUTSIDE: Rule("detectron2", "clips the box to nothing and drops it", breaks=False),
-        Kind.STICKS_OUT: Rule("detectron2", "clips the box to the image", breaks=False),
-        Kind.NO_AREA: Rule("detectron2", "drops boxes without area", breaks=False),
-        Kind.UNSORTED: Rule("detectron2", "sorts by logit itself", breaks=False),
+    reactions={
+        Fault.OTHER_ID: Reaction("detectron2", "raises KeyError for an image whose id it does not find"),
+        Fault.MISSING_IMAGE: Reaction("detectron2", "raises KeyError for an image of the data set that the file lacks"),
+        Fault.UNKNOWN_IMAGE: Reaction("detectron2", "passes over images that the data set does not have", breaks=False),
+        Fault.OUTSIDE: Reaction("detectron2", "clips the box to nothing and drops it", breaks=False),
+        Fault.STICKS_OUT: Reaction("detectron2", "clips the box to the image", breaks=False),
+        Fault.NO_AREA: Reaction("detectron2", "drops boxes without area", breaks=False),
+        Fault.UNSORTED: Reaction("detectron2", "sorts by logit itself", breaks=False),
     },
-    whole_data="all",
-    stems="text",
+    coverage=Coverage.ALL,
+    stem_ids=StemIds.TEXT,
 )

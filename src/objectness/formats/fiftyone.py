@@ -10,45 +10,44 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core.file_names import need_sizes, short_names, stem, unknown_size
-from objectness.formats.core.known_images import KnownImages, finished, known_images
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.file_names import short_names, stem
+from objectness.formats.core.image_lookup import index_images
+from objectness.formats.core.missing_context import need_sizes, unknown_size
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, FileHead, Signature, file_head
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _LABELS = "labels.json"
 _OPENING = '{"classes": ["object"], "labels": {'
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
-    """Read a folder (or its labels.json); sizes come from ``known``, else from the images in ``data/``.
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+    """Read a folder (or its labels.json); sizes come from ``image_index``, else from the images in ``data/``.
 
     Raises:
         InputError: there is no such file, or no size of an image; a detection is malformed.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a folder as it stands."""
     file = path / _LABELS if path.is_dir() else path
     document = json_values.load(file)
     labels = document.get("labels") if isinstance(document, dict) else None
     if not isinstance(labels, dict):
         raise InputError(f"{file} is no labels.json of FiftyOne: it has no object 'labels'.")
-    if known is None and (file.parent / "data").is_dir():
-        known = known_images(images=file.parent / "data")
-    parts = Parts()
+    if image_index is None and (file.parent / "data").is_dir():
+        image_index = index_images(images=file.parent / "data")
+    builder = FileBuilder()
     for name, detections in labels.items():
-        image = known.named(name) if known else None
-        part = parts.part(name, None, str(image.path) if image else name, image.size_hw if image else None)
+        image = image_index.find(name) if image_index else None
+        rows = builder.image(name, None, str(image.path) if image else name, image.size_hw if image else None)
         if detections is not None and not isinstance(detections, list):
             raise InputError(f"{file}: the labels of {json_values.shown(name)} are no list.")
         for number, entry in enumerate(detections or [], start=1):
@@ -58,17 +57,17 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
                 raise InputError(
                     f"{file}: detection {number} of {json_values.shown(name)} has no 'bounding_box' of four numbers."
                 )
-            if part.size_hw is None:
-                raise unknown_size(file, json_values.shown(name), known)
-            height, width = part.size_hw
+            if rows.size_hw is None:
+                raise unknown_size(file, json_values.shown(name), image_index)
+            height, width = rows.size_hw
             x, y = box[0] * width, box[1] * height
             corners = (x, y, x + box[2] * width, y + box[3] * height)
-            part.add(
+            rows.add(
                 corners,
                 json_values.score(entry, "confidence", file, f"detection {number} of {json_values.shown(name)}"),
                 number,
             )
-    return parts.finish("detection")
+    return builder.finish("detection")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -81,7 +80,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     proposals = as_set(proposals)
     need_sizes(proposals, FORMAT.title)
     target = Path(path) / _LABELS
-    if target.exists() and not peek(target).head.startswith(_OPENING.encode()):
+    if target.exists() and not file_head(target).head.startswith(_OPENING.encode()):
         raise InputError(f"{target} was not written here, maybe it is the ground truth: name a new folder.")
     with replacing(target) as file:
         file.write(_OPENING)
@@ -90,12 +89,8 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         file.write("\n}}\n")
 
 
-def recognise(seen: Peek) -> bool:
-    """A folder with a labels.json, or that file."""
-    if seen.is_folder:
-        return (seen.path / _LABELS).is_file()
-    opening, keys = seen.json_shape
-    return opening == "{" and "labels" in keys and "images" not in keys and "features" not in keys
+def _holds_labels(head: FileHead) -> bool:
+    return (head.path / _LABELS).is_file()
 
 
 def _lines(proposals: ProposalSet) -> Iterator[str]:
@@ -119,13 +114,16 @@ FORMAT = Format(
     name="fiftyone",
     title="FiftyOne",
     suffixes=(),
-    holds=Holds(names="name without suffix", empty=True),
+    holds=Capabilities(names=FileNames.STEM, empty=True),
     consumers="FiftyOne (FiftyOneImageDetectionDataset)",
-    recognise=recognise,
+    signatures=(
+        Signature(Content.FOLDER, check=_holds_labels),
+        Signature(Content.JSON, outermost=("{",), keys=frozenset({"labels"}), no_key=frozenset({"images", "features"})),
+    ),
     parse=parse,
     write=write,
-    rules={
-        Kind.UNKNOWN_IMAGE: Rule("FiftyOne", "passes over labels without an image", breaks=False),
-        Kind.OUTSIDE: Rule("FiftyOne", "draws it beyond the image", breaks=False),
+    reactions={
+        Fault.UNKNOWN_IMAGE: Reaction("FiftyOne", "passes over labels without an image", breaks=False),
+        Fault.OUTSIDE: Reaction("FiftyOne", "draws it beyond the image", breaks=False),
     },
 )

@@ -9,44 +9,41 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objectness.datasets.outlines import around_points
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _OURS = "objectness"
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the polygons of a collection; of a polygon that is no upright rectangle, the box around it.
 
     Raises:
         InputError: the file is no feature collection, or a feature in it has no polygon of numbers.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     document = json_values.load(path)
     if not isinstance(document, dict) or not isinstance(document.get("features"), list):
         raise InputError(f"{path} is no GeoJSON feature collection: it has no list 'features'.")
     own = document.get(_OURS)
     listed = own.get("images") if isinstance(own, dict) else None
-    parts = Parts(path)
+    builder = FileBuilder(path)
     for number, entry in enumerate(listed if isinstance(listed, list) else [], start=1):
         image_id = json_values.image_id(entry.get("id")) if isinstance(entry, dict) else None
-        if image_id is None or image_id in parts:
+        if image_id is None or image_id in builder:
             raise InputError(f"{path}: image {number} of {_OURS!r} has no id of its own.")
-        parts.part(image_id, image_id, json_values.text(entry.get("image")), json_values.size_hw(entry))
+        builder.image(image_id, image_id, json_values.text(entry.get("image")), json_values.size_hw(entry))
     drawn = 0
     for number, feature in enumerate(document["features"], start=1):
         xs, ys = _outline(path, feature, number)
@@ -62,10 +59,10 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         key = image_id if image_id is not None else ("name", name)
         box = around_points(list(zip(xs, ys, strict=True)))
         level = json_values.number(properties.get("level"))
-        parts.part(key, image_id, name).add(box, score, number, json_values.number(properties.get("logit")), level)
+        builder.image(key, image_id, name).add(box, score, number, json_values.number(properties.get("logit")), level)
     notes = [f"took the box around {drawn} outlines that are no upright rectangles"] if drawn else []
     metadata = json_values.metadata(own.get("metadata")) if isinstance(own, dict) else {}
-    return parts.finish("feature", metadata, notes)
+    return builder.finish("feature", metadata, notes)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -83,12 +80,6 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     with replacing(Path(path)) as file:
         for piece in json_values.object_lines(head, "features", _features(proposals)):
             file.write(piece)
-
-
-def recognise(peek: Peek) -> bool:
-    """An object with features, or of the type FeatureCollection."""
-    opening, keys = peek.json_shape
-    return opening == "{" and ("features" in keys or ("type" in keys and b'"FeatureCollection"' in peek.head))
 
 
 def _outline(path: Path, feature: Any, number: int) -> tuple[list[float], list[float]]:
@@ -135,10 +126,15 @@ FORMAT = Format(
     name="geojson",
     title="GeoJSON",
     suffixes=(".geojson",),
-    holds=Holds(ids="any", names="path", sizes=True, empty=True, logits=True, levels=True, metadata=True),
+    holds=Capabilities(
+        ids=Ids.ANY, names=FileNames.PATH, sizes=True, empty=True, logits=True, levels=True, metadata=True
+    ),
     consumers="QuPath (one image a file), GDAL and GIS tools (as pixels)",
-    recognise=recognise,
+    signatures=(
+        Signature(Content.JSON, outermost=("{",), keys=frozenset({"features"})),
+        Signature(Content.JSON, outermost=("{",), keys=frozenset({"type"}), mentions=(b'"FeatureCollection"',)),
+    ),
     parse=parse,
     write=write,
-    rules={Kind.NO_AREA: Rule("QuPath", "draws nothing for a polygon without area", breaks=False)},
+    reactions={Fault.NO_AREA: Reaction("QuPath", "draws nothing for a polygon without area", breaks=False)},
 )

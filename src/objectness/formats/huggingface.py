@@ -11,46 +11,44 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core.known_images import KnownImages, finished, need_data
-from objectness.formats.core.parsed import Part, Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds
+from objectness.formats.core.missing_context import need_data
+from objectness.formats.core.parsed import FileBuilder, ImageBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read any of these documents; labels are dropped.
 
     Raises:
         InputError: the file is none of them, or one entry is malformed.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     document = json_values.load(path)
-    parts = Parts()
+    builder = FileBuilder()
     if isinstance(document, dict):
         document = [document]
     if not isinstance(document, list):
         raise InputError(f"{path} holds {json_values.kind(document)}, but a list of detections is due.")
     if document and all(isinstance(item, list) for item in document):
-        _several(path, document, known, parts)
+        _several(path, document, image_index, builder)
     elif document and all(isinstance(item, dict) and "box" in item for item in document):
-        _fill(path, parts.part(1), document)
+        _fill(path, builder.image(1), document)
     else:
         for number, entry in enumerate(document, start=1):
-            _whole_image(path, parts, entry, number)
-    return parts.finish("object")
+            _whole_image(path, builder, entry, number)
+    return builder.finish("object")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -63,27 +61,18 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         json_values.write_list(file, _lines(as_set(proposals)))
 
 
-def recognise(peek: Peek) -> bool:
-    """Detections with score and box, plain or in lists, or objects that hold them."""
-    opening, keys = peek.json_shape
-    plain = {"score", "box"} <= keys
-    return (
-        (opening in ("[{", "[[{") and plain)
-        or (opening == "[{" and "objects" in keys)
-        or (opening == "{" and {"image", "proposals"} <= keys)
-    )
-
-
-def _several(path: Path, document: list[Any], known: KnownImages | None, parts: Parts) -> None:
-    if known is None:
+def _several(path: Path, document: list[Any], image_index: ImageIndex | None, builder: FileBuilder) -> None:
+    if image_index is None:
         raise need_data(path, "it lists detections image by image and names no image")
-    if len(document) != len(known.images):
-        raise InputError(f"{path} has detections of {len(document)} images, but {known.where} has {len(known.images)}.")
-    for position, (image, objects) in enumerate(zip(known.images, document, strict=True), start=1):
-        _fill(path, parts.part(position, image.own_id, str(image.path), image.size_hw), objects)
+    if len(document) != len(image_index.images):
+        raise InputError(
+            f"{path} has detections of {len(document)} images, but {image_index.where} has {len(image_index.images)}."
+        )
+    for position, (image, objects) in enumerate(zip(image_index.images, document, strict=True), start=1):
+        _fill(path, builder.image(position, image.own_id, str(image.path), image.size_hw), objects)
 
 
-def _whole_image(path: Path, parts: Parts, entry: Any, number: int) -> None:
+def _whole_image(path: Path, builder: FileBuilder, entry: Any, number: int) -> None:
     objects = entry.get("objects", entry.get("proposals")) if isinstance(entry, dict) else None
     if not isinstance(objects, list):
         raise InputError(f"{path}: entry {number} is no image with 'objects', and no detection with 'score' and 'box'.")
@@ -93,17 +82,17 @@ def _whole_image(path: Path, parts: Parts, entry: Any, number: int) -> None:
     if isinstance(image, dict):
         size_hw = size_hw or json_values.size_hw(image)
         name = json_values.text(image.get("file_name")) or json_values.text(image.get("path"))
-    _fill(path, parts.part(number, json_values.image_id(entry.get("image_id")), name, size_hw), objects)
+    _fill(path, builder.image(number, json_values.image_id(entry.get("image_id")), name, size_hw), objects)
 
 
-def _fill(path: Path, part: Part, objects: list[Any]) -> None:
+def _fill(path: Path, rows: ImageBuilder, objects: list[Any]) -> None:
     for number, entry in enumerate(objects, start=1):
         box = entry.get("box") if isinstance(entry, dict) else None
         listed = [box.get(corner) for corner in _CORNERS] if isinstance(box, dict) else box
         corners = json_values.numbers(listed, 4)
         if corners is None:
             raise InputError(f"{path}: object {number} of an image has no 'box' with {', '.join(_CORNERS)} as numbers.")
-        part.add(corners, json_values.score(entry, "score", path, f"object {number} of an image"), number)
+        rows.add(corners, json_values.score(entry, "score", path, f"object {number} of an image"), number)
 
 
 def _lines(proposals: ProposalSet) -> Iterator[str]:
@@ -123,9 +112,13 @@ FORMAT = Format(
     name="huggingface",
     title="Hugging Face style JSON",
     suffixes=(".json",),
-    holds=Holds(ids="any", names="path", sizes=True, empty=True),
+    holds=Capabilities(ids=Ids.ANY, names=FileNames.PATH, sizes=True, empty=True),
     consumers="whatever reads the output of a transformers object-detection pipeline",
-    recognise=recognise,
+    signatures=(
+        Signature(Content.JSON, outermost=("[{", "[[{"), keys=frozenset({"score", "box"})),
+        Signature(Content.JSON, outermost=("[{",), keys=frozenset({"objects"})),
+        Signature(Content.JSON, outermost=("{",), keys=frozenset({"image", "proposals"})),
+    ),
     parse=parse,
     write=write,
 )

@@ -11,20 +11,22 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from objectness.datasets.outlines import Box, around_rotated
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.formats.core.file_names import need_sizes, unknown_size
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Part, Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.missing_context import need_sizes, unknown_size
+from objectness.formats.core.parsed import FileBuilder, ImageBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 CONFIG = """<View>
   <Image name="image" value="$image"/>
@@ -35,7 +37,7 @@ _LOCAL = "/data/local-files/?d="
 _MODEL = "model_version"
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the rectangles of each task's first prediction (or annotation that was not cancelled); labels are dropped.
 
     Of a rotated rectangle the upright one around it is taken; other regions are left out; ``notes`` says both.
@@ -43,15 +45,10 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: the file is no list of tasks; a region is malformed or relative to an unknown size.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     document = json_values.load(path)
     if not isinstance(document, list):
         raise InputError(f"{path} holds {json_values.kind(document)}, but Label Studio tasks are a list.")
-    parts = Parts()
+    builder = FileBuilder()
     metadata: dict[str, str] = {}
     said: Counter[str] = Counter()
     for number, task in enumerate(document, start=1):
@@ -61,15 +58,15 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             raise InputError(f"{path}: task {number} has no 'data' with an 'image'.")
         name = json_values.text(data.get("path")) or _path_of(address)
         image_id = json_values.image_id(data.get("image_id"))
-        size = json_values.size_hw(data) or (known.size_of(name) if known and name else None)
-        part = parts.part(number, image_id, name or None, size)
+        size = json_values.size_hw(data) or (image_index.size_of(name) if image_index and name else None)
+        rows = builder.image(number, image_id, name or None, size)
         results, version = _regions(task, said)
         if version:
             metadata.setdefault(_MODEL, version)
         for position, region in enumerate(results, start=1):
-            _add(path, part, region, number, position, known, said)
+            _add(path, rows, region, number, position, image_index, said)
     notes = [what.format(count) for what, count in said.items()]
-    return parts.finish("region", metadata, notes)
+    return builder.finish("region", metadata, notes)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -82,12 +79,6 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     need_sizes(proposals, FORMAT.title)
     with replacing(Path(path)) as file:
         json_values.write_list(file, _tasks(proposals))
-
-
-def recognise(peek: Peek) -> bool:
-    """A list of objects with ``data`` and predictions, annotations or an id."""
-    opening, keys = peek.json_shape
-    return opening == "[{" and "data" in keys and bool(keys & {"predictions", "annotations", "id"})
 
 
 def _regions(task: dict[str, Any], said: Counter[str]) -> tuple[list[Any], str | None]:
@@ -111,7 +102,13 @@ def _regions(task: dict[str, Any], said: Counter[str]) -> tuple[list[Any], str |
 
 
 def _add(
-    path: Path, part: Part, region: Any, task: int, position: int, known: KnownImages | None, said: Counter[str]
+    path: Path,
+    rows: ImageBuilder,
+    region: Any,
+    task: int,
+    position: int,
+    image_index: ImageIndex | None,
+    said: Counter[str],
 ) -> None:
     where = f"region {position} of task {task}"
     value = region.get("value") if isinstance(region, dict) else None
@@ -127,10 +124,10 @@ def _add(
     if percent is None:
         raise InputError(f"{path}: {where} has no x, y, width and height as numbers.")
     own = {"height": region.get("original_height"), "width": region.get("original_width")}
-    size_hw = json_values.size_hw(own) or part.size_hw
+    size_hw = json_values.size_hw(own) or rows.size_hw
     if size_hw is None:
-        raise unknown_size(path, f"task {task}", known)
-    part.size_hw = part.size_hw or size_hw
+        raise unknown_size(path, f"task {task}", image_index)
+    rows.size_hw = rows.size_hw or size_hw
     height, width = size_hw
     x, y = percent[0] * width / 100, percent[1] * height / 100
     box: Box = (x, y, x + percent[2] * width / 100, y + percent[3] * height / 100)
@@ -138,7 +135,7 @@ def _add(
     if degrees:
         said["took the upright rectangles around {} rotated ones"] += 1
         box = around_rotated(box, degrees, (x, y))  # Label Studio turns about the first corner
-    part.add(box, json_values.score(region, "score", path, where), position)
+    rows.add(box, json_values.score(region, "score", path, where), position)
 
 
 def _tasks(proposals: ProposalSet) -> Iterator[str]:
@@ -179,8 +176,8 @@ def _tasks(proposals: ProposalSet) -> Iterator[str]:
 def _path_of(address: str) -> str:
     """The file that an address stands for: what local storage is asked for, else the address itself."""
     try:
-        parts = urlsplit(address)
-        asked = parse_qs(parts.query).get("d") if parts.path.endswith("/local-files/") else None
+        builder = urlsplit(address)
+        asked = parse_qs(builder.query).get("d") if builder.path.endswith("/local-files/") else None
     except ValueError:
         return address
     return asked[0] if asked else address
@@ -190,15 +187,22 @@ FORMAT = Format(
     name="label-studio",
     title="Label Studio",
     suffixes=(".json",),
-    holds=Holds(ids="any", names="path", sizes=True, empty=True),
+    holds=Capabilities(ids=Ids.ANY, names=FileNames.PATH, sizes=True, empty=True),
     consumers="Label Studio (task import), label-studio-sdk",
-    recognise=recognise,
+    signatures=(
+        Signature(
+            Content.JSON,
+            outermost=("[{",),
+            keys=frozenset({"data"}),
+            any_key=frozenset({"predictions", "annotations", "id"}),
+        ),
+    ),
     parse=parse,
     write=write,
-    rules={
-        Kind.OUTSIDE: Rule("Label Studio", "shows a region beyond the image that cannot be grasped"),
-        Kind.STICKS_OUT: Rule("Label Studio", "draws a region whose percentages leave 0 to 100", breaks=False),
-        Kind.NO_SCORE: Rule("Label Studio", "cannot sort or filter the regions by score", breaks=False),
-        Kind.NO_SIZE: Rule("Label Studio", "cannot export the region in pixels"),
+    reactions={
+        Fault.OUTSIDE: Reaction("Label Studio", "shows a region beyond the image that cannot be grasped"),
+        Fault.STICKS_OUT: Reaction("Label Studio", "draws a region whose percentages leave 0 to 100", breaks=False),
+        Fault.NO_SCORE: Reaction("Label Studio", "cannot sort or filter the regions by score", breaks=False),
+        Fault.NO_SIZE: Reaction("Label Studio", "cannot export the region in pixels"),
     },
 )

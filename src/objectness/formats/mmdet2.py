@@ -8,50 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
 from objectness.formats.core.arrays import table
-from objectness.formats.core.known_images import KnownImages, finished, need_data
-from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.missing_context import need_data
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.safe_pickle import dump, load_plain
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, Reaction
+from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
 
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the pickle without executing it; image by image as the data set lists them.
 
     Raises:
         InputError: no data set is given, or it has another number of images; the file is no such pickle.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     document = load_plain(path)
     if not isinstance(document, list) and not (isinstance(document, np.ndarray) and document.ndim == 3):
         raise InputError(f"{path} holds a {type(document).__name__}, where a list, one array an image, is due.")
-    if known is None:
+    if image_index is None:
         raise need_data(path, f"it lists the boxes of {len(document)} images and names none")
-    if len(document) != len(known.images):
+    if len(document) != len(image_index.images):
         raise InputError(
-            f"{path} has boxes of {len(document)} images, but {known.where} has {len(known.images)}: "
+            f"{path} has boxes of {len(document)} images, but {image_index.where} has {len(image_index.images)}: "
             "it was made for another data set or split.",
             arguments=("split",),
         )
-    parts = Parts()
-    for position, (image, rows) in enumerate(zip(known.images, document, strict=True), start=1):
+    builder = FileBuilder()
+    for position, (image, rows) in enumerate(zip(image_index.images, document, strict=True), start=1):
         boxes = table(path, rows, _columns(rows), f"entry {position}")
         scores = boxes[:, 4] if boxes.shape[1] == 5 else None
-        parts.part(position, image.own_id, str(image.path), image.size_hw).extend(boxes[:, :4], scores)
-    return parts.finish("proposal")
+        builder.image(position, image.own_id, str(image.path), image.size_hw).extend(boxes[:, :4], scores)
+    return builder.finish("proposal")
 
 
 def _columns(rows: Any) -> int:
@@ -73,24 +71,19 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         dump(file, document)
 
 
-def recognise(peek: Peek) -> bool:
-    """A pickled list."""
-    return peek.is_pickle and peek.pickled == "list"
-
-
 FORMAT = Format(
     name="mmdet2",
     title="MMDetection 2 pickle",
     suffixes=(".pkl", ".pickle"),
-    holds=Holds(empty=True),
+    holds=Capabilities(empty=True),
     consumers="MMDetection 2 (proposal_file of a dataset)",
-    recognise=recognise,
+    signatures=(Signature(Content.PICKLE, outermost=("list",)),),
     parse=parse,
     write=write,
-    rules={
-        Kind.MISSING_IMAGE: Rule("MMDetection 2", "gives every later image the boxes of another"),
-        Kind.UNKNOWN_IMAGE: Rule("MMDetection 2", "gives every later image the boxes of another"),
-        Kind.UNSORTED: Rule("MMDetection 2", "takes the first num_max_proposals for the best"),
+    reactions={
+        Fault.MISSING_IMAGE: Reaction("MMDetection 2", "gives every later image the boxes of another"),
+        Fault.UNKNOWN_IMAGE: Reaction("MMDetection 2", "gives every later image the boxes of another"),
+        Fault.UNSORTED: Reaction("MMDetection 2", "takes the first num_max_proposals for the best"),
     },
-    whole_data="exactly",
+    coverage=Coverage.EXACT,
 )

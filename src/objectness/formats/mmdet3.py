@@ -8,44 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing_bytes
 from objectness.formats.core.arrays import table, vector
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.safe_pickle import dump, load_plain
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileNames, Format, Reaction
+from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
 
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the pickle without executing it; ids come from the data set by name, else images are numbered.
 
     Raises:
         InputError: the file is no such pickle, or names anything that is not an array.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     document = load_plain(path)
     if not isinstance(document, dict):
         raise InputError(f"{path} holds a {type(document).__name__}, where a dictionary by file name is due.")
-    parts = Parts()
+    builder = FileBuilder()
     for name, found in document.items():
         if not isinstance(name, str) or not isinstance(found, dict) or "bboxes" not in found:
             raise InputError(f"{path}: {json_values.shown(name)} is no file name with 'bboxes' and 'scores'.")
         boxes = table(path, found["bboxes"], 4, f"'bboxes' of {name}")
         given = found.get("scores")
         scores = None if given is None else vector(path, given, len(boxes), f"'scores' of {name}")
-        parts.part(name, None, name).extend(boxes, scores)
-    return parts.finish("proposal")
+        builder.image(name, None, name).extend(boxes, scores)
+    return builder.finish("proposal")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -70,24 +67,19 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         dump(file, document)
 
 
-def recognise(peek: Peek) -> bool:
-    """A pickled dictionary with ``bboxes``."""
-    return peek.is_pickle and peek.pickled == "dict" and peek.has_word("bboxes")
-
-
 FORMAT = Format(
     name="mmdet3",
     title="MMDetection 3 pickle",
     suffixes=(".pkl", ".pickle"),
-    holds=Holds(names="parent folder and name", empty=True),
+    holds=Capabilities(names=FileNames.PARENT_AND_NAME, empty=True),
     consumers="MMDetection 3 (proposal_file of a dataset)",
-    recognise=recognise,
+    signatures=(Signature(Content.PICKLE, outermost=("dict",), keys=frozenset({"bboxes"})),),
     parse=parse,
     write=write,
-    rules={
-        Kind.MISSING_IMAGE: Rule("MMDetection 3", "stops: AssertionError, the lengths differ, or KeyError"),
-        Kind.UNKNOWN_IMAGE: Rule("MMDetection 3", "stops: AssertionError, as the lengths differ"),
-        Kind.UNSORTED: Rule("MMDetection 3", "takes the first num_max_proposals for the best"),
+    reactions={
+        Fault.MISSING_IMAGE: Reaction("MMDetection 3", "stops: AssertionError, the lengths differ, or KeyError"),
+        Fault.UNKNOWN_IMAGE: Reaction("MMDetection 3", "stops: AssertionError, as the lengths differ"),
+        Fault.UNSORTED: Reaction("MMDetection 3", "takes the first num_max_proposals for the best"),
     },
-    whole_data="exactly",
+    coverage=Coverage.EXACT,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,14 @@ from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import regular_file
-from objectness.formats.core.coco_entries import images_path
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, need_module
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Signature
+from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path, need_module
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 _NAMES = ("path", "file_name", "filename", "image_path")  # of others; ours stand in the table of the images
@@ -37,43 +38,38 @@ _LONGEST_ID = 1 << 12
 _BATCH_ROWS = 1 << 16
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the table, and that of the images where it lies beside; without scores the order counts.
 
     Raises:
         InputError: pyarrow is not installed; the file is no such table.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     need_module("pyarrow", "tables", "Parquet")
     table, metadata = _load(path, {"image_id", *_CORNERS}, {"score", "logit", "level", "rank", *_NAMES})
     beside = images_path(path)
-    parts = Parts(path)
+    builder = FileBuilder(path)
     if beside.is_file():
         listed, more = _load(beside, {"image_id"}, {"path", "width", "height"})
         metadata = {**more, **metadata}
         for row in _records(beside, listed):
             image_id = _image_id(beside, row["image_id"])
-            parts.part(image_id, image_id, _name(beside, row.get("path")), json_values.size_hw(row))
+            builder.image(image_id, image_id, _name(beside, row.get("path")), json_values.size_hw(row))
     boxes = np.stack([_floats(path, corner, table) for corner in _CORNERS], axis=1)
     scores, logits, levels, rank = (_floats(path, name, table) for name in ("score", "logit", "level", "rank"))
     named = next((column for column in _NAMES if column in table.column_names), None)
     which, names = _encoded(path, named, table) if named else (np.empty(0, np.int64), [])
     for image_id, rows in _rows_by_image(path, table):
         for index in np.unique(which[rows]).tolist() if named else ():
-            parts.part(image_id, image_id, _name(path, names[index]))
+            builder.image(image_id, image_id, _name(path, names[index]))
         if np.isfinite(rank[rows]).all():
             rows = rows[np.argsort(rank[rows], kind="stable")]
-        parts.part(image_id, image_id).extend(
+        builder.image(image_id, image_id).extend(
             boxes[rows],
             scores[rows] if "score" in table.column_names else None,
             logits=logits[rows],
             levels=levels[rows],
         )
-    return parts.finish("row", metadata)
+    return builder.finish("row", metadata)
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -116,11 +112,6 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     }
     _save(images_path(path), pa.table(images).replace_schema_metadata(metadata))
     _save(path, pa.table(rows).replace_schema_metadata(metadata))
-
-
-def recognise(peek: Peek) -> bool:
-    """The four letters at its beginning."""
-    return peek.head[:4] == b"PAR1"
 
 
 def _sparse(proposals: ProposalSet, columns: Mapping[ImageId, NDArray[Any]], order: list[ImageId]) -> Any:
@@ -285,9 +276,11 @@ FORMAT = Format(
     name="parquet",
     title="Parquet",
     suffixes=(".parquet",),
-    holds=Holds(ids="any", names="path", sizes=True, empty=True, logits=True, levels=True, metadata=True),
+    holds=Capabilities(
+        ids=Ids.ANY, names=FileNames.PATH, sizes=True, empty=True, logits=True, levels=True, metadata=True
+    ),
     consumers="pandas, polars, DuckDB, Spark, Ray Data",
-    recognise=recognise,
+    signatures=(Signature(starts=b"PAR1"),),
     parse=parse,
     write=write,
     has_image_table=True,

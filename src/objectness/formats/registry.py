@@ -1,71 +1,82 @@
-"""Every format, and which of them a path is."""
+"""All formats, one row each, and which of them a path is.
+
+A format is a module with a ``FORMAT`` (``objectness.formats.core.spec``). It is imported when it is needed, so that
+the command line knows all names without it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from objectness.errors import InputError, did_you_mean
-from objectness.formats import (
-    coco_dataset,
-    coco_results,
-    csv_rows,
-    cvat,
-    detectron2,
-    fiftyone,
-    geojson,
-    huggingface,
-    label_studio,
-    mmdet2,
-    mmdet3,
-    parquet,
-    yolo,
-)
-from objectness.formats.core.sniffing import peek, present
-from objectness.formats.core.spec import Format
-from objectness.formats.legacy import detectron1, hosang, selective_search
+from objectness.formats.core.sniffing import Content, existing_path, file_head, fits
 
-FORMATS: tuple[Format, ...] = (
-    parquet.FORMAT,
-    coco_results.FORMAT,
-    coco_dataset.FORMAT,
-    yolo.FORMAT,
-    csv_rows.FORMAT,
-    detectron2.FORMAT,
-    detectron1.FORMAT,
-    mmdet3.FORMAT,
-    mmdet2.FORMAT,
-    selective_search.FORMAT,
-    hosang.FORMAT,
-    label_studio.FORMAT,
-    cvat.FORMAT,
-    fiftyone.FORMAT,
-    geojson.FORMAT,
-    huggingface.FORMAT,
-)
-NAMES = tuple(entry.name for entry in FORMATS)
+if TYPE_CHECKING:
+    from objectness.formats.core.spec import Format
+
+# Name -> module, in the order in which sentences list them.
+_MODULES = {
+    "parquet": "objectness.formats.parquet",
+    "coco-results": "objectness.formats.coco_results",
+    "coco": "objectness.formats.coco_dataset",
+    "yolo": "objectness.formats.yolo",
+    "csv": "objectness.formats.csv_rows",
+    "detectron2": "objectness.formats.detectron2",
+    "detectron1": "objectness.formats.legacy.detectron1",
+    "mmdet3": "objectness.formats.mmdet3",
+    "mmdet2": "objectness.formats.mmdet2",
+    "selective-search": "objectness.formats.legacy.selective_search",
+    "hosang": "objectness.formats.legacy.hosang",
+    "label-studio": "objectness.formats.label_studio",
+    "cvat": "objectness.formats.cvat",
+    "fiftyone": "objectness.formats.fiftyone",
+    "geojson": "objectness.formats.geojson",
+    "huggingface": "objectness.formats.huggingface",
+}
+NAMES = tuple(_MODULES)
 
 
+@cache
 def format_named(name: str) -> Format:
-    """The format that is called so.
+    """The format of this name.
 
     Raises:
         InputError: there is none.
     """
-    for entry in FORMATS:
-        if entry.name == name:
-            return entry
-    raise InputError(f"There is no format {name!r}: {did_you_mean(name, NAMES)}")
+    if name not in _MODULES:
+        raise InputError(f"There is no format {name!r}: {did_you_mean(name, NAMES)}")
+    declared: Format = import_module(_MODULES[name]).FORMAT
+    return declared
 
 
-def guess_to_read(path: Path) -> Format:
-    """The format of a file or folder that is there: by what it holds, then by its suffix.
+def all_formats() -> Iterator[Format]:
+    """Every format, in the order of ``NAMES``."""
+    return map(format_named, NAMES)
+
+
+def recognised_formats(path: Path) -> list[Format]:
+    """The formats whose signature a file or folder has."""
+    head = file_head(path)
+    return [entry for entry in all_formats() if any(fits(head, signature) for signature in entry.signatures)]
+
+
+def has_known_suffix(path: Path) -> bool:
+    """Whether a file name ends as files of some format do."""
+    return bool(path.suffix) and bool(_by_suffix(path))
+
+
+def guess_source_format(path: Path) -> Format:
+    """The format of a file or folder that is there: by its contents, then by its suffix.
 
     Raises:
         InputError: there is nothing; it is none of them, or may be several.
     """
-    seen = peek(present(path))
-    found = [entry for entry in FORMATS if entry.recognise(seen)]
-    if not found and path.suffix and not seen.is_folder:
+    found = recognised_formats(existing_path(path))
+    if not found and path.suffix and file_head(path).content is not Content.FOLDER:
         found = _by_suffix(path)
     if len(found) == 1:
         return found[0]
@@ -77,8 +88,8 @@ def guess_to_read(path: Path) -> Format:
     raise InputError(f"{path} may be {_listed(found)}: name its format.", arguments=("source_format",))
 
 
-def guess_to_write(path: Path) -> Format:
-    """The format to write a path in: by its suffix, or by what it replaces.
+def guess_target_format(path: Path) -> Format:
+    """The format to write a path in: by its suffix, or by the file that it replaces.
 
     Raises:
         InputError: several formats have that suffix, or none.
@@ -86,11 +97,9 @@ def guess_to_write(path: Path) -> Format:
     found = _by_suffix(path)
     if len(found) == 1:
         return found[0]
-    seen = peek(path)
-    if seen.is_folder or path.is_file():
-        replaced = [entry for entry in FORMATS if entry.recognise(seen)]
-        if len(replaced) == 1:
-            return replaced[0]
+    replaced = recognised_formats(path)
+    if len(replaced) == 1:
+        return replaced[0]
     if not found:
         suffix = f"ends in {path.suffix}, which says no format" if path.suffix else "says no format"
         raise InputError(f"{path} {suffix}: name the format, one of {', '.join(NAMES)}.", arguments=("target_format",))
@@ -100,9 +109,7 @@ def guess_to_write(path: Path) -> Format:
 def _by_suffix(path: Path) -> list[Format]:
     """Formats of this suffix; a name without one is a folder."""
     suffix = path.suffix.lower()
-    if not suffix:
-        return [entry for entry in FORMATS if not entry.suffixes]
-    return [entry for entry in FORMATS if suffix in entry.suffixes]
+    return [entry for entry in all_formats() if suffix in (entry.suffixes or ("",))]
 
 
 def _listed(formats: list[Format]) -> str:

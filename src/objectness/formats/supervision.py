@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.errors import InputError
-from objectness.formats.core.parsed import Part, RawFile, assemble
+from objectness.formats.core.parsed import ImageBuilder, ParsedFile, to_proposal_set
 from objectness.formats.core.spec import need_module
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
@@ -95,12 +95,14 @@ def _one(
         raise InputError(f"Detections need boxes 'xyxy' of shape (N, 4); {type(detections).__name__} has none.")
     metadata, data = getattr(detections, "metadata", None) or {}, getattr(detections, "data", None) or {}
     shape = size_hw or metadata.get("source_shape")
-    part = Part(image_id, source or metadata.get("path"), None if shape is None else (int(shape[0]), int(shape[1])))
+    builder = ImageBuilder(
+        image_id, source or metadata.get("path"), None if shape is None else (int(shape[0]), int(shape[1]))
+    )
     extra = {"logits": data.get("objectness_logit"), "levels": data.get("level")}
-    part.extend(
+    builder.extend(
         boxes.astype(np.float64),
         getattr(detections, "confidence", None),
         **{name: None if values is None else np.asarray(values, dtype=np.float64) for name, values in extra.items()},
     )
-    found = assemble("Detections", RawFile((part.finish(),)))
+    found = to_proposal_set("Detections", ParsedFile((builder.finish(),)))
     return found, found[image_id]

@@ -9,9 +9,10 @@ training takes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objectness.datasets.outlines import Box
 from objectness.datasets.yolo_labels import BadLine, LabelLine, declared_keypoints, has_tracks, label_lines
@@ -19,13 +20,17 @@ from objectness.errors import InputError, MissingContextError
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import read_text, regular_file
 from objectness.files.yaml_text import load_yaml
-from objectness.formats.core.file_names import need_sizes, short_names, stem
-from objectness.formats.core.known_images import KnownImages, finished, known_images
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.formats.core.file_names import short_names, stem
+from objectness.formats.core.image_lookup import index_images
+from objectness.formats.core.missing_context import need_sizes
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, FileHead, Signature
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
+from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _YAML = "data.yaml"
 # Without "path", as that would be taken from wherever a training is started; so images lie beside the file.
@@ -34,8 +39,8 @@ _LARGEST_FRACTION = 2.0  # a box may stick out of its image, but not by more tha
 _NOT_LABELS = {"classes.txt", "train.txt", "val.txt", "test.txt", "requirements.txt", "readme.txt"}
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
-    """Read a folder (or its data.yaml); sizes come from ``known``, else from the images in ``images/``.
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+    """Read a folder (or its data.yaml); sizes come from ``image_index``, else from the images in ``images/``.
 
     Classes and key points are dropped; of an outline the box around it is taken. An image without a label file has no
     proposals.
@@ -43,27 +48,22 @@ def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
     Raises:
         InputError: there are no label files, or no sizes; a line is malformed; labels belong to no image.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a folder as it stands."""
     root = path.parent if path.suffix.lower() in (".yaml", ".yml") else path
     folder = root / "labels" if (root / "labels").is_dir() else root
     labels = _label_files(folder)
     if not labels:
         raise InputError(f"{path} has no label files: looked for labels/*.txt and *.txt.")
-    if known is None:
+    if image_index is None:
         beside = root / "images" if (root / "images").is_dir() else root
-        known = known_images(images=beside)
-    if known is None or not known.images:
+        image_index = index_images(images=beside)
+    if image_index is None or not image_index.images:
         raise MissingContextError(
             f"{path} gives boxes as fractions of images and has no images: give the data set or the folder of images.",
             arguments=("data", "images"),
         )
-    parts = Parts()
-    for image in known.images:
-        parts.part(image.path, image.image_id, str(image.path), image.size_hw)
+    builder = FileBuilder()
+    for image in image_index.images:
+        builder.image(image.path, image.image_id, str(image.path), image.size_hw)
     classes: set[int] = set()
     document = load_yaml(root / _YAML) if (root / _YAML).is_file() else None
     keypoints = declared_keypoints(document) if isinstance(document, dict) else 0
@@ -72,12 +72,12 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     large: list[tuple[Path, int]] = []
     for label in labels:
         name = label.relative_to(folder).with_suffix("").as_posix()
-        found = known.named(name)
+        found = image_index.find(name)
         if found is None:
-            raise InputError(f"{label} belongs to no image of {known.where}, so that its size is unknown.")
+            raise InputError(f"{label} belongs to no image of {image_index.where}, so that its size is unknown.")
         if found.size_hw is None:
             raise InputError(f"{label}: the size of {found.path} is unknown, as it cannot be read.")
-        part = parts.part(found.path)
+        rows = builder.image(found.path)
         height, width = found.size_hw
         for line in label_lines(label):
             if isinstance(line, BadLine):
@@ -88,7 +88,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
             lines += 1
             if any(isfinite(value) and abs(value) > _LARGEST_FRACTION for value in places):
                 large.append((label, line.number))
-            part.add((x1 * width, y1 * height, x2 * width, y2 * height), score, line.number)
+            rows.add((x1 * width, y1 * height, x2 * width, y2 * height), score, line.number)
     if len(large) * 2 > lines and not _is_ours(root / _YAML):  # a few may lie far outside their image
         file, number = large[0]
         raise InputError(
@@ -101,7 +101,7 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         notes.append("left out the numbers of tracks")
     if keypoints:
         notes.append("left out the key points")
-    return parts.finish("line", notes=notes)
+    return builder.finish("line", notes=notes)
 
 
 def _judged(label: Path, line: LabelLine, keypoints: int, tracks: bool) -> tuple[Box, float | None, tuple[float, ...]]:
@@ -157,13 +157,14 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, with_scores: 
             file.writelines(_lines(found, with_scores))
 
 
-def recognise(peek: Peek) -> bool:
-    """A folder with label files of numbers, or a data.yaml beside such a folder."""
-    root = peek.path
-    if not peek.is_folder:
-        return root.suffix.lower() in (".yaml", ".yml") and (root.parent / "labels").is_dir()
-    folder = root / "labels" if (root / "labels").is_dir() else root
+def _holds_labels(head: FileHead) -> bool:
+    """Whether a folder has label files of numbers."""
+    folder = head.path / "labels" if (head.path / "labels").is_dir() else head.path
     return any(_looks_like_label(file) for file in _label_files(folder)[:20])
+
+
+def _lies_beside_labels(head: FileHead) -> bool:
+    return not head.is_folder and (head.path.parent / "labels").is_dir()
 
 
 def _is_ours(path: Path) -> bool:
@@ -215,21 +216,25 @@ FORMAT = Format(
     name="yolo",
     title="YOLO",
     suffixes=(),
-    holds=Holds(
-        names="name without suffix",
+    holds=Capabilities(
+        names=FileNames.STEM,
         empty=True,
         precision="boxes to ten digits of a fraction of the image",
         is_file_an_image=True,
     ),
     consumers="Label Studio and CVAT (YOLO import); without scores, YOLO training",
-    recognise=recognise,
+    signatures=(
+        Signature(Content.FOLDER, check=_holds_labels),
+        Signature(suffixes=(".yaml", ".yml"), check=_lies_beside_labels),
+    ),
     parse=parse,
     write=write,
-    rules={
-        Kind.STICKS_OUT: Rule("YOLO training", "throws the whole image away: coordinates out of bounds"),
-        Kind.OUTSIDE: Rule("YOLO training", "throws the whole image away: coordinates out of bounds"),
-        Kind.DUPLICATE: Rule("YOLO training", "removes duplicate labels", breaks=False),
-        Kind.MISSING_IMAGE: Rule("YOLO training", "takes the image for one without objects", breaks=False),
-        Kind.UNSORTED: Rule("YOLO readers", "do not care for the order", breaks=False),
+    write_without_scores=partial(write, with_scores=False),
+    reactions={
+        Fault.STICKS_OUT: Reaction("YOLO training", "throws the whole image away: coordinates out of bounds"),
+        Fault.OUTSIDE: Reaction("YOLO training", "throws the whole image away: coordinates out of bounds"),
+        Fault.DUPLICATE: Reaction("YOLO training", "removes duplicate labels", breaks=False),
+        Fault.MISSING_IMAGE: Reaction("YOLO training", "takes the image for one without objects", breaks=False),
+        Fault.UNSORTED: Reaction("YOLO readers", "do not care for the order", breaks=False),
     },
 )

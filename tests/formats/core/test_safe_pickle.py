@@ -294,13 +294,13 @@ def test_mmengine_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_arrays_that_lie(tmp_path: Path, shape: Any, dtype: str, content: bytes) -> None:
     class Lying:
         def __reduce__(self) -> Any:
-            return np.ndarray, (shape, Kind(), bytearray(content))
+            return np.ndarray, (shape, Fault(), bytearray(content))
 
-    class Kind:
+    class Fault:
         def __reduce__(self) -> Any:
             return np.dtype, (dtype, False, True)
 
-    globals().update(Lying=Lying, Kind=Kind)
+    globals().update(Lying=Lying, Fault=Fault)
     with pytest.raises(InputError, match="is not read, and nothing in it was executed"):
         load_plain(written(tmp_path, pickle.dumps(Lying(), protocol=2)))
 

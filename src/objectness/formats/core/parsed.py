@@ -1,7 +1,8 @@
-"""What a proposals file says, before anybody judges it, and the step from there to a ``ProposalSet``.
+"""Contents of a proposals file as they stand, and the step from there to a ``ProposalSet``.
 
-Every reader first makes a ``RawFile``: images and boxes in the order of the file, with all their faults.
-``assemble`` refuses the faults and sorts; ``objectness validate`` names them instead. N proposals of one image.
+Every reader makes a ``ParsedFile``: images and boxes in the order of the file, with all their faults.
+``to_proposal_set`` refuses the faults and sorts; ``objectness.formats.validation`` names them instead. N proposals of
+one image.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LARGEST = 1e38  # what float32 can hold
 
 
 @dataclass(frozen=True, eq=False)
-class RawImage:
+class ParsedImage:
     """One image of a file.
 
     Attributes:
@@ -52,30 +53,30 @@ class RawImage:
 
     @property
     def label(self) -> str:
-        """What to call the image in a message."""
+        """The image in a message."""
         label = self.name if self.name is not None else str(self.image_id)
         return label if len(label) <= 300 else f"{label[:300]}..."
 
 
 @dataclass(frozen=True, eq=False)
-class RawFile:
+class ParsedFile:
     """A whole file.
 
     Attributes:
         images: In the file's order.
         unit: What ``numbers`` count: "entry", "line", "row", "proposal" ...
-        metadata: Free words of the file about itself.
+        metadata: Free text of the file about itself.
         notes: What was left out or made up, in sentences.
     """
 
-    images: tuple[RawImage, ...]
+    images: tuple[ParsedImage, ...]
     unit: str = "proposal"
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 @dataclass
-class Part:
+class ImageBuilder:
     """One image while its file is being read; boxes are added one by one or as arrays."""
 
     image_id: ImageId | None = None
@@ -123,18 +124,18 @@ class Part:
         table[:, 8] = np.arange(1, count + 1)
         self.rows.frombytes(table.tobytes())
 
-    def finish(self) -> RawImage:
+    def finish(self) -> ParsedImage:
         """Put the rows into arrays."""
         table = np.frombuffer(self.rows, dtype=np.float64).reshape(-1, 9) if self.rows else np.empty((0, 9))
-        return raw_image(self.image_id, self.name, self.size_hw, table)
+        return parsed_image(self.image_id, self.name, self.size_hw, table)
 
 
-def raw_image(
+def parsed_image(
     image_id: ImageId | None, name: str | None, size_hw: tuple[int, int] | None, table: NDArray[np.float64]
-) -> RawImage:
+) -> ParsedImage:
     """Name the columns of a ``(N, 9)`` table: box, score, whether scored, logit, level, number."""
     logits, levels = table[:, 6], table[:, 7]
-    return RawImage(
+    return ParsedImage(
         image_id=image_id,
         name=name,
         size_hw=size_hw,
@@ -147,8 +148,8 @@ def raw_image(
     )
 
 
-class Parts:
-    """The images of one file while it is being read, each once, in the order in which they turn up.
+class FileBuilder:
+    """The images of one file while it is being read, each once, in the order of their first entries.
 
     Args:
         path: The file, where its images may turn up more than once; for messages.
@@ -156,43 +157,43 @@ class Parts:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._parts: dict[Hashable, Part] = {}
+        self._images: dict[Hashable, ImageBuilder] = {}
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._parts
+        return key in self._images
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._images)
 
-    def part(
+    def image(
         self,
         key: Hashable,
         image_id: ImageId | None = None,
         name: str | None = None,
         size_hw: tuple[int, int] | None = None,
-    ) -> Part:
-        """The image that goes by ``key``; what is known of it counts when it turns up first.
+    ) -> ImageBuilder:
+        """The image of a key, made at its first entry.
 
         Raises:
             InputError: it had another name before.
         """
-        part = self._parts.get(key)
-        if part is None:
-            part = self._parts[key] = Part(image_id, name, size_hw)
-        elif name and part.name and name != part.name:
+        image = self._images.get(key)
+        if image is None:
+            image = self._images[key] = ImageBuilder(image_id, name, size_hw)
+        elif name and image.name and name != image.name:
             raise InputError(
-                f"{self._path or 'The file'}: image {image_id} is called {part.name} and {name}: "
+                f"{self._path or 'The file'}: image {image_id} is called {image.name} and {name}: "
                 "give each image an id of its own."
             )
-        part.name = part.name or name
-        return part
+        image.name = image.name or name
+        return image
 
-    def finish(self, unit: str, metadata: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> RawFile:
+    def finish(self, unit: str, metadata: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> ParsedFile:
         """The whole file."""
-        return RawFile(tuple(part.finish() for part in self._parts.values()), unit, metadata or {}, tuple(notes))
+        return ParsedFile(tuple(image.finish() for image in self._images.values()), unit, metadata or {}, tuple(notes))
 
 
-def assemble(path: Path | str, raw: RawFile, *, repair: bool = False) -> ProposalSet:
+def to_proposal_set(path: Path | str, raw: ParsedFile, *, repair: bool = False) -> ProposalSet:
     """Check every box and score, sort each image's proposals best first, and give the images their ids.
 
     Equal scores keep the order of the file. Where a file has no scores, the order stands for them: 1 for the
@@ -239,14 +240,14 @@ def assemble(path: Path | str, raw: RawFile, *, repair: bool = False) -> Proposa
     return ProposalSet(images, logits, levels, raw.metadata, numbered, tuple(notes))
 
 
-def in_fractions(raw: RawFile) -> bool:
+def in_fractions(raw: ParsedFile) -> bool:
     """Whether all boxes are fractions of their images, where pixels are due (and an image has more than two)."""
     tiny = any(image.size_hw is not None and max(image.size_hw) <= 2 for image in raw.images)
     return not tiny and boxes.are_fractions(image.boxes_xyxy for image in raw.images)
 
 
-def unusable(image: RawImage) -> dict[str, NDArray[np.bool_]]:
-    """Which proposals no reader can use: what is wrong -> ``bool (N,)``; a proposal may be in two."""
+def unusable(image: ParsedImage) -> dict[str, NDArray[np.bool_]]:
+    """Unusable proposals: fault -> ``bool (N,)``; a proposal may have two."""
     with np.errstate(invalid="ignore"):
         finite = np.all(np.abs(image.boxes_xyxy) < _LARGEST, axis=1)
         swapped = finite & np.any(image.boxes_xyxy[:, 2:] < image.boxes_xyxy[:, :2], axis=1)
@@ -254,8 +255,8 @@ def unusable(image: RawImage) -> dict[str, NDArray[np.bool_]]:
     return {"box": ~finite, "swapped": swapped, "score": bad_score}
 
 
-def describe(image: RawImage, index: int, fault: str) -> str:
-    """Say what is wrong with one proposal; reads on after its number."""
+def describe(image: ParsedImage, index: int, fault: str) -> str:
+    """The fault of one proposal in words; reads on after its number."""
     corners = ", ".join(f"{value:.6g}" for value in image.boxes_xyxy[index])
     match fault:
         case "box":
@@ -266,7 +267,7 @@ def describe(image: RawImage, index: int, fault: str) -> str:
             return f"has the score {image.scores[index]:g}, which is not a finite number"
 
 
-def _refuse_faults(path: Path | str, raw: RawFile) -> None:
+def _refuse_faults(path: Path | str, raw: ParsedFile) -> None:
     for image in raw.images:
         for fault, mask in unusable(image).items():
             if mask.any():
@@ -279,7 +280,7 @@ def _refuse_faults(path: Path | str, raw: RawFile) -> None:
                 )
 
 
-def _without_faults(raw: RawFile) -> tuple[RawFile, tuple[str, ...]]:
+def _without_faults(raw: ParsedFile) -> tuple[ParsedFile, tuple[str, ...]]:
     images, dropped = [], 0
     for image in raw.images:
         bad = np.any(list(unusable(image).values()), axis=0)
@@ -289,7 +290,7 @@ def _without_faults(raw: RawFile) -> tuple[RawFile, tuple[str, ...]]:
     return replace(raw, images=tuple(images)), said
 
 
-def _chosen(image: RawImage, keep: NDArray[np.bool_]) -> RawImage:
+def _chosen(image: ParsedImage, keep: NDArray[np.bool_]) -> ParsedImage:
     return replace(
         image,
         boxes_xyxy=image.boxes_xyxy[keep],
@@ -301,7 +302,7 @@ def _chosen(image: RawImage, keep: NDArray[np.bool_]) -> RawImage:
     )
 
 
-def _with_scores(path: Path | str, raw: RawFile) -> tuple[RawFile, tuple[str, ...]]:
+def _with_scores(path: Path | str, raw: ParsedFile) -> tuple[ParsedFile, tuple[str, ...]]:
     total = sum(len(image.scored) for image in raw.images)
     scored = sum(int(image.scored.sum()) for image in raw.images)
     if scored == total:
@@ -319,7 +320,7 @@ def _with_scores(path: Path | str, raw: RawFile) -> tuple[RawFile, tuple[str, ..
     return replace(raw, images=images), ("the file has no scores: its order stands for them",)
 
 
-def _ids(path: Path | str, images: Sequence[RawImage]) -> tuple[list[ImageId], bool]:
+def _ids(path: Path | str, images: Sequence[ParsedImage]) -> tuple[list[ImageId], bool]:
     given = [image.image_id for image in images]
     if all(image_id is None for image_id in given):
         return list(range(1, len(images) + 1)), bool(images)

@@ -1,11 +1,18 @@
-"""What a path holds, as far as its beginning tells: enough to guess the format, cheap on files of gigabytes."""
+"""Recognition of a file's format by its beginning, cheap on files of gigabytes.
+
+A format declares signatures as data (``Format.signatures``); ``fits`` compares them with a ``FileHead``. Code of a
+format runs only for what data cannot say (``Signature.check``), and only where everything else fits.
+"""
 
 from __future__ import annotations
 
 import mmap
 import os
 import pickletools
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
@@ -13,11 +20,50 @@ from objectness.errors import InputError
 
 _HEAD = 1 << 16
 _SPACE = b"\xef\xbb\xbf \t\r\n"
+# A string and whether it is a key, a bracket, or the beginning of any other value.
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)(?:"(\s*:)?|\\?\Z)|([\[\]{}])|[^\s,:"\[\]{}]+', re.DOTALL)
+
+
+class Content(Enum):
+    """The kind of contents, as far as the first bytes tell."""
+
+    FOLDER = "folder"
+    JSON = "JSON"
+    PICKLE = "pickle"
+    OTHER = "other"
 
 
 @dataclass(frozen=True)
-class Peek:
-    """A path, looked at.
+class Signature:
+    """Beginnings by which a format is recognised; everything that is given must fit.
+
+    Attributes:
+        content: The kind of contents; None for any.
+        starts: The first bytes.
+        outermost: The brackets of JSON up to the first object ("[{"; "[]" for an empty list), or the outermost
+            object of a pickle ("dict", "list"): one of these.
+        keys: Keys of the first JSON object, or whole texts in a pickle: all of these.
+        any_key: At least one of these.
+        no_key: None of these.
+        mentions: Bytes that occur anywhere in the file.
+        suffixes: Of the file's name.
+        check: Whatever else must hold.
+    """
+
+    content: Content | None = None
+    starts: bytes = b""
+    outermost: tuple[str, ...] = ()
+    keys: frozenset[str] = frozenset()
+    any_key: frozenset[str] = frozenset()
+    no_key: frozenset[str] = frozenset()
+    mentions: tuple[bytes, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    check: Callable[[FileHead], bool] | None = None
+
+
+@dataclass(frozen=True)
+class FileHead:
+    """The beginning of a file, or a folder.
 
     Attributes:
         path: The file or folder.
@@ -39,57 +85,30 @@ class Peek:
             return b""
 
     @cached_property
-    def json_shape(self) -> tuple[str, frozenset[str]]:
-        """How a JSON document begins: its brackets up to the first object, and that object's keys in the head.
-
-        A list of objects gives ("[{", keys of the first), an object ("{", its own), an empty list ("[", none);
-        everything that is no JSON ("", none).
-        """
-        return _shape(self.head)
-
-    @cached_property
-    def first_line(self) -> str:
-        """The first line as text."""
-        return self.head.lstrip(_SPACE).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    def content(self) -> Content:
+        """The kind of contents."""
+        if self.is_folder:
+            return Content.FOLDER
+        if self.head.lstrip(_SPACE)[:1] in (b"[", b"{"):
+            return Content.JSON
+        is_binary_pickle = self.head[:1] == b"\x80" and self.head[1:2] <= b"\x05"
+        is_text_pickle = self.head[:2] in (b"(l", b"(d")  # protocol 0
+        return Content.PICKLE if is_binary_pickle or is_text_pickle else Content.OTHER
 
     @cached_property
-    def is_pickle(self) -> bool:
-        """A pickle, as far as its first and last byte tell."""
-        if self.head[:1] == b"\x80":
-            return self.head[1:2] <= b"\x05"
-        return self.head[:2] in (b"(l", b"(d")  # the first, textual protocol
+    def outermost(self) -> str:
+        """Brackets of a JSON document up to the first object, or "dict" or "list" of a pickle; else nothing."""
+        match self.content:
+            case Content.JSON:
+                return self._json[0]
+            case Content.PICKLE:
+                return _outermost_of_pickle(self.head)
+            case _:
+                return ""
 
-    @cached_property
-    def pickled(self) -> str:
-        """What a pickle holds outermost: "dict", "list" or "" (anything else)."""
-        try:
-            for code, _, _ in pickletools.genops(self.head):
-                match code.name:
-                    case "PROTO" | "FRAME" | "MARK":
-                        continue
-                    case "EMPTY_DICT" | "DICT":
-                        return "dict"
-                    case "EMPTY_LIST" | "LIST":
-                        return "list"
-                    case _:
-                        return ""
-        except Exception:  # a damaged one fails in many ways; whoever reads it will say how
-            return ""
-        return ""
-
-    def has_word(self, word: str) -> bool:
-        """Whether a pickle holds this text as a whole (not "bboxes" for "boxes")."""
-        letters = word.encode()
-        size = len(letters)
-        starts = (
-            b"X" + size.to_bytes(4, "little"),
-            b"\x8c" + bytes([size]),
-            b"U" + bytes([size]),
-            b"T" + size.to_bytes(4, "little"),
-            b"S'",
-            b"V",
-        )
-        return any(self.mentions(start + letters) for start in starts)
+    def has_key(self, key: str) -> bool:
+        """Whether the first JSON object has this key in the head, or a pickle holds this text as a whole."""
+        return key in self._json[1] if self.content is Content.JSON else self._holds_text(key)
 
     def mentions(self, word: bytes) -> bool:
         """Whether these bytes occur anywhere in the file."""
@@ -103,16 +122,43 @@ class Peek:
         except (OSError, ValueError):
             return False
 
+    @cached_property
+    def _json(self) -> tuple[str, frozenset[str]]:
+        return _json_shape(self.head.lstrip(_SPACE))
 
-def peek(path: Path) -> Peek:
-    """Look at a path."""
+    def _holds_text(self, text: str) -> bool:
+        """Whether a pickle holds a text as a whole (not "bboxes" for "boxes"), in any protocol's spelling."""
+        letters = text.encode()
+        size = len(letters)
+        long, short = size.to_bytes(4, "little"), bytes([size])
+        starts = (b"X" + long, b"\x8c" + short, b"U" + short, b"T" + long, b"S'", b"V")
+        return any(self.mentions(start + letters) for start in starts)
+
+
+def file_head(path: Path) -> FileHead:
+    """The beginning of a file, or a folder."""
     try:
-        return Peek(path, path.is_dir())
+        return FileHead(path, path.is_dir())
     except (OSError, ValueError):  # a name that no file can have
-        return Peek(path, False)
+        return FileHead(path, False)
 
 
-def present(path: Path | str) -> Path:
+def fits(head: FileHead, signature: Signature) -> bool:
+    """Whether a file has a signature; the cheap questions come first."""
+    return (
+        signature.content in (None, head.content)
+        and head.head.startswith(signature.starts)
+        and (not signature.suffixes or head.path.suffix.lower() in signature.suffixes)
+        and (not signature.outermost or head.outermost in signature.outermost)
+        and all(map(head.has_key, signature.keys))
+        and (not signature.any_key or any(map(head.has_key, signature.any_key)))
+        and not any(map(head.has_key, signature.no_key))
+        and all(map(head.mentions, signature.mentions))
+        and (signature.check is None or signature.check(head))
+    )
+
+
+def existing_path(path: Path | str) -> Path:
     """The path, if it is a file or a folder.
 
     Raises:
@@ -126,47 +172,43 @@ def present(path: Path | str) -> Path:
     return Path(path)
 
 
-def _shape(head: bytes) -> tuple[str, frozenset[str]]:
-    text = head.lstrip(_SPACE)
-    if text[:1] not in (b"[", b"{"):
-        return "", frozenset()
-    opening = ""
-    keys: set[str] = set()
-    depth, position, size = 0, 0, len(text)
-    target = 0  # the depth at which the first object's keys stand
-    while position < size:
-        byte = text[position : position + 1]
-        if byte in b"{[":
+def _outermost_of_pickle(head: bytes) -> str:
+    try:
+        for code, _, _ in pickletools.genops(head):
+            match code.name:
+                case "PROTO" | "FRAME" | "MARK":
+                    continue
+                case "EMPTY_DICT" | "DICT":
+                    return "dict"
+                case "EMPTY_LIST" | "LIST":
+                    return "list"
+                case _:
+                    return ""
+    except Exception:  # a damaged pickle fails in many ways; its reader says how
+        return ""
+    return ""
+
+
+def _json_shape(text: bytes) -> tuple[str, frozenset[str]]:
+    """Brackets up to the first object (of at most three), and the keys of that object that stand in ``text``."""
+    opening, keys = "", set[str]()
+    depth = target = 0  # target: the depth of the first object's keys
+    for token in _TOKEN.finditer(text):
+        string, is_key, bracket = token.groups()
+        if bracket in (b"[", b"{"):
             depth += 1
             if not target:
-                opening += byte.decode()
-                if byte == b"{" or len(opening) == 3:
-                    target = depth
-        elif byte in b"}]":
+                opening += bracket.decode()
+                target = depth if bracket == b"{" or len(opening) == 3 else 0
+        elif bracket is not None:
+            if opening == "[" and b"".join(text.split()) == b"[]":
+                return "[]", frozenset()
             depth -= 1
             if depth < (target or 1):
                 break
-        elif byte == b'"':
-            end = _string_end(text, position + 1)
-            after = text[end + 1 : end + 20].lstrip(b" \t\r\n")
-            if depth == target and after[:1] == b":":
-                keys.add(text[position + 1 : end].decode("utf-8", "replace"))
-            position = end
-        elif not target and byte not in b" \t\r\n":
+        elif string is not None:
+            if is_key and depth == target:
+                keys.add(string.decode("utf-8", "replace"))
+        elif not target:
             break  # a list of plain values
-        position += 1
     return opening, frozenset(keys)
-
-
-def _string_end(text: bytes, start: int) -> int:
-    position = start
-    while True:
-        quote = text.find(b'"', position)
-        if quote < 0:
-            return len(text)
-        slashes = quote - 1
-        while slashes >= start and text[slashes : slashes + 1] == b"\\":
-            slashes -= 1
-        if (quote - 1 - slashes) % 2 == 0:
-            return quote
-        position = quote + 1

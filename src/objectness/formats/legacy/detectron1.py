@@ -8,42 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from objectness.files.atomic_write import replacing_bytes
 from objectness.formats.core.arrays import table, vector
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.safe_pickle import dump
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
-from objectness.formats.detectron2 import aligned
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.formats.core.sniffing import Content, Signature
+from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, Ids, Reaction, StemIds
+from objectness.formats.detectron2 import parallel_lists
+from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _LAST_PIXEL = np.array([0, 0, 1, 1])
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the pickle without executing it.
 
     Raises:
         InputError: the file is no such pickle, or names anything that is not an array.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
-    document, ids = aligned(path, "scores")
-    parts = Parts()
+    document, ids = parallel_lists(path, "scores")
+    builder = FileBuilder()
     for position, image_id in enumerate(ids):
         boxes = table(path, document["boxes"][position], 4, f"'boxes' of image {image_id}") + _LAST_PIXEL
         scores = vector(path, document["scores"][position], len(boxes), f"the scores of image {image_id}")
-        parts.part(position, image_id).extend(boxes, scores)
-    return parts.finish("proposal")
+        builder.image(position, image_id).extend(boxes, scores)
+    return builder.finish("proposal")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -62,32 +59,28 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         dump(file, document, protocol=2)  # Python 2 reads no newer one
 
 
-def recognise(peek: Peek) -> bool:
-    """A pickle with boxes, scores and ids or indexes, but no logits."""
-    return (
-        peek.is_pickle
-        and peek.has_word("boxes")
-        and peek.has_word("scores")
-        and (peek.has_word("ids") or peek.has_word("indexes"))
-        and not peek.mentions(b"objectness_logits")
-    )
-
-
 FORMAT = Format(
     name="detectron1",
     title="Detectron1 pickle",
     suffixes=(".pkl", ".pickle"),
-    holds=Holds(ids="any", empty=True, precision="corners to float32 after 1 is taken off"),
+    holds=Capabilities(ids=Ids.ANY, empty=True, precision="corners to float32 after 1 is taken off"),
     consumers="Detectron (TRAIN.PROPOSAL_FILES), detectron2",
-    recognise=recognise,
+    signatures=(
+        Signature(
+            Content.PICKLE,
+            keys=frozenset({"boxes", "scores"}),
+            any_key=frozenset({"ids", "indexes"}),
+            no_key=frozenset({"objectness_logits"}),
+        ),
+    ),
     parse=parse,
     write=write,
-    rules={
-        Kind.OTHER_ID: Rule("Detectron", "stops: the proposals and the data set do not have the same images"),
-        Kind.MISSING_IMAGE: Rule("Detectron", "stops: the proposals and the data set do not have the same images"),
-        Kind.UNKNOWN_IMAGE: Rule("Detectron", "stops: the proposals and the data set do not have the same images"),
-        Kind.UNSORTED: Rule("Detectron", "takes the first ones for the best"),
+    reactions={
+        Fault.OTHER_ID: Reaction("Detectron", "stops: the proposals and the data set do not have the same images"),
+        Fault.MISSING_IMAGE: Reaction("Detectron", "stops: the proposals and the data set do not have the same images"),
+        Fault.UNKNOWN_IMAGE: Reaction("Detectron", "stops: the proposals and the data set do not have the same images"),
+        Fault.UNSORTED: Reaction("Detectron", "takes the first ones for the best"),
     },
-    whole_data="exactly",
-    stems="number",
+    coverage=Coverage.EXACT,
+    stem_ids=StemIds.NUMBER,
 )

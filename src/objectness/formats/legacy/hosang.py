@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,32 +16,29 @@ from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
 from objectness.formats.core.arrays import vector
 from objectness.formats.core.file_names import refuse_doubles, short_names, stem
-from objectness.formats.core.known_images import KnownImages, finished
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Content, FileHead, Signature
+from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileNames, Format, Reaction
 from objectness.formats.legacy.mat_files import Value, from_matlab, is_ours, load_mat, save_mat, to_matlab
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _LETTERS = 4
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read every ``.mat`` file of the folder; images are called as the files are.
 
     Raises:
         InputError: there is no such file, or one of them is of another kind.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a folder as it stands."""
     files = sorted(path.rglob("*.mat")) if path.is_dir() else []
     if not files:
         raise InputError(f"{path} is no folder with .mat files, one an image.")
-    parts = Parts()
+    builder = FileBuilder()
     for file in files:
         found = load_mat(file, ["boxes", "scores"])
         if not isinstance(found.get("boxes"), np.ndarray):
@@ -49,8 +46,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
         boxes = from_matlab(file, found["boxes"], "'boxes'")
         given = found.get("scores", [])
         scores = vector(file, given, len(boxes), "'scores'") if len(given) or not len(boxes) else None
-        parts.part(file, None, file.stem).extend(boxes, scores)
-    return parts.finish("proposal")
+        builder.image(file, None, file.stem).extend(boxes, scores)
+    return builder.finish("proposal")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -89,20 +86,20 @@ def _file(folder: Path, title: str) -> Path:
     return folder / title[:_LETTERS] / f"{title}.mat"
 
 
-def recognise(peek: Peek) -> bool:
-    """A folder with .mat files in it, or in its subfolders."""
-    return peek.is_folder and next((True for pattern in ("*.mat", "*/*.mat") for _ in peek.path.glob(pattern)), False)
+def _holds_mat_files(head: FileHead) -> bool:
+    """Whether a folder has .mat files in it, or in its subfolders."""
+    return any(True for pattern in ("*.mat", "*/*.mat") for _ in head.path.glob(pattern))
 
 
 FORMAT = Format(
     name="hosang",
     title="Hosang .mat folder",
     suffixes=(),
-    holds=Holds(names="name without suffix", empty=True, is_file_an_image=True),
+    holds=Capabilities(names=FileNames.STEM, empty=True, is_file_an_image=True),
     consumers="hosang/detection-proposals, EdgeBoxes and MCG evaluation code",
-    recognise=recognise,
+    signatures=(Signature(Content.FOLDER, check=_holds_mat_files),),
     parse=parse,
     write=write,
-    rules={Kind.MISSING_IMAGE: Rule("detection-proposals", "stops: it cannot load the image's file")},
-    whole_data="all",
+    reactions={Fault.MISSING_IMAGE: Reaction("detection-proposals", "stops: it cannot load the image's file")},
+    coverage=Coverage.ALL,
 )

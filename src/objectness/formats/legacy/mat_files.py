@@ -91,7 +91,7 @@ class _Reader:
             return _EMPTY
         if depth > _DEEPEST:
             raise _DamagedError("cells in cells in cells")
-        elements = self.elements(content)  # one by one: each may be eight bytes, and its parts as objects hundreds
+        elements = self.elements(content)  # one by one: each may be eight bytes, and its builder as objects hundreds
         head = list(islice(elements, 3))
         if len(head) < 3 or len(head[0][1]) < 8:
             raise _DamagedError("a matrix without flags, shape and name")

@@ -8,34 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
 from objectness.formats.core.arrays import vector
 from objectness.formats.core.file_names import short_names, stem
-from objectness.formats.core.known_images import KnownImages, finished, need_data
-from objectness.formats.core.parsed import Parts, RawFile
-from objectness.formats.core.sniffing import Peek, present
-from objectness.formats.core.spec import Format, Holds, Kind, Rule
+from objectness.formats.core.missing_context import need_data
+from objectness.formats.core.parsed import FileBuilder, ParsedFile
+from objectness.formats.core.sniffing import Signature
+from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileNames, Format, Reaction
 from objectness.formats.legacy.mat_files import Value, flat_cells, from_matlab, load_mat, save_mat, to_matlab
-from objectness.proposal_set import ProposalSet, as_set
+from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.image_index import ImageIndex
 
 _YXYX = [1, 0, 3, 2]
 
 
-def read(path: Path | str, known: KnownImages | None = None) -> ProposalSet:
+def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read the file; where it has no ``images``, the data set tells whose boxes they are, in its order.
 
     Raises:
         InputError: the file is no such file; it names no images and no data set is given.
     """
-    return finished(path, parse(present(path), known), known)
-
-
-def parse(path: Path, known: KnownImages | None = None) -> RawFile:
-    """Read a file as it stands."""
     found = load_mat(path, ["boxes", "images", "scores"])
     if "boxes" not in found:
         raise InputError(f"{path} has no variable 'boxes'.")
@@ -43,11 +41,11 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     scores = flat_cells(path, found["scores"], "scores") if "scores" in found else [None] * len(boxes)
     cells = flat_cells(path, found["images"], "images") if "images" in found else []
     names = [cell if isinstance(cell, str) else "" for cell in cells]
-    parts = Parts()
+    builder = FileBuilder()
     if boxes and not names:
-        if known is None:
+        if image_index is None:
             raise need_data(path, f"it has the boxes of {len(boxes)} images and no 'images' with their names")
-        names = [str(image.path) for image in known.images]
+        names = [str(image.path) for image in image_index.images]
     if not len(boxes) == len(names) == len(scores):
         raise InputError(
             f"{path} has {len(boxes)} boxes, {len(names)} names and {len(scores)} scores: not one an image."
@@ -55,8 +53,8 @@ def parse(path: Path, known: KnownImages | None = None) -> RawFile:
     for position, (name, rows, own) in enumerate(zip(names, boxes, scores, strict=True), start=1):
         corners = from_matlab(path, rows, f"'boxes' of {name}")[:, _YXYX]
         values = None if own is None else vector(path, own, len(corners), f"'scores' of {name}")
-        parts.part(position, None, name or None).extend(corners, values)
-    return parts.finish("proposal")
+        builder.image(position, None, name or None).extend(corners, values)
+    return builder.finish("proposal")
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
@@ -84,25 +82,20 @@ def _encodable(name: str) -> str:
     return name
 
 
-def recognise(peek: Peek) -> bool:
-    """A file that begins as .mat files do."""
-    return peek.head[:7] == b"MATLAB "
-
-
 FORMAT = Format(
     name="selective-search",
     title="Selective Search .mat",
     suffixes=(".mat",),
-    holds=Holds(names="name without suffix", empty=True),
+    holds=Capabilities(names=FileNames.STEM, empty=True),
     consumers="R-CNN, Fast R-CNN, py-faster-rcnn (selective_search_data)",
-    recognise=recognise,
+    signatures=(Signature(starts=b"MATLAB "),),
     parse=parse,
     write=write,
-    rules={
-        Kind.MISSING_IMAGE: Rule("Fast R-CNN", "stops: the boxes and the images are not equally many"),
-        Kind.UNKNOWN_IMAGE: Rule("Fast R-CNN", "stops: the boxes and the images are not equally many"),
-        Kind.OTHER_ORDER: Rule("Fast R-CNN", "goes by position and gives images the boxes of others"),
-        Kind.UNSORTED: Rule("Fast R-CNN", "takes the first ones for the best"),
+    reactions={
+        Fault.MISSING_IMAGE: Reaction("Fast R-CNN", "stops: the boxes and the images are not equally many"),
+        Fault.UNKNOWN_IMAGE: Reaction("Fast R-CNN", "stops: the boxes and the images are not equally many"),
+        Fault.OTHER_ORDER: Reaction("Fast R-CNN", "goes by position and gives images the boxes of others"),
+        Fault.UNSORTED: Reaction("Fast R-CNN", "takes the first ones for the best"),
     },
-    whole_data="exactly",
+    coverage=Coverage.EXACT,
 )
