@@ -37,7 +37,7 @@ def test_ground_truth_and_proposals_agree(making: Any, tmp_path: Path, line: str
     root = data_set(making, tmp_path, line, yaml)
     found = load_dataset(root).records[0].boxes_xyxy
     np.testing.assert_allclose(found, [[40, 24, 60, 56]], atol=1e-4)
-    np.testing.assert_allclose(formats.read(root)[1].boxes_xyxy, found, atol=1e-4)
+    np.testing.assert_allclose(formats.read_proposals(root)[1].boxes_xyxy, found, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_bad_line_is_a_problem_there_and_an_error_here(making: Any, tmp_path: 
     (problem,) = load_dataset(root).problems
     assert problem.detail == f"{reason}: {line!r}"
     with pytest.raises(InputError, match=reason):
-        formats.read(root, "yolo")
+        formats.read_proposals(root, "yolo")
 
 
 @pytest.mark.parametrize(
