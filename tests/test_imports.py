@@ -114,7 +114,6 @@ EXCUSED: set[tuple[str, str]] = {
     ("evaluation.baselines.edge_boxes", "evaluation.baselines"),
     ("evaluation.baselines.sliding_window", "evaluation.baselines"),
     ("evaluation.baselines.selective_search", "evaluation.baselines"),
-    ("export.metadata", "export"),
 }
 FLOOR_OF = {place: number for number, floor in enumerate(FLOORS) for place in floor}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from objectness import export
 from objectness.engines import EngineSettings, GraphEngine
 from objectness.engines.onnx_runtime import open_onnx
 from objectness.export import ExportReport, ExportSettings, export_model
@@ -92,9 +92,10 @@ def traced_once(tracing: None) -> Iterator[None]:
 
         return once
 
+    module = import_module("objectness.export.export_model")  # the package has a function of this name
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "export_network", remembered(export_network, pre_nms_top_n=1, min_size=0))
-        patch.setattr(export, "export_choice", remembered(export_choice))
+        patch.setattr(module, "export_network", remembered(export_network, pre_nms_top_n=1, min_size=0))
+        patch.setattr(module, "export_choice", remembered(export_choice))
         yield
 
 

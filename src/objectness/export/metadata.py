@@ -1,4 +1,4 @@
-"""What an exported file says of itself: where it comes from, what it takes, how it was made."""
+"""Description of an exported file: origin, input, thresholds, precision."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from objectness.export.settings import ExportSettings
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import to_dict
 from objectness.version import __version__
 
-if TYPE_CHECKING:
-    from objectness.export import ExportSettings
-
 
 def describe_export(
     network: RegionProposalNetwork, details: Mapping[str, Any], settings: ExportSettings
 ) -> dict[str, Any]:
-    """The details of a checkpoint, and what a reader of the file asks: plain values for JSON."""
+    """The details of a checkpoint, with the input, thresholds and settings of the file: plain values for JSON."""
     own = portable(network.settings)
     return {
         **details,
