@@ -28,6 +28,7 @@ from objectness.proposals import Proposals
 from objectness.rpn.backbones import build_backbone
 from objectness.rpn.criterion import criterion
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.renamed_weights import current_names
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, override, to_dict
 from objectness.training.checkpoints import STATE_FILE
@@ -225,7 +226,7 @@ def finished(row: str, seed: int, data: DataSplit, out: Path) -> Result | None:
 def trained(row: str, seed: int, budget: Budget, data: DataSplit, out: Path) -> Network:
     """A row's network with the weights that it was measured with, ready to propose."""
     network, _ = build(row, settings_of(row, seed, budget, data), data, load_weights=False)
-    network.load_state_dict(load_file(folder_of(row, seed, out) / "best.safetensors"))
+    network.load_state_dict(current_names(load_file(folder_of(row, seed, out) / "best.safetensors")))
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
 
 
@@ -249,7 +250,7 @@ def _propose_all(network: Network, records: Sequence[Record], top: int) -> dict[
 
 def _measure(row: str, seed: int, settings: RunSettings, folder: Path, data: DataSplit) -> Result:
     network, _ = build(row, settings, data, load_weights=False)
-    network.load_state_dict(load_file(folder / "best.safetensors"))
+    network.load_state_dict(current_names(load_file(folder / "best.safetensors")))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     found = _propose_all(network.eval(), data.measured, max(KS))
     measured = measure(found, data.measured, KS)

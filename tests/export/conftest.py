@@ -106,7 +106,7 @@ def _save(kind: str, path: Path, *more: str) -> Path:
     network = RegionProposalNetwork(override(recipe(name), [*TINY, *own, *more]).rpn)
     layers = [network.head.objectness, network.head.deltas]
     if network.refinement is not None:
-        layers.append(network.refinement.answer)
+        layers.append(network.refinement.predictor)
     for layer in layers:
         torch.nn.init.normal_(layer.weight, std=0.3)
     save_network(path, network, {"name": "tiny", "recipe": name, "validation": {"AR@100": 0.1}})

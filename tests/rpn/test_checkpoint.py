@@ -47,10 +47,10 @@ def test_the_moving_average_can_be_written_instead(make_network: Make, tmp_path:
 
 def test_channels_last_weights_are_the_same_weights(make_network: Make, tmp_path: Path) -> None:
     network = make_network()
-    expected = network.head.windows[0].convolution.weight.detach().clone()
+    expected = network.head.conv[0].conv.weight.detach().clone()
     path = tmp_path / "net.safetensors"
     save_network(path, network.to(memory_format=torch.channels_last), {})  # type: ignore[call-overload]
-    assert torch.equal(load_network(path)[0].head.windows[0].convolution.weight, expected)
+    assert torch.equal(load_network(path)[0].head.conv[0].conv.weight, expected)
 
 
 def test_what_was_frozen_is_frozen_again(tiny_settings: RPNSettings, make_network: Make, tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ def test_the_papers_parameters_for_vgg() -> None:
     head = RPNHead(512, 9, 1, HeadSettings())
     output = count(head, "objectness") + count(head, "deltas")
     assert output == 512 * (4 + 2) * 9 == 27_648  # 2.8e4
-    assert output + count(head, "windows") == 2_386_944  # 2.4e6
+    assert output + count(head, "conv") == 2_386_944  # 2.4e6
 
 
 def test_the_zf_head_is_256_wide() -> None:
     head = RPNHead(256, 9, 1, HeadSettings(channels=256))
-    assert count(head, "windows") == 3 * 3 * 256 * 256
+    assert count(head, "conv") == 3 * 3 * 256 * 256
     assert count(head, "objectness") + count(head, "deltas") == 256 * 6 * 9
 
 
@@ -75,35 +75,35 @@ def test_one_head_serves_all_levels() -> None:
     alone_logits, alone_deltas, _ = head([coarse])
     torch.testing.assert_close(logits[1], alone_logits[0])
     torch.testing.assert_close(deltas[1], alone_deltas[0])
-    assert len(head.windows) == 1
+    assert len(head.conv) == 1
 
 
 def test_more_convolutions() -> None:
     head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=3))
-    assert [window.convolution.in_channels for window in head.windows] == [4, 8, 8]
+    assert [layer.conv.in_channels for layer in head.conv] == [4, 8, 8]
     logits, _, _ = head([torch.rand(1, 4, 3, 3)])
     assert logits[0].shape == (1, 9, 2)
 
 
-def test_siblings_have_windows_of_their_own() -> None:
+def test_siblings_have_towers_of_their_own() -> None:
     torch.manual_seed(0)
     head = RPNHead(4, 1, 1, HeadSettings(channels=8, convolutions=0, tower_convolutions=2, initial_std=0.5))
     feature_map = torch.rand(1, 4, 3, 3)
     (logits,), (deltas,), _ = head([feature_map])
     with torch.no_grad():
-        head.objectness_windows[1].convolution.weight.zero_()
+        head.cls_tower[1].conv.weight.zero_()
     (other_logits,), (same_deltas,), _ = head([feature_map])
     assert not torch.equal(logits, other_logits)
     assert torch.equal(deltas, same_deltas)
 
 
-def test_each_level_has_statistics_of_its_own_and_shares_the_window() -> None:
+def test_each_level_has_statistics_of_its_own_and_shares_the_convolution() -> None:
     torch.manual_seed(0)
     head = RPNHead(4, 1, 2, HeadSettings(channels=8, norm="batch", initial_std=0.5)).train()
     head([torch.rand(2, 4, 6, 6), 10 + torch.rand(2, 4, 3, 3)])
-    fine, coarse = head.windows[0].norms
+    fine, coarse = head.conv[0].norms
     assert not torch.allclose(fine.running_mean, coarse.running_mean)
-    assert head.windows[0].convolution.bias is None  # the norm's own would only double it
+    assert head.conv[0].conv.bias is None  # the norm's own would only double it
     assert len([layer for layer in head.modules() if isinstance(layer, torch.nn.Conv2d)]) == 3
 
 
@@ -115,7 +115,7 @@ def test_an_untrained_network_answers_the_initial_score(two_class: bool) -> None
 
 
 def test_a_third_layer_says_how_well_the_boxes_fit() -> None:
-    """In the order of the anchors, from the same windows as the deltas."""
+    """In the order of the anchors, from the same tower as the deltas."""
     settings = HeadSettings(channels=8, tower_convolutions=1, initial_std=0.5, initial_score=0.02)
     torch.manual_seed(0)
     plain = RPNHead(4, 2, 1, settings)
@@ -127,7 +127,7 @@ def test_a_third_layer_says_how_well_the_boxes_fit() -> None:
     _, _, (before,) = head([feature_map])
     assert before.shape == (2, 30, 1)
     with torch.no_grad():
-        head.objectness_windows[0].convolution.weight.zero_()
+        head.cls_tower[0].conv.weight.zero_()
     assert torch.equal(head([feature_map])[2][0], before)
     with torch.no_grad():
         head.quality.weight.zero_()

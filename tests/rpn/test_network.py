@@ -48,7 +48,7 @@ def said(network: RegionProposalNetwork, map_hw: tuple[int, int], logit: float =
     count = map_hw[0] * map_hw[1] * network.head.anchors_per_cell
     logits = torch.zeros(images, count, network.head.logits_per_anchor)
     logits[..., -1] = logit
-    features = torch.zeros(images, network.head.windows[0].convolution.in_channels, *map_hw)
+    features = torch.zeros(images, network.head.conv[0].conv.in_channels, *map_hw)
     return Outputs([logits], [torch.zeros(images, count, 4)], [features])
 
 

@@ -121,7 +121,7 @@ def test_what_does_not_fit_stays_and_is_named(make_network: Make, tiny_settings:
         "head.objectness start from scratch."
     )
     assert torch.equal(network.head.deltas.weight, fresh)
-    assert torch.equal(network.head.windows[0].convolution.weight, trained.head.windows[0].convolution.weight)
+    assert torch.equal(network.head.conv[0].conv.weight, trained.head.conv[0].conv.weight)
     for key, tensor in trained.backbone.state_dict().items():
         assert torch.equal(network.backbone.state_dict()[key], tensor), key
 
@@ -130,7 +130,7 @@ def test_a_part_that_the_network_has_not_is_named_too(make_network: Make, tiny_s
     pyramid = replace(tiny_settings.backbone, pyramid_channels=32)
     trained = make_network(replace(tiny_settings, backbone=pyramid))
     sentence = fill(make_network(seed=1), start_of(trained))
-    assert sentence.endswith("head.windows starts from scratch; pyramid of that one is not used.")
+    assert sentence.endswith("head.conv starts from scratch; pyramid of that one is not used.")
 
 
 def test_another_backbone_is_refused(make_network: Make, tiny_settings: RPNSettings) -> None:

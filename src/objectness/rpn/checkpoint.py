@@ -1,4 +1,4 @@
-"""A network as one safetensors file that says what it is."""
+"""A network as one safetensors file with its settings and a description inside."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import parse_json
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.renamed_weights import current_names
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, to_dict
 
@@ -38,11 +39,11 @@ def save_network(
     Args:
         path: Ends in .safetensors.
         network: Its settings describe the file.
-        details: What else the file says of itself: name, recipe, data, AR, ... (plain data).
+        details: Description of the file: name, recipe, data, AR, ... (plain data).
         weights: Written in place of the network's own (a moving average, say).
 
     Raises:
-        InputError: the place cannot be written to, or is full; what was there before stays.
+        InputError: the place cannot be written to, or is full; an existing file stays as it is.
     """
     described = {"format": _FORMAT, "settings": to_dict(network.settings), "details": dict(details)}
     tensors = {k: v.detach().cpu().contiguous() for k, v in (weights or network.state_dict()).items()}
@@ -76,7 +77,7 @@ def load_network(
     except InputError as error:
         raise InputError(f"{path} cannot be read by this version: {error}") from None
     try:
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(current_names(load_file(path)))
     except (SafetensorError, RuntimeError) as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
         raise InputError(

@@ -15,30 +15,30 @@ from torch import Tensor, nn
 from objectness.rpn.settings import HeadSettings
 
 
-class Window(nn.Module):
-    """An n x n window to a vector (paper, section 3.1), with a batch norm for each level where one is wanted."""
+class ConvNormAct(nn.Module):
+    """A 3 x 3 convolution, the norm that the settings name, and a ReLU; each level has a batch norm of its own."""
 
     def __init__(self, in_channels: int, levels: int, settings: HeadSettings) -> None:
         super().__init__()
         normed = settings.norm == "batch"
-        self.convolution = nn.Conv2d(in_channels, settings.channels, kernel_size=3, padding=1, bias=not normed)
+        self.conv = nn.Conv2d(in_channels, settings.channels, kernel_size=3, padding=1, bias=not normed)
         # Objects look alike on all levels, but the statistics of their features are not the same.
-        norms = (nn.BatchNorm2d(settings.channels) for _ in range(levels)) if normed else ()
-        self.norms = nn.ModuleList(norms)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(settings.channels) for _ in range(levels if normed else 0))
 
     def forward(self, feature_map: Float[Tensor, "B _ H W"], level: int) -> Float[Tensor, "B C H W"]:
-        """The windows' vectors at every cell of this level."""
-        hidden = self.convolution(feature_map)
+        """The layer's map of this level, of the same size."""
+        hidden = self.conv(feature_map)
         return F.relu(self.norms[level](hidden) if len(self.norms) else hidden)
 
 
 class RPNHead(nn.Module):
-    """Windows, then 2k (or k) scores and 4k coordinates by two sibling 1 x 1 layers; a third one on request.
+    """3 x 3 convolutions, then two sibling 1 x 1 layers: 2k (or k) objectness logits and 4k deltas.
 
-    With ``quality`` it says by k logits how well the boxes fit, from what the coordinates are made of.
+    The two siblings may each have a tower of convolutions of its own. With ``quality`` a third sibling, on the tower of
+    the deltas, gives k localization-quality logits.
 
-    One head serves all levels. New layers are drawn from N(0, 0.01), biases are 0 (paper, section 3.1.3), or what
-    makes an untrained network answer ``initial_score``.
+    One head serves all levels. New layers are drawn from N(0, 0.01), biases are 0 (paper, section 3.1.3), except the
+    objectness bias where ``initial_score`` is not 0.5.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class RPNHead(nn.Module):
         self.anchors_per_cell = anchors_per_cell
         self.logits_per_anchor = 2 if settings.two_class else 1
 
-        def chain(length: int, first: int) -> nn.ModuleList:
+        def tower(length: int, first: int) -> nn.ModuleList:
             return nn.ModuleList(
-                Window(settings.channels if index else first, levels, settings) for index in range(length)
+                ConvNormAct(settings.channels if index else first, levels, settings) for index in range(length)
             )
 
         width = settings.channels if settings.convolutions else in_channels
-        self.windows = chain(settings.convolutions, in_channels)
-        self.objectness_windows = chain(settings.tower_convolutions, width)
-        self.delta_windows = chain(settings.tower_convolutions, width)
+        self.conv = tower(settings.convolutions, in_channels)
+        self.cls_tower = tower(settings.tower_convolutions, width)
+        self.bbox_tower = tower(settings.tower_convolutions, width)
         last = settings.channels if settings.convolutions or settings.tower_convolutions else in_channels
         self.objectness = nn.Conv2d(last, self.logits_per_anchor * anchors_per_cell, kernel_size=1)
         self.deltas = nn.Conv2d(last, 4 * anchors_per_cell, kernel_size=1)
@@ -75,25 +75,21 @@ class RPNHead(nn.Module):
     def forward(
         self, feature_maps: Sequence[Float[Tensor, "B C _ _"]]
     ) -> tuple[list[Float[Tensor, "B _ K"]], list[Float[Tensor, "B _ 4"]], list[Float[Tensor, "B _ 1"]] | None]:
-        """Logits ``(B, N, K)``, deltas ``(B, N, 4)`` and, with a layer for it, the fit's logits ``(B, N, 1)``.
-
-        Of each level, in the order of ``grid_anchors``.
-        """
+        """Of each level, in the order of ``grid_anchors``: logits, deltas, and quality logits with that layer."""
         logits, deltas, quality = [], [], []
         for level, feature_map in enumerate(feature_maps):
-            hidden = _through(self.windows, feature_map, level)
-            objectness = self.objectness(_through(self.objectness_windows, hidden, level))
-            logits.append(_by_anchor(objectness, self.logits_per_anchor))
-            coordinates = _through(self.delta_windows, hidden, level)
-            deltas.append(_by_anchor(self.deltas(coordinates), 4))
+            hidden = _apply(self.conv, feature_map, level)
+            logits.append(_by_anchor(self.objectness(_apply(self.cls_tower, hidden, level)), self.logits_per_anchor))
+            bbox_features = _apply(self.bbox_tower, hidden, level)
+            deltas.append(_by_anchor(self.deltas(bbox_features), 4))
             if self.quality is not None:
-                quality.append(_by_anchor(self.quality(coordinates), 1))
+                quality.append(_by_anchor(self.quality(bbox_features), 1))
         return logits, deltas, quality if self.quality is not None else None
 
 
-def _through(windows: nn.ModuleList, feature_map: Float[Tensor, "B _ H W"], level: int) -> Float[Tensor, "B _ H W"]:
-    for window in windows:
-        feature_map = window(feature_map, level)
+def _apply(layers: nn.ModuleList, feature_map: Float[Tensor, "B _ H W"], level: int) -> Float[Tensor, "B _ H W"]:
+    for layer in layers:
+        feature_map = layer(feature_map, level)
     return feature_map
 
 

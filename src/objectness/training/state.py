@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import parse_json
+from objectness.rpn.renamed_weights import current_names
 
 _KEY = "state"
 
@@ -96,8 +97,8 @@ def load_state(
 
     numbers = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     try:
-        network.load_state_dict(part("network"))
-        saved = part("average") or part("network")
+        network.load_state_dict(current_names(part("network")))
+        saved = current_names(part("average") or part("network"))
         for key, value in average.items():
             value.copy_(saved[key])
     except (RuntimeError, KeyError):

@@ -15,6 +15,7 @@ from objectness.errors import InputError
 from objectness.inference.model_files import DEFAULT, ONNX, OPENVINO, bundled_model, model_file
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.renamed_weights import current_name
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict
 
@@ -138,6 +139,7 @@ def _from_graph(data: bytes, where: str) -> Start:
         key = constant.name.removesuffix("/half")
         for prefix in _PREFIXES:
             key = key.removeprefix(prefix)
+        key = current_name(key)
         if key in wanted and tuple(constant.dims) == wanted[key].shape:
             weights[key] = torch.from_numpy(numpy_helper.to_array(constant).copy()).to(wanted[key].dtype)
     missing = _used(settings) - weights.keys()
