@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription, RankedBoxes
 from objectness.engines.candidates import select
 from objectness.inference import loading
@@ -33,16 +33,9 @@ class One:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(work, "machine_gflops", lambda threads: 40.0 + threads)
-    monkeypatch.chdir(tmp_path)
-
-    def invoke(*arguments: str) -> Result:
-        result = CliRunner().invoke(app, ["benchmark", *arguments])
-        assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-        return result
-
-    return invoke
+    return partial(run, "benchmark")
 
 
 def test_the_model_in_the_box_as_json(run: Run) -> None:

@@ -4,15 +4,15 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from objectness import stopping
-from objectness.cli import app
 from objectness.errors import InputError
 from objectness.proposals import Proposals
 
@@ -21,10 +21,9 @@ WITH = ("--with", "sliding-window,uniform")
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run: Run) -> Run:
     """Run ``objectness compare`` in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *words: CliRunner().invoke(app, ["compare", *map(str, words)])
+    return partial(run, "compare")
 
 
 @pytest.fixture

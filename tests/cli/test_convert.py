@@ -3,16 +3,16 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from objectness import formats
-from objectness.cli import app
 from objectness.formats import coco_results, read_proposals
 from objectness.proposals import Proposals
 
@@ -20,9 +20,8 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run: Run, tmp_path: Path) -> Run:
     """Run ``objectness convert`` in a folder with ``found.json`` (two photographs) and ``DATA`` (three)."""
-    monkeypatch.chdir(tmp_path)
     photos = tmp_path / "DATA" / "val"
     photos.mkdir(parents=True)
     rows = []
@@ -37,7 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         2: Proposals([[1, 1, 2, 2]], [0.7], (48, 64), "photos/b.png"),
     }
     coco_results.write("found.json", found)
-    return lambda *words: CliRunner().invoke(app, ["convert", *map(str, words)])
+    return partial(run, "convert")
 
 
 def test_by_suffix(run: Run) -> None:

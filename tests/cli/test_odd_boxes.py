@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from objectness.cli import app
+from typer.testing import Result
 
 Run = Callable[..., Result]
 BOX = (20, 20, 12, 10)  # x, y, width, height in images of 100 x 80
 FRACTIONS = (0.2, 0.25, 0.12, 0.125)
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    return lambda *words: CliRunner().invoke(app, [*map(str, words)])
 
 
 def truth(making: Any, *boxes: Sequence[float] | None, **more: Any) -> Path:

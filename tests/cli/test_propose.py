@@ -5,15 +5,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from objectness.cli import app
 from objectness.engines import Candidates, ModelDescription, RankedBoxes
 from objectness.engines.candidates import select
 from objectness.formats import read_proposals
@@ -39,17 +39,10 @@ class Halves:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command in an empty folder, with the engine above as the model."""
     monkeypatch.setattr(loading, "_open_engine", lambda *_: Halves())
-    monkeypatch.chdir(tmp_path)
-
-    def invoke(*arguments: str) -> Result:
-        result = CliRunner().invoke(app, ["propose", *arguments])
-        assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-        return result
-
-    return invoke
+    return partial(run, "propose")
 
 
 def _photo(path: str, size: tuple[int, int] = (90, 60), **options: Any) -> Path:

@@ -3,15 +3,15 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from objectness.cli import app
 from objectness.formats.core.spec import Fault
 from objectness.formats.validation import Validation, validate
 
@@ -19,15 +19,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run: Run) -> Run:
     """Run ``objectness validate`` in a folder with ``data.json``: a.png (id 1) and b.png (id 2), 64 x 48."""
-    monkeypatch.chdir(tmp_path)
     rows = []
     for image_id, name in ((1, "a"), (2, "b")):
         Image.new("RGB", (64, 48)).save(f"{name}.png")
         rows.append({"id": image_id, "file_name": f"{name}.png", "width": 64, "height": 48})
     Path("data.json").write_text(json.dumps({"images": rows, "annotations": [], "categories": []}))
-    return lambda *words: CliRunner().invoke(app, ["validate", *map(str, words)])
+    return partial(run, "validate")
 
 
 def pickled(boxes: list[Any], logits: list[Any], ids: list[Any]) -> Path:

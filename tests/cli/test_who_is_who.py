@@ -10,19 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from objectness.cli import app
+from typer.testing import Result
 
 Run = Callable[..., Result]
 Id = int | str | float | None
 BOXES = [(0, 0, 10, 10), (20, 20, 12, 10), (40, 30, 10, 14), (60, 45, 15, 15), (5, 50, 20, 20)]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    return lambda *words: CliRunner().invoke(app, [*map(str, words)])
 
 
 def coco(ids: Sequence[Id], names: Sequence[str], path: str = "gt.json", **more: Any) -> Path:
