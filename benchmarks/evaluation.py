@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from objectness.datasets.records import Record
-from objectness.evaluation.comparison import Result, Study
 from objectness.evaluation.curves import charts
 from objectness.evaluation.measurement import DEFAULT_KS, measure
 from objectness.evaluation.recall import recall_report
+from objectness.evaluation.results import MethodResult, Results
 from objectness.evaluation.tables import tables
 from objectness.proposals import Proposals
 
@@ -113,9 +113,9 @@ def main() -> None:
     with clock("objectness, matching"):
         measured = measure(found, records)
     with clock("objectness, all tables and curves with intervals"):
-        study = Study("made up", records, tuple(map(str, range(80))), (Result("made up", measured, found),))
-        tables(study)
-        charts(study)
+        results = Results("made up", records, tuple(map(str, range(80))), (MethodResult("made up", measured, found),))
+        tables(results)
+        charts(results)
     print(f"AR@1000 {recall_report(measured).ar[1000]:.9f}")
     for name in ("pycocotools", "hotcoco") if words.peers else ():
         if find_spec(name):

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from objectness.datasets.records import Record
-from objectness.evaluation.comparison import Options, Result, Study
 from objectness.evaluation.measurement import measure
 from objectness.evaluation.report import write_report
+from objectness.evaluation.results import MethodResult, Options, Results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
@@ -66,9 +66,9 @@ def page(tmp_path_factory: pytest.TempPathFactory, make_record: Callable[..., Re
         "first": {1: make_proposals([[10, 10, 30, 18]])},
         "second": {1: make_proposals([[10, 10, 30, 30]]), 2: make_proposals([[50, 50, 120, 120]])},
     }
-    results = tuple(Result(name, measure(found, records, (1, 10)), found) for name, found in methods.items())
-    study = Study("somewhere", records, ("cat", "dog"), results, Options(draws=20))
-    return write_report(folder / "out.html", study, {})[0]
+    results = tuple(MethodResult(name, measure(found, records, (1, 10)), found) for name, found in methods.items())
+    results = Results("somewhere", records, ("cat", "dog"), results, Options(draws=20))
+    return write_report(folder / "out.html", results, {})[0]
 
 
 def chromium(page: Path, *words: str) -> str:

@@ -233,7 +233,7 @@ class TestModel:
             calls.append({"model": model, **settings})
             return Proposer(WholeImage(), **settings)
 
-        monkeypatch.setattr("objectness.inference.loading.load", load)
+        monkeypatch.setattr("objectness.evaluation.methods.load", load)
         return calls
 
     def test_measures_it(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:

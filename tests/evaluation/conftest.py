@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from objectness.datasets.records import Record
-from objectness.evaluation.comparison import Options, Result, Study
 from objectness.evaluation.measurement import measure
+from objectness.evaluation.results import MethodResult, Options, Results
 from objectness.proposals import Proposals
 
 
 @pytest.fixture(scope="session")
-def make_study() -> Callable[..., Study]:
-    """A study of named proposals on records in one line."""
+def make_results() -> Callable[..., Results]:
+    """A results of named proposals on records in one line."""
 
     def make(
         records: list[Record],
@@ -20,8 +20,8 @@ def make_study() -> Callable[..., Study]:
         class_names: tuple[str, ...] = ("cat", "dog"),
         options: Options | None = None,
         **methods: dict[int, Proposals],
-    ) -> Study:
-        results = tuple(Result(name, measure(found, records, ks), found) for name, found in methods.items())
-        return Study("somewhere", records, class_names, results, options or Options(draws=50))
+    ) -> Results:
+        results = tuple(MethodResult(name, measure(found, records, ks), found) for name, found in methods.items())
+        return Results("somewhere", records, class_names, results, options or Options(draws=50))
 
     return make

@@ -17,7 +17,7 @@ def test_empty() -> None:
     assert members(groups.by_size(none)) == {}
     assert members(groups.by_relative_size(none, none)) == {}
     assert members(groups.by_aspect(np.zeros((0, 4)))) == {}
-    assert members(groups.by_company(ids)) == {}
+    assert members(groups.by_objects_per_image(ids)) == {}
     assert groups.by_class(ids, ("cat",)) == {}
     assert members(groups.by_seen(ids, ("cat",), ("cat",))) == {}
 
@@ -39,9 +39,14 @@ def test_aspect_is_height_to_width() -> None:
     assert got == {"under 1:3": [0], "1:3 to 2:3": [1], "2:3 to 3:2": [2], "3:2 to 3:1": [3], "over 3:1": [4]}
 
 
-def test_company_counts_the_objects_of_the_image() -> None:
+def test_objects_of_the_image_are_counted() -> None:
     image_of = np.array([0] + [1] * 3 + [4] * 16)
-    assert members(groups.by_company(image_of)) == {"1": [0], "2 to 3": [1, 2, 3], "16 or more": list(range(4, 20))}
+    found = members(groups.by_objects_per_image(image_of))
+    assert found == {
+        "1": [0],
+        "2 to 3": [1, 2, 3],
+        "16 or more": list(range(4, 20)),
+    }
 
 
 def test_classes_most_frequent_first_and_names_that_repeat_are_told_apart() -> None:

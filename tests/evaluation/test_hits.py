@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from objectness.evaluation.hits import judge
+from objectness.evaluation.hits import hits_and_ignored
 from objectness.evaluation.measurement import measure
 
 REGION = (0, 0, 10, 10)
@@ -25,7 +25,7 @@ def test_evaluation_and_the_calibration_of_an_export_judge_alike(
     record = make_record(1, [REGION, OBJECT], ignore=[True, False])
     proposals = {1: make_proposals([box])}
     measured = measure(proposals, [record])
-    assert (measured.about.tolist(), measured.ignored.tolist()) == ([about], [ignored])
+    assert (measured.is_hit.tolist(), measured.ignored.tolist()) == ([about], [ignored])
     measuring = pytest.importorskip("objectness.export.calibration_data", exc_type=ImportError)
     assert measuring.score_hits(proposals, [record]).hits.tolist() == ([] if ignored else [about])
 
@@ -33,17 +33,17 @@ def test_evaluation_and_the_calibration_of_an_export_judge_alike(
 def test_a_proposal_about_an_object_counts_even_in_an_ignore_region(make_record, make_proposals) -> None:
     record = make_record(1, [REGION, (0, 0, 10, 9)], ignore=[True, False])
     measured = measure({1: make_proposals([(0, 0, 10, 9)])}, [record])
-    assert (measured.about.tolist(), measured.ignored.tolist()) == ([True], [False])
+    assert (measured.is_hit.tolist(), measured.ignored.tolist()) == ([True], [False])
 
 
 def test_no_proposals_objects_or_regions() -> None:
     nothing = np.zeros((0, 4))
     for about, ignored in (
-        judge(np.zeros((0, 1)), nothing, np.array([REGION])),
-        judge(np.zeros((0, 0)), nothing, nothing),
+        hits_and_ignored(np.zeros((0, 1)), nothing, np.array([REGION])),
+        hits_and_ignored(np.zeros((0, 0)), nothing, nothing),
     ):
         assert about.shape == ignored.shape == (0,)
-    about, ignored = judge(np.zeros((1, 0)), np.array([[0, 0, 1, 1]]), nothing)
+    about, ignored = hits_and_ignored(np.zeros((1, 0)), np.array([[0, 0, 1, 1]]), nothing)
     assert (about.tolist(), ignored.tolist()) == ([False], [False])
-    about, ignored = judge(np.zeros((1, 0)), np.array([[0, np.nan, 1, 1]]), np.array([REGION]))
+    about, ignored = hits_and_ignored(np.zeros((1, 0)), np.array([[0, np.nan, 1, 1]]), np.array([REGION]))
     assert (about.tolist(), ignored.tolist()) == ([False], [False])

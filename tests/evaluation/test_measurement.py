@@ -53,7 +53,7 @@ def test_proposals_in_a_crowd_are_neither_right_nor_wrong(make_record, make_prop
     record = make_record(1, [crowd, thing], ignore=[True, False])
     found = make_proposals([[80, 0, 120, 20], [70, 0, 190, 30], [10, 10, 30, 28]])
     measured = measure({1: found}, [record], (3,))
-    assert measured.about.tolist() == [False, False, True]
+    assert measured.is_hit.tolist() == [False, False, True]
     assert measured.ignored.tolist() == [True, False, False]
 
 

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from objectness.errors import InputError
-from objectness.evaluation.comparison import Options
 from objectness.evaluation.curves import Chart, Line
 from objectness.evaluation.report import write_report
 from objectness.evaluation.report.axes import Axes
 from objectness.evaluation.report.png import to_png
 from objectness.evaluation.report.svg import to_svg
 from objectness.evaluation.report.thumbnails import thumbnails
+from objectness.evaluation.results import Options
 
 A, B, FAR = [0, 0, 10, 10], [40, 20, 60, 40], [300, 300, 310, 310]
 
@@ -86,13 +86,13 @@ class TestDrawings:
 
 
 class TestThumbnails:
-    def test_nothing_missed(self, make_study, make_record, make_proposals) -> None:
-        assert thumbnails(make_study([make_record(1, [A])], one={1: make_proposals([A])}), 5) == ([], 0)
+    def test_nothing_missed(self, make_results, make_record, make_proposals) -> None:
+        assert thumbnails(make_results([make_record(1, [A])], one={1: make_proposals([A])}), 5) == ([], 0)
 
-    def test_box_and_nearest_lie_on_the_picture(self, make_study, make_record, make_proposals, photo) -> None:
+    def test_box_and_nearest_lie_on_the_picture(self, make_results, make_record, make_proposals, photo) -> None:
         record = make_record(1, [B], name=str(photo))
-        study = make_study([record], one={1: make_proposals([[20, 20, 40, 40]])})
-        (found,), count = thumbnails(study, 5)
+        results = make_results([record], one={1: make_proposals([[20, 20, 40, 40]])})
+        (found,), count = thumbnails(results, 5)
         told = found.document
         assert count == 1
         assert told["picture"].startswith("data:image/jpeg;base64,")
@@ -103,31 +103,31 @@ class TestThumbnails:
         assert told["missed"][0]["nearest"] == pytest.approx([4 * scale, 12 * scale, 24 * scale, 32 * scale])
         assert (told["class"], told["size"], told["sides"]) == ("cat", "small", [20, 20])
 
-    def test_a_choice_over_all_sizes(self, make_study, make_record) -> None:
+    def test_a_choice_over_all_sizes(self, make_results, make_record) -> None:
         boxes = [[0, 0, side, side] for side in range(5, 105, 5)]
-        study = make_study([make_record(1, boxes)], one={})
-        found, count = thumbnails(study, 5)
+        results = make_results([make_record(1, boxes)], one={})
+        found, count = thumbnails(results, 5)
         sides = [one.document["sides"][0] for one in found]
         assert count == 20
         assert sides == sorted(sides)
         assert (sides[0], sides[-1], len(sides)) == (5, 100, 5)
 
-    def test_a_photograph_that_is_not_there(self, make_study, make_record) -> None:
-        (found,), _ = thumbnails(make_study([make_record(1, [A])], one={}), 5)
+    def test_a_photograph_that_is_not_there(self, make_results, make_record) -> None:
+        (found,), _ = thumbnails(make_results([make_record(1, [A])], one={}), 5)
         assert found.missing
         assert found.document["picture"] is None
         assert found.document["missed"] == [{"nearest": None, "iou": 0}]
 
-    def test_missed_by_one_and_not_by_the_other(self, make_study, make_record, make_proposals) -> None:
-        study = make_study([make_record(1, [A])], one={1: make_proposals([A])}, two={})
-        (found,), _ = thumbnails(study, 5)
+    def test_missed_by_one_and_not_by_the_other(self, make_results, make_record, make_proposals) -> None:
+        results = make_results([make_record(1, [A])], one={1: make_proposals([A])}, two={})
+        (found,), _ = thumbnails(results, 5)
         assert [entry is None for entry in found.document["missed"]] == [True, False]
 
     @pytest.mark.parametrize("box", [[900, 900, 950, 950], [5, 5, 5, 5], [-50, -50, -20, -20]])
-    def test_objects_outside_and_without_area(self, make_study, make_record, make_proposals, photo, box) -> None:
+    def test_objects_outside_and_without_area(self, make_results, make_record, make_proposals, photo, box) -> None:
         wild = make_proposals([[float("inf"), 0, float("inf"), 5], [-1e30, -1e30, 1e30, 1e30]])
-        study = make_study([make_record(1, [box], name=str(photo))], one={1: wild})
-        (found,), _ = thumbnails(study, 5)
+        results = make_results([make_record(1, [box], name=str(photo))], one={1: wild})
+        (found,), _ = thumbnails(results, 5)
         json.dumps(found.document, allow_nan=False)
 
 
@@ -145,10 +145,10 @@ class Links(HTMLParser):
 
 
 class TestFiles:
-    def test_everything_is_written(self, make_study, make_record, make_proposals, photo, tmp_path) -> None:
+    def test_everything_is_written(self, make_results, make_record, make_proposals, photo, tmp_path) -> None:
         records = [make_record(1, [A, B], name=str(photo), class_ids=[0, 1])]
-        study = make_study(records, one={1: make_proposals([A])}, two={1: make_proposals([FAR, B], [0.2, 0.9])})
-        files = write_report(tmp_path / "new" / "deep" / "out.html", study, {"who": "me"})
+        results = make_results(records, one={1: make_proposals([A])}, two={1: make_proposals([FAR, B], [0.2, 0.9])})
+        files = write_report(tmp_path / "new" / "deep" / "out.html", results, {"who": "me"})
         names = [file.name for file in files]
         assert names[:3] == ["out.html", "out.csv", "out.json"]
         assert all(file.stat().st_size > 100 for file in files)
@@ -160,9 +160,9 @@ class TestFiles:
         assert told["tables"]["average-recall"]["columns"][0] == "method"
         assert told["curves"]["ar-by-number"]["lines"][0]["y"] == [0.5, 0.5]
 
-    def test_the_page_needs_nothing_else(self, make_study, make_record, tmp_path) -> None:
-        study = make_study([make_record(1, [A])], one={})
-        page = write_report(tmp_path / "out.html", study, {})[0].read_text()
+    def test_the_page_needs_nothing_else(self, make_results, make_record, tmp_path) -> None:
+        results = make_results([make_record(1, [A])], one={})
+        page = write_report(tmp_path / "out.html", results, {})[0].read_text()
         links = Links()
         links.feed(page)
         assert links.found == []
@@ -170,10 +170,10 @@ class TestFiles:
         assert re.findall(r"url\(|@import|fetch\(|XMLHttp", page) == []
         assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", page) == []
 
-    def test_names_cannot_break_out_of_the_page(self, make_study, make_record, tmp_path) -> None:
+    def test_names_cannot_break_out_of_the_page(self, make_results, make_record, tmp_path) -> None:
         evil = "</script><script>alert(1)</script>"
-        study = make_study([make_record(1, [A], name="x<b>.jpg")], class_names=(evil,), **{"<i>method</i>": {}})
-        page = write_report(tmp_path / "out.html", study, {}, notes=["a < b"])[0].read_text()
+        results = make_results([make_record(1, [A], name="x<b>.jpg")], class_names=(evil,), **{"<i>method</i>": {}})
+        page = write_report(tmp_path / "out.html", results, {}, notes=["a < b"])[0].read_text()
         assert "<script>alert" not in page
         assert "<i>method" not in page
         assert page.count("</script>") == 2
@@ -181,13 +181,13 @@ class TestFiles:
         assert data is not None
         assert json.loads(data[1])["objects"][0]["class"] == evil
 
-    def test_nothing_to_show(self, make_study, make_record, tmp_path) -> None:
-        study = make_study([make_record(1)], one={}, options=Options(draws=2))
-        page = write_report(tmp_path / "out.html", study, {})[0].read_text()
+    def test_nothing_to_show(self, make_results, make_record, tmp_path) -> None:
+        results = make_results([make_record(1)], one={}, options=Options(draws=2))
+        page = write_report(tmp_path / "out.html", results, {})[0].read_text()
         assert "There is no object to find." in page
         assert "no object is missed" not in page
 
-    def test_a_place_that_cannot_be_written(self, make_study, make_record, tmp_path) -> None:
+    def test_a_place_that_cannot_be_written(self, make_results, make_record, tmp_path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match="cannot be written"):
-            write_report(tmp_path / "file" / "out.html", make_study([make_record(1)], one={}), {})
+            write_report(tmp_path / "file" / "out.html", make_results([make_record(1)], one={}), {})

@@ -49,21 +49,21 @@ def test_the_three_meanings_of_ar_have_three_names(make_record, make_proposals) 
     assert per_object.mean(per_object.auc(measured)) == [pytest.approx(0.6)]
 
 
-def test_a_class_is_given_its_own_objects(make_record, make_proposals, make_study) -> None:
+def test_a_class_is_given_its_own_objects(make_record, make_proposals, make_results) -> None:
     # Only the dog is found, and it is matched first; numbering the matches instead of the objects would
     # credit the cat, which comes first in the record.
     record = make_record(1, [FAR, A], class_ids=[0, 1])
-    study = make_study([record], (1,), ("cat", "dog"), one={1: make_proposals([A])})
-    (figures,) = study.figures
+    results = make_results([record], (1,), ("cat", "dog"), one={1: make_proposals([A])})
+    (figures,) = results.figures
     assert figures[("AR", "class", "cat")].values.tolist() == [0]
     assert figures[("AR", "class", "dog")].values.tolist() == [1]
 
 
-def test_classes_never_match(make_record, make_proposals, make_study) -> None:
+def test_classes_never_match(make_record, make_proposals, make_results) -> None:
     # Two objects of two classes in one place share one proposal: it finds one of them, whatever it is called.
     record = make_record(1, [A, A], class_ids=[0, 1])
-    study = make_study([record], (1,), one={1: make_proposals([A])})
-    (figures,) = study.figures
+    results = make_results([record], (1,), one={1: make_proposals([A])})
+    (figures,) = results.figures
     assert sorted(figures[("AR", "class", name)].values.tolist()[0] for name in ("cat", "dog")) == [0, 1]
 
 

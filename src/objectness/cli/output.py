@@ -129,8 +129,8 @@ def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
         except MemoryError:
             tell_error("this does not fit into memory: give fewer or smaller inputs.", as_json)
             raise typer.Exit(EXIT_WRONG_USE) from None
-        except KeyboardInterrupt:
-            tell_error("stopped.", as_json)
+        except KeyboardInterrupt as stop:
+            tell_error(f"{stop.args[0] if stop.args else 'stopped'}.", as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return wrapped

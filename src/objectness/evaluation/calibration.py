@@ -52,7 +52,7 @@ def calibration(measured: Measurement, bins: int = BINS) -> Calibration:
     Scores within [0, 1] get bins of equal width, other scores (logits) bins of about equal numbers.
     """
     counted = ~measured.ignored & np.isfinite(measured.scores)
-    scores, about = measured.scores[counted].astype(np.float64), measured.about[counted]
+    scores, is_hit = measured.scores[counted].astype(np.float64), measured.is_hit[counted]
     left_out = int(len(measured.scores) - len(scores))
     if not len(scores):
         return Calibration((), None, left_out)
@@ -65,9 +65,9 @@ def calibration(measured: Measurement, bins: int = BINS) -> Calibration:
     place = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, len(edges) - 2)
     counts = np.bincount(place, minlength=len(edges) - 1)
     score_sums = np.bincount(place, weights=scores, minlength=len(edges) - 1)
-    about_sums = np.bincount(place, weights=about.astype(np.float64), minlength=len(edges) - 1)
+    hits = np.bincount(place, weights=is_hit.astype(np.float64), minlength=len(edges) - 1)
     filled = tuple(
-        Bin(float(edges[i]), float(edges[i + 1]), int(n), float(score_sums[i] / n), float(about_sums[i] / n))
+        Bin(float(edges[i]), float(edges[i + 1]), int(n), float(score_sums[i] / n), float(hits[i] / n))
         for i, n in enumerate(counts.tolist())
         if n
     )

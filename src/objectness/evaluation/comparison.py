@@ -1,210 +1,93 @@
-"""Methods that were measured on the same ground truth, and every figure of each with its interval.
-
-I images, M objects, K counts of proposals, G points of a curve.
-"""
+"""Figures of one or several methods on one data set, as tables, plain values and a report."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from objectness.datasets.records import Record
-from objectness.errors import InputError
-from objectness.evaluation import bootstrap, groups, per_object
-from objectness.evaluation.bootstrap import Sampled
-from objectness.evaluation.measurement import Measurement
-from objectness.evaluation.proposals_needed import RECALLS
-from objectness.proposals import Proposals
-
-Key = tuple[str, ...]
-
-ASPECT, COMPANY, CLASS, SEEN = "height : width", "objects in the image", "class", "seen in training"
-RECALL_IOUS = (0.5, 0.7, 0.9)
-
-USUAL_AT = 100
-_AT_ONCE = 4_000_000  # sums of images to hold: a thousand classes on many images would fill the memory
+from objectness.evaluation.recall import RecallReport, recall_report
+from objectness.evaluation.report import THUMBNAILS, write_report
+from objectness.evaluation.reporter import Reporter
+from objectness.evaluation.results import Results
+from objectness.evaluation.tables import Table, tables
 
 
-@dataclass(frozen=True)
-class Options:
-    """What is asked of a study beyond the counts of proposals.
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Figures of one or several methods on one data set.
 
     Attributes:
-        at: The count of proposals that is looked at most closely (one of the ks); None for 100 where that is
-            one of them, else the largest.
-        recalls: Shares of the objects for which the number of proposals is told.
-        seen: Names of the classes that training saw, or the one word "voc"; empty for no such split.
-        draws: Of the bootstrap.
-        seed: Of the bootstrap.
+        results: Proposals, measurements and bootstrapped figures of each method.
+        data: The data set as the user named it.
+        split: Its split.
+        words: Name of each method -> the method as the user named it.
+        failed: Image file -> why it could not be used; its objects count as missed.
+        missing: Name of a method -> why it was left out: a package is not installed.
+        stopped: One sentence where Ctrl-C ended a comparison early; else empty.
+        notes: Sentences for the head of the report.
     """
 
-    at: int | None = None
-    recalls: tuple[float, ...] = RECALLS
-    seen: tuple[str, ...] = ()
-    draws: int = bootstrap.DRAWS
-    seed: int = 0
+    results: Results
+    data: str
+    split: str
+    words: Mapping[str, str]
+    failed: Mapping[str, str]
+    missing: Mapping[str, str]
+    stopped: str = ""
+    notes: tuple[str, ...] = ()
 
-    def check(self, ks: Collection[int], class_names: Sequence[str]) -> None:
-        """Refuse what cannot be, before minutes of work.
+    @cached_property
+    def recall(self) -> dict[str, RecallReport]:
+        """Name of each method -> its average recall: ``comparison.recall["default"].ar[100]``."""
+        return {method.name: recall_report(method.measured) for method in self.results.methods}
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """Key -> table: "average-recall", "differences", "budget", "by-class", "recall-and-time" and so on."""
+        return {table.key: table for table in tables(self.results)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for ``json.dump``; several methods stand under "methods", a single one at the top."""
+        methods = [
+            {
+                "name": method.name,
+                "proposals": self.words[method.name],
+                "images_without_proposals": int((method.measured.counts == 0).sum()),
+                **self.recall[method.name].to_json(),
+            }
+            for method in self.results.methods
+        ]
+        return {
+            "data": self.data,
+            "split": self.split,
+            **(methods[0] if len(methods) == 1 else {"methods": methods}),
+            "at": self.results.at,
+            "failed": [{"file": file, "error": error} for file, error in self.failed.items()],
+            "missing": [{"method": name, "error": error} for name, error in self.missing.items()],
+            "tables": {key: table.to_json() for key, table in self.tables.items()},
+        }
+
+    def write_report(
+        self, page: str | PathLike[str], *, thumbnails: int = THUMBNAILS, reporter: Reporter | None = None
+    ) -> list[Path]:
+        """Write an HTML page, and beside it a CSV and a JSON file and a PNG of each chart.
+
+        Args:
+            page: The page, ``out.html``; files of the same names are replaced.
+            thumbnails: Missed objects shown on the page, at most.
+            reporter: For progress.
+
+        Returns:
+            The files, the page first.
 
         Raises:
-            InputError: an ``at`` that is none of the ks, a recall outside (0, 1], or seen classes that do not
-                exist.
+            InputError: a place that cannot be written to.
         """
-        if self.at is not None and self.at not in ks:
-            known = ", ".join(map(str, sorted(ks)))
-            raise InputError(f"at is {self.at}, but must be one of the counts of proposals: {known}.")
-        for recall in self.recalls:
-            if not 0 < recall <= 1:
-                raise InputError(f"A recall to reach lies above 0 and is at most 1, not {recall}.")
-        if self.seen:
-            groups.by_seen(np.zeros(0, dtype=np.int64), class_names, self.seen)
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """One method's proposals, and what they found.
-
-    Attributes:
-        name: As it is shown; no two in a study are alike.
-        measured: All results of a study have the same images, objects and ks.
-        proposals: image id -> proposals.
-        seconds: ``(I,)`` to propose for each image, NaN for one that it was not measured on; None where the
-            proposals came from a file.
-    """
-
-    name: str
-    measured: Measurement
-    proposals: Mapping[int, Proposals]
-    seconds: NDArray[np.float64] | None = None
-
-
-Figures = Mapping[Key, Sampled]
-"""Every figure of one method: a value for each k, with its draws."""
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """Results on one ground truth.
-
-    Attributes:
-        data: What to call the ground truth.
-        records: The images, in the order of the measurements.
-        class_names: By class id.
-        results: At least one.
-        options: As asked.
-
-    Raises:
-        InputError: options that cannot be (see ``Options.check``).
-    """
-
-    data: str
-    records: Sequence[Record]
-    class_names: Sequence[str]
-    results: tuple[Result, ...]
-    options: Options = field(default_factory=Options)
-
-    def __post_init__(self) -> None:
-        self.options.check(self.ks, self.class_names)
-
-    @property
-    def ks(self) -> tuple[int, ...]:
-        """Counts of proposals, ascending."""
-        return self.results[0].measured.ks
-
-    @property
-    def at(self) -> int:
-        """The count of proposals that is looked at most closely."""
-        return choose_at(self.options.at, self.ks)
-
-    @cached_property
-    def members(self) -> dict[str, groups.Groups]:
-        """Question -> label -> which objects ``(M,)``; the same for every method."""
-        measured = self.results[0].measured
-        found = {
-            **measured.sizes(),
-            ASPECT: groups.by_aspect(measured.boxes_xyxy),
-            COMPANY: groups.by_company(measured.image_of),
-            CLASS: groups.by_class(measured.class_ids, self.class_names),
-        }
-        if self.options.seen:
-            found[SEEN] = groups.by_seen(measured.class_ids, self.class_names, self.options.seen)
-        return found
-
-    @cached_property
-    def figures(self) -> tuple[Figures, ...]:
-        """Of each result; the draws are the same images for all."""
-        return tuple(_figures(result.measured, self.members, self.options) for result in self.results)
-
-
-def choose_at(asked: int | None, ks: Sequence[int]) -> int:
-    """The k to look at closely: as asked, else 100, else the largest."""
-    if asked is not None:
-        return asked
-    return USUAL_AT if USUAL_AT in ks else max(ks)
-
-
-def _figures(measured: Measurement, members: Mapping[str, groups.Groups], options: Options) -> Figures:
-    ks = measured.ks
-    shares = per_object.ar(measured.ranks, ks)
-    everything = np.ones(measured.objects, dtype=bool)
-    parts: list[tuple[Key, NDArray[np.float64], NDArray[np.bool_]]] = [
-        (("AR",), shares, everything),
-        (("AR Hosang",), per_object.ar_hosang(measured), everything),
-        (("AUC",), per_object.auc(measured), everything),
-        (("ABO",), per_object.best_overlap(measured), everything),
-        *((("R", f"{iou:.2f}"), per_object.recall(measured, iou), everything) for iou in RECALL_IOUS),
-    ]
-    for question, masks in members.items():
-        for label, mask in masks.items():
-            own = measured.ranks_by_size.get(question)
-            parts.append((("AR", question, label), shares if own is None else per_object.ar(own[label], ks), mask))
-    return sampled_means(measured, parts, options)
-
-
-def sampled_means(
-    measured: Measurement,
-    parts: Sequence[tuple[Key, NDArray[np.float64], NDArray[np.bool_]]],
-    options: Options,
-) -> Figures:
-    """Means over objects with their draws.
-
-    Args:
-        measured: Whose images are drawn.
-        parts: Key, values ``(M, G)`` and which objects ``(M,)`` they are averaged over.
-        options: Number and seed of the draws.
-    """
-    width = parts[0][1].shape[1]
-    # Every part of a study draws the same images, so it makes no difference how many are summed at once.
-    together = max(1, _AT_ONCE // (width * max(1, measured.images)))
-    found: dict[Key, Sampled] = {}
-    for start in range(0, len(parts), together):
-        chunk = parts[start : start + together]
-        sums, counts = [], []
-        for _, contributions, mask in chunk:
-            image_of = measured.image_of[mask]
-            sums.append(bootstrap.over_images(contributions[mask], image_of, measured.images))
-            count = np.bincount(image_of, minlength=measured.images).astype(np.float64)
-            counts.append(np.broadcast_to(count[:, None], sums[-1].shape))
-        whole = bootstrap.sample(
-            np.concatenate(sums, axis=1), np.concatenate(counts, axis=1), options.draws, options.seed
-        )
-        found.update({key: whole.part(index * width, width) for index, (key, _, _) in enumerate(chunk)})
-    return found
-
-
-def unique_names(words: Collection[str]) -> list[str]:
-    """Short names: a file's stem where that tells the files apart, else the whole word; never two alike."""
-    from pathlib import PurePath
-
-    words = list(words)
-    stems = [PurePath(word).stem if PurePath(word).suffix else word for word in words]
-    names = [stem if stems.count(stem) == 1 else word for stem, word in zip(stems, words, strict=True)]
-    return [
-        name if names.count(name) == 1 else f"{name} ({names[: index + 1].count(name)})"
-        for index, name in enumerate(names)
-    ]
+        with (reporter or Reporter()).progress("Drawing", thumbnails) as advance:
+            return write_report(
+                Path(page), self.results, self.to_dict(), limit=thumbnails, notes=self.notes, on_image=advance
+            )

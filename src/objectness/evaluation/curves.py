@@ -1,4 +1,4 @@
-"""The curves of a study, as values: the page draws them as SVG, the files beside it as PNG."""
+"""The curves of a comparison, as values: the page draws them as SVG, the files beside it as PNG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from objectness.evaluation import per_object
 from objectness.evaluation.calibration import calibration
-from objectness.evaluation.comparison import Study, sampled_means
+from objectness.evaluation.results import Results, sampled_means
 
 _POINTS = 40
 
@@ -63,28 +63,28 @@ class Chart:
     y_range: tuple[float, float]
 
 
-def charts(study: Study) -> list[Chart]:
-    """Every chart of a study; none where there is no object to find."""
-    if not study.results[0].measured.objects:
+def charts(results: Results) -> list[Chart]:
+    """Every chart of a comparison; none where there is no object to find."""
+    if not results.methods[0].measured.objects:
         return []
-    found = [*_against_number(study), _against_iou(study)]
-    trust = _trust(study)
+    found = [*_against_number(results), _against_iou(results)]
+    trust = _trust(results)
     return [*found, trust] if trust.lines else found
 
 
-def _against_number(study: Study) -> list[Chart]:
+def _against_number(results: Results) -> list[Chart]:
     """AR, and recall at .5 and .7, against the number of proposals."""
-    most = max(study.ks)
+    most = max(results.ks)
     grid = np.unique(np.geomspace(1, most, _POINTS).round().astype(np.int64)) if most > 1 else np.array([1])
     average, single = [], []
-    for colour, result in enumerate(study.results):
+    for colour, result in enumerate(results.methods):
         measured = result.measured
         everything = np.ones(measured.objects, dtype=bool)
         parts = [
             (("AR",), per_object.ar(measured.ranks, grid.tolist()), everything),
             *((("R", f"{iou}"), per_object.recall(measured, iou, grid.tolist()), everything) for iou in (0.5, 0.7)),
         ]
-        sampled = sampled_means(measured, parts, study.options)
+        sampled = sampled_means(measured, parts, results.options)
         x = tuple(float(k) for k in grid)
         for part, (key, _, _) in enumerate(parts):
             estimates = sampled[key].estimates()
@@ -105,25 +105,25 @@ def _against_number(study: Study) -> list[Chart]:
     ]  # fmt: skip
 
 
-def _against_iou(study: Study) -> Chart:
+def _against_iou(results: Results) -> Chart:
     """Recall against IoU, each object with a proposal of its own: twice the area right of .5 is Hosang's AR."""
     levels = np.linspace(0, 1, 101)
-    row = study.ks.index(study.at)
+    row = results.ks.index(results.at)
     lines = []
-    for colour, result in enumerate(study.results):
+    for colour, result in enumerate(results.methods):
         overlap = np.sort(result.measured.one_to_one_iou[row])
         reached = len(overlap) - np.searchsorted(overlap, levels - 1e-12)  # from IoU .5 on, .5 is enough
         lines.append(Line(result.name, tuple(levels.tolist()), tuple((reached / len(overlap)).tolist()), colour=colour))
     return Chart(
-        "recall-by-iou", f"Recall against IoU, best {study.at} proposals an image", "IoU", "recall",
+        "recall-by-iou", f"Recall against IoU, best {results.at} proposals an image", "IoU", "recall",
         tuple(lines), False, (0, 1), (0, 1),
     )  # fmt: skip
 
 
-def _trust(study: Study) -> Chart:
+def _trust(results: Results) -> Chart:
     """Score against the share that is about an object; the diagonal is a score that means what it says."""
     lines = []
-    for colour, result in enumerate(study.results):
+    for colour, result in enumerate(results.methods):
         bins = calibration(result.measured).bins
         if len(bins) > 1:
             x, y = tuple(part.score for part in bins), tuple(part.share for part in bins)

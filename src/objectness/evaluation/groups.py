@@ -35,7 +35,7 @@ ASPECTS = {
 }
 """Height : width, the lower end included."""
 
-COMPANY = {"1": (1, 1), "2 to 3": (2, 3), "4 to 7": (4, 7), "8 to 15": (8, 15), "16 or more": (16, np.inf)}
+OBJECTS_PER_IMAGE = {"1": (1, 1), "2 to 3": (2, 3), "4 to 7": (4, 7), "8 to 15": (8, 15), "16 or more": (16, np.inf)}
 """Objects in the image, both ends included."""
 
 SEEN, UNSEEN = "seen", "unseen"
@@ -71,14 +71,14 @@ def by_aspect(boxes_xyxy: NDArray[np.floating]) -> Groups:
     return {name: (ratio >= low) & (ratio < upper) for name, (low, upper) in ASPECTS.items()}
 
 
-def by_company(image_of: NDArray[np.integer]) -> Groups:
+def by_objects_per_image(image_of: NDArray[np.integer]) -> Groups:
     """How many objects, ignore regions not counted, the object's image holds.
 
     Args:
         image_of: ``(M,)`` the position of each object's image.
     """
     together = np.bincount(image_of)[image_of] if len(image_of) else np.zeros(0, np.int64)
-    return {name: (together >= low) & (together <= high) for name, (low, high) in COMPANY.items()}
+    return {name: (together >= low) & (together <= high) for name, (low, high) in OBJECTS_PER_IMAGE.items()}
 
 
 def by_class(class_ids: NDArray[np.integer], class_names: Sequence[str]) -> Groups:

@@ -16,7 +16,7 @@ COVERED = 0.5
 """A proposal is about an object from this IoU on, and in an ignore region from this share of itself on."""
 
 
-def judge(
+def hits_and_ignored(
     ious: NDArray[np.floating[Any]], proposed_xyxy: NDArray[np.floating[Any]], regions_xyxy: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Judge proposals.
@@ -28,11 +28,11 @@ def judge(
 
     Returns:
         ``(N,)`` whether it overlaps an object by IoU .5 or more, and ``(N,)`` whether it is neither right nor wrong:
-        half of it or more lies in an ignore region, and it is about no object.
+        half of it or more lies in an ignore region, and it hits no object.
     """
-    about = np.any(ious >= COVERED, axis=1)
+    is_hit = np.any(ious >= COVERED, axis=1)
     with np.errstate(invalid="ignore"):  # a box with a NaN lies nowhere
         shares = np.nan_to_num(
             iof(np.asarray(proposed_xyxy, np.float64), np.asarray(regions_xyxy, np.float64)), nan=0.0
         )
-    return about, np.any(shares >= COVERED, axis=1) & ~about
+    return is_hit, np.any(shares >= COVERED, axis=1) & ~is_hit

@@ -17,7 +17,7 @@ from objectness.boxes import iou
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.evaluation import best_overlap, groups
-from objectness.evaluation.hits import judge
+from objectness.evaluation.hits import hits_and_ignored
 from objectness.evaluation.matching import UNMATCHED, matched_ranks
 from objectness.proposals import Proposals
 
@@ -48,8 +48,8 @@ class Measurement:
         closest_rank: ``int64 (K, M)`` its rank; -1 where nothing best_overlap.
         one_to_one_iou: ``float64 (K, M)`` overlap with a proposal of its own, largest pairs first.
         scores: ``float32 (P,)`` image after image, best first.
-        about: ``bool (P,)`` whether the proposal overlaps an object by IoU .5 or more.
-        ignored: ``bool (P,)`` whether half of it or more lies in an ignore region, and it is about no object.
+        is_hit: ``bool (P,)`` whether the proposal overlaps an object by IoU .5 or more.
+        ignored: ``bool (P,)`` whether half of it or more lies in an ignore region, and it hits no object.
     """
 
     ks: tuple[int, ...]
@@ -67,7 +67,7 @@ class Measurement:
     closest_rank: NDArray[np.int64]
     one_to_one_iou: NDArray[np.float64]
     scores: NDArray[np.float32]
-    about: NDArray[np.bool_]
+    is_hit: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
 
     @property
@@ -163,7 +163,7 @@ def measure(
         closest_rank=joined("closest_rank", wide["int"], axis=1),
         one_to_one_iou=joined("one_to_one_iou", wide["float"], axis=1),
         scores=joined("scores", np.zeros(0, np.float32)),
-        about=joined("about", np.zeros(0, np.bool_)),
+        is_hit=joined("is_hit", np.zeros(0, np.bool_)),
         ignored=joined("ignored", np.zeros(0, np.bool_)),
     )
 
@@ -183,7 +183,7 @@ class _Image:
     closest_rank: NDArray[np.int64]
     one_to_one_iou: NDArray[np.float64]
     scores: NDArray[np.float32]
-    about: NDArray[np.bool_]
+    is_hit: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
 
 
@@ -192,7 +192,7 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
     order = np.argsort(record.class_ids, kind="stable")
     number = order[~record.ignore[order]]
     boxes_xyxy, areas = record.boxes_xyxy[number].astype(np.float64), record.areas[number].astype(np.float64)
-    scores, ious, about, ignored = _overlaps(found, boxes_xyxy, record, int(tops[-1]))
+    scores, ious, is_hit, ignored = _overlaps(found, boxes_xyxy, record, int(tops[-1]))
     ranks = matched_ranks(ious, IOU_THRESHOLDS)
     image_area = float(record.size_hw[0] * record.size_hw[1]) if record.size_hw else np.nan
     sizes = {
@@ -215,7 +215,7 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
         closest_rank=closest_rank,
         one_to_one_iou=best_overlap.exclusive(ious, tops),
         scores=scores,
-        about=about,
+        is_hit=is_hit,
         ignored=ignored,
     )
 
@@ -240,7 +240,7 @@ def _overlaps(
     proposed = found.boxes_xyxy[best].astype(np.float64)
     with np.errstate(invalid="ignore"):  # a box with a NaN overlaps nothing
         ious: NDArray[np.float64] = np.nan_to_num(iou(proposed, boxes_xyxy), nan=0.0, posinf=0.0).astype(np.float64)
-    return found.scores[best], ious, *judge(ious, proposed, record.boxes_xyxy[record.ignore])
+    return found.scores[best], ious, *hits_and_ignored(ious, proposed, record.boxes_xyxy[record.ignore])
 
 
 def _check_ids(proposals: Mapping[int, Proposals], records: Sequence[Record]) -> None:

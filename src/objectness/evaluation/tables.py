@@ -1,4 +1,4 @@
-"""The tables of a study, as values: the console, the page, CSV and JSON all show these."""
+"""The tables of a comparison, as values: the console, the page, CSV and JSON all show these."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from objectness.evaluation import per_object
 from objectness.evaluation.bootstrap import Estimate
 from objectness.evaluation.calibration import calibration
-from objectness.evaluation.comparison import RECALL_IOUS, Study
 from objectness.evaluation.measurement import SIZE
 from objectness.evaluation.proposals_needed import budget
+from objectness.evaluation.results import RECALL_IOUS, Results
 
 Cell = str | int | float | Estimate | None
 
@@ -59,17 +59,17 @@ class Table:
         }
 
 
-def tables(study: Study) -> list[Table]:
-    """Every table of a study; one that would be empty is left out."""
-    found = [time(study), average_recall(study), differences(study), definitions(study), budgets(study)]
-    found += [grouped(study, question) for question in study.members]
-    found.append(calibrations(study))
+def tables(results: Results) -> list[Table]:
+    """Every table of a comparison; one that would be empty is left out."""
+    found = [time(results), average_recall(results), differences(results), definitions(results), budgets(results)]
+    found += [grouped(results, question) for question in results.members]
+    found.append(calibrations(results))
     return [table for table in found if table.rows]
 
 
-def average_recall(study: Study) -> Table:
+def average_recall(results: Results) -> Table:
     """AR@k as COCO has it, over all, by size, and recall at single overlaps."""
-    keys = [("AR",), *(("AR", SIZE, size) for size in study.members[SIZE])]
+    keys = [("AR",), *(("AR", SIZE, size) for size in results.members[SIZE])]
     keys += [("R", f"{iou:.2f}") for iou in RECALL_IOUS]
     return Table(
         "average-recall",
@@ -77,18 +77,18 @@ def average_recall(study: Study) -> Table:
         "COCO: the share of the objects that the best k proposals of each image find, averaged over IoU .50, .55 … "
         ".95; small is up to 32² annotated pixels, large from 96². R@ is the recall at one IoU. "
         "Brackets: 95 % of the bootstrap over images.",
-        (METHOD, "k", "AR", *study.members[SIZE], *(f"R@{iou}".replace("0.", ".") for iou in RECALL_IOUS)),
-        _by_k(study, lambda index: [study.figures[index][key].estimates() for key in keys]),
+        (METHOD, "k", "AR", *results.members[SIZE], *(f"R@{iou}".replace("0.", ".") for iou in RECALL_IOUS)),
+        _by_k(results, lambda index: [results.figures[index][key].estimates() for key in keys]),
     )
 
 
-def definitions(study: Study) -> Table:
+def definitions(results: Results) -> Table:
     """The figures that are all called AR, or close to it, side by side."""
 
     def row(index: int) -> list[Sequence[Cell]]:
-        figures = study.figures[index]
+        figures = results.figures[index]
         keys = ("AR", "AR Hosang", "AUC", "ABO")
-        return [*(figures[(key,)].estimates() for key in keys), per_object.mabo(study.results[index].measured)]
+        return [*(figures[(key,)].estimates() for key in keys), per_object.mabo(results.methods[index].measured)]
 
     return Table(
         "definitions",
@@ -98,17 +98,17 @@ def definitions(study: Study) -> Table:
         "the same recall over IoU 0 to 1. ABO: mean overlap with the closest proposal, which several objects may "
         "share. MABO: mean of the classes' ABO. They cannot be compared with each other.",
         (METHOD, "k", "AR COCO", "AR Hosang", "AUC 0–1", "ABO", "MABO"),
-        _by_k(study, row),
+        _by_k(results, row),
     )
 
 
-def differences(study: Study) -> Table:
+def differences(results: Results) -> Table:
     """Every pair of methods, on the same images."""
     rows: list[tuple[Cell, ...]] = []
-    for first, second in combinations(range(len(study.results)), 2):
-        parts = [study.figures[first][key].minus(study.figures[second][key]) for key in (("AR",), ("R", "0.50"))]
-        name = f"{study.results[first].name} − {study.results[second].name}"
-        rows += [(name, k, ar, recall, _verdict(ar)) for k, ar, recall in zip(study.ks, *parts, strict=True)]
+    for first, second in combinations(range(len(results.methods)), 2):
+        parts = [results.figures[first][key].minus(results.figures[second][key]) for key in (("AR",), ("R", "0.50"))]
+        name = f"{results.methods[first].name} − {results.methods[second].name}"
+        rows += [(name, k, ar, recall, _verdict(ar)) for k, ar, recall in zip(results.ks, *parts, strict=True)]
     return Table(
         "differences",
         "Differences, paired by image",
@@ -125,33 +125,33 @@ def _verdict(difference: Estimate) -> str:
     return "higher" if difference.low > 0 else "lower" if difference.high < 0 else "not told apart"
 
 
-def budgets(study: Study) -> Table:
+def budgets(results: Results) -> Table:
     """How many proposals it takes."""
     rows: list[tuple[Cell, ...]] = []
-    for result in study.results:
+    for result in results.methods:
         for iou in BUDGET_IOUS:
-            for recall in study.options.recalls:
+            for recall in results.options.recalls:
                 cost = budget(result.measured, recall, iou)
                 rows.append((result.name, iou, recall, cost.per_image, cost.score, cost.per_image_at_score))
     return Table(
         "budget",
         "How many proposals for a recall",
         f"Either the best k of each image, or all that score at least the threshold (so many an image on average). "
-        f"– : not within the best {max(study.ks)}.",
+        f"– : not within the best {max(results.ks)}.",
         (METHOD, "IoU", "recall", "best k", "or score from", "an image"),
         tuple(rows),
         labels=3,
     )
 
 
-def grouped(study: Study, question: str) -> Table:
+def grouped(results: Results, question: str) -> Table:
     """AR@k of the groups of one question."""
     rows: list[tuple[Cell, ...]] = []
-    for index, result in enumerate(study.results):
-        for label, mask in study.members[question].items():
-            estimates = study.figures[index][("AR", question, label)].estimates()
+    for index, result in enumerate(results.methods):
+        for label, mask in results.members[question].items():
+            estimates = results.figures[index][("AR", question, label)].estimates()
             rows.append((result.name, label, int(mask.sum()), *estimates))
-    own = question in study.results[0].measured.ranks_by_size
+    own = question in results.methods[0].measured.ranks_by_size
     rule = (
         "As COCO does it for an area range: objects of other sizes neither count nor take a proposal."
         if own
@@ -161,16 +161,16 @@ def grouped(study: Study, question: str) -> Table:
         f"by-{question.replace(' : ', '-').replace(' ', '-')}",
         f"Average recall by {question}",
         rule,
-        (METHOD, question, "objects", *(f"AR@{k}" for k in study.ks)),
+        (METHOD, question, "objects", *(f"AR@{k}" for k in results.ks)),
         tuple(rows),
         labels=3,
     )
 
 
-def calibrations(study: Study) -> Table:
+def calibrations(results: Results) -> Table:
     """Score against the share of the proposals that are about an object."""
     rows: list[tuple[Cell, ...]] = []
-    for result in study.results:
+    for result in results.methods:
         found = calibration(result.measured)
         rows += [
             (result.name, f"{part.low:.3g} to {part.high:.3g}", part.count, part.score, part.share)
@@ -188,20 +188,20 @@ def calibrations(study: Study) -> Table:
     )
 
 
-def time(study: Study) -> Table:
+def time(results: Results) -> Table:
     """Recall and time side by side, for methods that were timed."""
-    timed = any(result.seconds is not None for result in study.results)
-    places = list(dict.fromkeys((study.ks.index(study.at), len(study.ks) - 1)))
+    timed = any(result.seconds is not None for result in results.methods)
+    places = list(dict.fromkeys((results.ks.index(results.at), len(results.ks) - 1)))
     keys = (("AR",), ("R", "0.50"))
     rows: list[tuple[Cell, ...]] = []
-    for result, figures in zip(study.results if timed else (), study.figures if timed else (), strict=True):
+    for result, figures in zip(results.methods if timed else (), results.figures if timed else (), strict=True):
         recalls = [figures[key].estimates()[place] for key in keys for place in places]
         seconds = None if result.seconds is None else result.seconds[~np.isnan(result.seconds)]
         clock: tuple[Cell, ...] = (None, None, None)
         if seconds is not None and len(seconds):
             clock = (float(np.median(seconds)), float(np.mean(seconds)), len(seconds))
         rows.append((result.name, *recalls, *clock))
-    names = [f"{name}{study.ks[place]}" for name in ("AR@", "R@.5, ") for place in places]
+    names = [f"{name}{results.ks[place]}" for name in ("AR@", "R@.5, ") for place in places]
     return Table(
         "recall-and-time",
         "Recall and time",
@@ -212,11 +212,11 @@ def time(study: Study) -> Table:
     )
 
 
-def _by_k(study: Study, columns: Callable[[int], list[Sequence[Cell]]]) -> tuple[tuple[Cell, ...], ...]:
+def _by_k(results: Results, columns: Callable[[int], list[Sequence[Cell]]]) -> tuple[tuple[Cell, ...], ...]:
     """A row for each method and k, from what a method's index gives for each column: one cell a k."""
     rows: list[tuple[Cell, ...]] = []
-    for index, result in enumerate(study.results):
-        rows += [(result.name, k, *cells) for k, *cells in zip(study.ks, *columns(index), strict=True)]
+    for index, result in enumerate(results.methods):
+        rows += [(result.name, k, *cells) for k, *cells in zip(results.ks, *columns(index), strict=True)]
     return tuple(rows)
 
 

@@ -15,7 +15,7 @@ from objectness.datasets import Dataset, Record, available_splits, load_dataset
 from objectness.datasets.repair import without_endless_boxes
 from objectness.engines import ProposalEngine
 from objectness.errors import InputError
-from objectness.evaluation.hits import judge
+from objectness.evaluation.hits import hits_and_ignored
 from objectness.inference.proposer import Proposer
 from objectness.proposals import Proposals
 
@@ -94,14 +94,14 @@ def propose_all(
 
 
 def score_hits(proposals: dict[int, Proposals], records: Sequence[Record]) -> Scored:
-    """Whether each proposal is about an object; those that evaluation ignores are left out (see ``judge``)."""
+    """Scores and hits of all proposals, without those that evaluation ignores (see ``hits_and_ignored``)."""
     scores, hits, photographs = [], [], []
     for number, record in enumerate(records):
         found = proposals.get(record.image_id)
         if found is None:
             continue
         proposed, truth = found.boxes_xyxy.astype(np.float64), record.boxes_xyxy.astype(np.float64)
-        hit, ignored = judge(boxes.iou(proposed, truth[~record.ignore]), proposed, truth[record.ignore])
+        hit, ignored = hits_and_ignored(boxes.iou(proposed, truth[~record.ignore]), proposed, truth[record.ignore])
         counts = ~ignored
         scores.append(found.scores[counts])
         hits.append(hit[counts])

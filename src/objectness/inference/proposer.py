@@ -121,6 +121,11 @@ class Proposer:
         self.description.require(nms=self._nms, top=self._top)
 
     @property
+    def top(self) -> int:
+        """Number of proposals of a photograph, at most."""
+        return self._top
+
+    @property
     def device(self) -> str:
         """What the network runs on, as its runtime says: "cpu", "cuda:0", "gpu"."""
         return self._engine.device

@@ -7,7 +7,8 @@ import pytest
 
 from objectness.boxes import iou
 from objectness.errors import InputError
-from objectness.evaluation.baselines import NAMES, baseline, by_rank, is_baseline
+from objectness.evaluation.baselines import NAMES, baseline, is_baseline
+from objectness.evaluation.baselines.ranked import by_rank
 from objectness.evaluation.baselines.sliding_window import sliding_window
 
 SIZES = [(1, 1), (1, 300), (2, 2), (3, 5), (97, 60), (480, 640)]

@@ -5,16 +5,10 @@ A baseline is a function from ``uint8 (H, W, 3)`` RGB pixels to proposals, best 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from objectness.errors import InputError
-from objectness.proposals import Proposals
-
-Baseline = Callable[[NDArray[np.uint8]], Proposals]
+from objectness.evaluation.baselines.ranked import Baseline
 
 NAMES = ("edge-boxes", "selective-search", "sliding-window", "uniform")
 _MODEL_SIGN = ":"
@@ -63,15 +57,3 @@ def baseline(word: str, top: int, *, seed: int = 0, threads: int | None = None) 
     from objectness.evaluation.baselines.uniform import uniform
 
     return lambda image: uniform(image, top, seed)
-
-
-def by_rank(boxes_xyxy: NDArray[np.floating], size_hw: tuple[int, int]) -> Proposals:
-    """Proposals of a method that gives an order and no scores: they fall in equal steps from 1 to above 0."""
-    count = len(boxes_xyxy)
-    scores = 1 - np.arange(count) / max(1, count)
-    return Proposals(boxes_xyxy.astype(np.float32), scores.astype(np.float32), size_hw)
-
-
-def none(size_hw: tuple[int, int]) -> Proposals:
-    """Of an image in which a method finds nothing."""
-    return by_rank(np.zeros((0, 4)), size_hw)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from objectness.boxes import xywh_to_xyxy
 from objectness.errors import InputError
-from objectness.evaluation.baselines import Baseline, none
 from objectness.evaluation.baselines.opencv import contrib
+from objectness.evaluation.baselines.ranked import Baseline, none
 from objectness.proposals import Proposals
 
 _PARTS = ("options", "childs", "featureIds", "thresholds", "edgeBoundaries", "edgeBins")

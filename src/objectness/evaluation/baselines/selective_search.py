@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.boxes import xywh_to_xyxy
-from objectness.evaluation.baselines import Baseline, by_rank, none
 from objectness.evaluation.baselines.opencv import contrib
+from objectness.evaluation.baselines.ranked import Baseline, by_rank, none
 from objectness.proposals import Proposals
 
 _TOO_THIN = 2  # OpenCV's segmentation fails on an image of a single row or column

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness.evaluation.baselines.ranked import by_rank
 from objectness.proposals import Proposals
 
 _STEP = 1 / 3  # of the window: neighbours then overlap by IoU .5
@@ -25,8 +26,6 @@ def sliding_window(size_hw: tuple[int, int], top: int) -> Proposals:
         size_hw: (height, width) of the image.
         top: Windows, at most (a tiny image has no more than a few that differ).
     """
-    from objectness.evaluation.baselines import by_rank
-
     return by_rank(_windows(size_hw, top), size_hw)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness import boxes
+from objectness.evaluation.baselines.ranked import by_rank
 from objectness.proposals import Proposals
 
 _SMALLEST_SIDE = 16.0
@@ -26,8 +27,6 @@ def uniform(image: NDArray[np.uint8], top: int, seed: int) -> Proposals:
         top: Boxes to draw.
         seed: Of the draw.
     """
-    from objectness.evaluation.baselines import by_rank
-
     height, width = image.shape[:2]
     generator = np.random.default_rng((seed, height, width, zlib.crc32(image.tobytes())))
     centre = generator.uniform((0, 0), (width, height), (top, 2))

@@ -1,5 +1,5 @@
-"""A study as files: one HTML page, and CSV, JSON and PNG curves beside it."""
+"""A results as files: one HTML page, and CSV, JSON and PNG curves beside it."""
 
-from objectness.evaluation.report.files import write_report
+from objectness.evaluation.report.files import THUMBNAILS, write_report
 
-__all__ = ["write_report"]
+__all__ = ["THUMBNAILS", "write_report"]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from objectness.drawing.saving import save_picture
-from objectness.evaluation.comparison import Study
 from objectness.evaluation.curves import Chart, charts
 from objectness.evaluation.report.page import to_html
 from objectness.evaluation.report.png import to_png
 from objectness.evaluation.report.thumbnails import thumbnails
+from objectness.evaluation.results import Results
 from objectness.evaluation.tables import Table, tables, to_csv
 from objectness.files.atomic_write import replacing
 
@@ -21,7 +21,7 @@ THUMBNAILS = 240
 
 def write_report(
     path: Path,
-    study: Study,
+    results: Results,
     document: dict[str, Any],
     *,
     limit: int = THUMBNAILS,
@@ -32,7 +32,7 @@ def write_report(
 
     Args:
         path: The page; its folder is made where it is missing.
-        study: What it is about.
+        results: What it is about.
         document: What ``out.json`` holds beside the tables and the curves.
         limit: Thumbnails of missed objects, at most.
         notes: Sentences for the head of the page.
@@ -44,11 +44,11 @@ def write_report(
     Raises:
         InputError: a place that cannot be written to.
     """
-    found_tables, found_charts = tables(study), charts(study)
-    pictures, missed = thumbnails(study, limit, on_image)
+    found_tables, found_charts = tables(results), charts(results)
+    pictures, missed = thumbnails(results, limit, on_image)
     files = [path, path.with_suffix(".csv"), path.with_suffix(".json")]
     with replacing(path) as file:
-        file.write(to_html(study, found_tables, found_charts, pictures, missed, notes))
+        file.write(to_html(results, found_tables, found_charts, pictures, missed, notes))
     with replacing(files[1]) as file:
         file.write(to_csv(found_tables))
     with replacing(files[2]) as file:

@@ -8,10 +8,10 @@ from html import escape
 from importlib import resources
 
 from objectness.evaluation.bootstrap import Estimate
-from objectness.evaluation.comparison import Study
 from objectness.evaluation.curves import Chart
 from objectness.evaluation.report.svg import to_svg
 from objectness.evaluation.report.thumbnails import Thumbnail
+from objectness.evaluation.results import Results
 from objectness.evaluation.tables import Cell, Table, show, show_interval
 
 _FIRST = ("recall-and-time", "average-recall")
@@ -19,7 +19,7 @@ _OPEN_ROWS = 24  # a longer table is folded
 
 
 def to_html(
-    study: Study,
+    results: Results,
     tables: Sequence[Table],
     charts: Sequence[Chart],
     pictures: Sequence[Thumbnail],
@@ -29,19 +29,19 @@ def to_html(
     """The whole page.
 
     Args:
-        study: What the page is about.
+        results: What the page is about.
         tables: As ``tables.tables`` gives them.
         charts: As ``curves.charts`` gives them.
         pictures: Thumbnails of missed objects.
         missed: How many objects are missed in all.
         notes: Sentences for the head of the page.
     """
-    measured = study.results[0].measured
-    names = ", ".join(result.name for result in study.results)
+    measured = results.methods[0].measured
+    names = ", ".join(result.name for result in results.methods)
     head = (
         f"<h1>Proposals: {escape(names)}</h1>"
-        f"<p>On {escape(study.data)}: {measured.images:,} images, {measured.objects:,} objects. "
-        f"Intervals are 95 % of {study.options.draws:,} draws of the images.</p>"
+        f"<p>On {escape(results.data)}: {measured.images:,} images, {measured.objects:,} objects. "
+        f"Intervals are 95 % of {results.options.draws:,} draws of the images.</p>"
         + "".join(f"<p class=note>{escape(note)}</p>" for note in notes)
     )
     first = [table for table in tables if table.key in _FIRST]
@@ -56,7 +56,7 @@ def to_html(
             head,
             *(_table(table) for table in first),
             f'<section class="charts">{"".join(f"<figure>{to_svg(chart)}</figure>" for chart in charts)}</section>',
-            _explorer(study, pictures, missed),
+            _explorer(results, pictures, missed),
             *(_table(table) for table in rest),
             f"</main><script>{_asset('page.js')}</script></body></html>",
             "",
@@ -93,23 +93,25 @@ def _cell(cell: Cell, is_label: bool) -> str:
     return f"<td{' class=label' if is_label else ''}>{escape(show(cell, digits))}{small}</td>"
 
 
-def _explorer(study: Study, pictures: Sequence[Thumbnail], missed: int) -> str:
+def _explorer(results: Results, pictures: Sequence[Thumbnail], missed: int) -> str:
     if not missed:
-        objects = study.results[0].measured.objects
-        said = f"With {study.at} proposals an image no object is missed." if objects else "There is no object to find."
+        objects = results.methods[0].measured.objects
+        said = (
+            f"With {results.at} proposals an image no object is missed." if objects else "There is no object to find."
+        )
         return f"<section><h2>Missed objects</h2><p>{said}</p></section>"
     shown = f" {len(pictures):,} of them are shown, evenly over the sizes." if len(pictures) < missed else ""
     blank = sum(picture.missing for picture in pictures)
     lost = f" {blank:,} photographs could not be read." if blank else ""
     document = {
-        "methods": [result.name for result in study.results],
+        "methods": [result.name for result in results.methods],
         "objects": [picture.document for picture in pictures],
     }
     # Within a script element only "<" can end it: file and class names may hold anything.
     text = json.dumps(document, separators=(",", ":")).replace("<", "\\u003c")
     return (
         '<section id="missed"><h2>Missed objects</h2>'
-        f"<p class=note>Objects that none of the best {study.at} proposals overlaps by IoU .5: "
+        f"<p class=note>Objects that none of the best {results.at} proposals overlaps by IoU .5: "
         f"{missed:,} for one method or more.{shown}{lost} White: the object. Orange: the nearest proposal.</p>"
         '<form id="filters"></form><p id="count" aria-live="polite"></p><div id="gallery"></div></section>'
         f'<script type="application/json" id="missed-data">{text}</script>'

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from objectness.errors import InputError
-from objectness.evaluation.comparison import Study
 from objectness.evaluation.measurement import SIZE
 from objectness.evaluation.missed import Missed, missed, missed_mask
+from objectness.evaluation.results import Results
 from objectness.images import open_upright
 
 SIDE_PX = 180
@@ -37,11 +37,13 @@ class Thumbnail:
     missing: bool
 
 
-def thumbnails(study: Study, limit: int, on_image: Callable[[], None] = lambda: None) -> tuple[list[Thumbnail], int]:
+def thumbnails(
+    results: Results, limit: int, on_image: Callable[[], None] = lambda: None
+) -> tuple[list[Thumbnail], int]:
     """Pictures of the objects that at least one method misses, smallest first.
 
     Args:
-        study: With the photographs' paths in its records.
+        results: With the photographs' paths in its records.
         limit: Of more objects than this an evenly spaced choice over the sizes is shown.
         on_image: Called after each thumbnail (for progress).
 
@@ -49,37 +51,37 @@ def thumbnails(study: Study, limit: int, on_image: Callable[[], None] = lambda: 
         The pictures, and how many objects are missed in all.
     """
     by_method = [
-        {lost.at: lost for lost in missed(result.measured, result.proposals, study.at)} for result in study.results
+        {lost.at: lost for lost in missed(result.measured, result.proposals, results.at)} for result in results.methods
     ]
-    areas = study.results[0].measured.areas
-    places = np.flatnonzero(np.any([missed_mask(result.measured, study.at) for result in study.results], axis=0))
+    areas = results.methods[0].measured.areas
+    places = np.flatnonzero(np.any([missed_mask(result.measured, results.at) for result in results.methods], axis=0))
     places = places[np.argsort(areas[places], kind="stable")]
     chosen = places
     if len(places) > limit:
         chosen = places[np.linspace(0, len(places) - 1, max(0, limit)).round().astype(np.intp)]
     found: dict[int, Thumbnail] = {}
     photo: tuple[int, NDArray[np.uint8] | None] = (-1, None)
-    image_of = study.results[0].measured.image_of
+    image_of = results.methods[0].measured.image_of
     # Photograph by photograph, so that each is read once, then back in the order of size.
     for at in sorted(chosen.tolist(), key=lambda at: int(image_of[at])):
         position = int(image_of[at])
         if photo[0] != position:
-            photo = (position, _read(study, position))
-        found[at] = _thumbnail(study, at, [lost.get(at) for lost in by_method], photo[1])
+            photo = (position, _read(results, position))
+        found[at] = _thumbnail(results, at, [lost.get(at) for lost in by_method], photo[1])
         on_image()
     return [found[at] for at in chosen.tolist()], len(places)
 
 
-def _read(study: Study, position: int) -> NDArray[np.uint8] | None:
+def _read(results: Results, position: int) -> NDArray[np.uint8] | None:
     try:
-        return open_upright(study.records[position].path)
+        return open_upright(results.records[position].path)
     except InputError:
         return None
 
 
-def _thumbnail(study: Study, at: int, lost: Sequence[Missed | None], photo: NDArray[np.uint8] | None) -> Thumbnail:
-    measured = study.results[0].measured
-    record = study.records[int(measured.image_of[at])]
+def _thumbnail(results: Results, at: int, lost: Sequence[Missed | None], photo: NDArray[np.uint8] | None) -> Thumbnail:
+    measured = results.methods[0].measured
+    record = results.records[int(measured.image_of[at])]
     box_xyxy = measured.boxes_xyxy[at]
     nearest = [one.nearest_xyxy for one in lost if one is not None and one.nearest_xyxy is not None]
     window = _window(box_xyxy, nearest, photo.shape[:2] if photo is not None else record.size_hw)
@@ -96,12 +98,12 @@ def _thumbnail(study: Study, at: int, lost: Sequence[Missed | None], photo: NDAr
         return [round(float(value), 1) for value in np.clip(moved, -1e4, 1e4)]
 
     class_id = int(measured.class_ids[at])
-    sizes = [name for name, mask in study.members[SIZE].items() if mask[at]]
+    sizes = [name for name, mask in results.members[SIZE].items() if mask[at]]
     return Thumbnail(
         {
             "file": record.path.name,
             "image": record.image_id,
-            "class": study.class_names[class_id] if class_id < len(study.class_names) else f"class {class_id}",
+            "class": results.class_names[class_id] if class_id < len(results.class_names) else f"class {class_id}",
             "size": sizes[-1] if sizes else "",
             "area": round(float(measured.areas[at]), 1),
             "sides": [round(float(side), 1) for side in (box_xyxy[2:] - box_xyxy[:2])],

@@ -9,18 +9,18 @@ import pytest
 
 from objectness.errors import InputError
 from objectness.evaluation.bootstrap import Estimate
-from objectness.evaluation.comparison import Options, choose_at, unique_names
 from objectness.evaluation.curves import charts
+from objectness.evaluation.results import Options, choose_at
 from objectness.evaluation.tables import Table, show, show_interval, tables, to_csv
 
 A, B, FAR = [0, 0, 10, 10], [100, 100, 140, 140], [300, 300, 310, 310]
 
 
 @pytest.fixture
-def study(make_record, make_proposals, make_study):
+def results(make_record, make_proposals, make_results):
     """Three images; "good" finds both objects, "poor" one of them and at the second place."""
     records = [make_record(1, [A], class_ids=[0]), make_record(2, [B], class_ids=[1]), make_record(3)]
-    return make_study(
+    return make_results(
         records,
         good={1: make_proposals([A, FAR]), 2: make_proposals([B])},
         poor={1: make_proposals([FAR, A]), 3: make_proposals([FAR])},
@@ -28,30 +28,30 @@ def study(make_record, make_proposals, make_study):
     )
 
 
-def table(study, key: str) -> Table:
-    return next(one for one in tables(study) if one.key == key)
+def table(results, key: str) -> Table:
+    return next(one for one in tables(results) if one.key == key)
 
 
 def plain(row) -> list:
     return [cell.value if isinstance(cell, Estimate) else cell for cell in row]
 
 
-def test_no_images(make_study) -> None:
-    empty = make_study([], one={})
+def test_no_images(make_results) -> None:
+    empty = make_results([], one={})
     assert table(empty, "average-recall").rows[0][2] == Estimate(None)
     assert charts(empty) == []
     json.dumps([one.to_json() for one in tables(empty)], allow_nan=False)
 
 
-def test_no_objects(make_study, make_record, make_proposals) -> None:
-    bare = make_study([make_record(1)], one={1: make_proposals([A])})
+def test_no_objects(make_results, make_record, make_proposals) -> None:
+    bare = make_results([make_record(1)], one={1: make_proposals([A])})
     assert plain(table(bare, "average-recall").rows[0]) == ["one", 1, *[None] * 7]
     assert "by-class" not in [one.key for one in tables(bare)]
     assert charts(bare) == []
 
 
-def test_average_recall(study) -> None:
-    rows = [plain(row) for row in table(study, "average-recall").rows]
+def test_average_recall(results) -> None:
+    rows = [plain(row) for row in table(results, "average-recall").rows]
     assert rows == [
         ["good", 1, 1, 1, 1, None, 1, 1, 1],
         ["good", 2, 1, 1, 1, None, 1, 1, 1],
@@ -60,19 +60,19 @@ def test_average_recall(study) -> None:
     ]
 
 
-def test_differences_are_paired(study) -> None:
-    first, second = table(study, "differences").rows
+def test_differences_are_paired(results) -> None:
+    first, second = table(results, "differences").rows
     assert plain(first) == ["good − poor", 1, 1, 1, "higher"]
     assert plain(second) == ["good − poor", 2, 0.5, 0.5, "not told apart"]
     assert (first[2].low, first[2].high) == (1, 1)
 
 
-def test_one_method_has_no_difference(make_study, make_record) -> None:
-    assert "differences" not in [one.key for one in tables(make_study([make_record(1, [A])], one={}))]
+def test_one_method_has_no_difference(make_results, make_record) -> None:
+    assert "differences" not in [one.key for one in tables(make_results([make_record(1, [A])], one={}))]
 
 
-def test_budget(study) -> None:
-    rows = [plain(row) for row in table(study, "budget").rows if row[1] == 0.5]
+def test_budget(results) -> None:
+    rows = [plain(row) for row in table(results, "budget").rows if row[1] == 0.5]
     assert [row[:4] for row in rows] == [
         ["good", 0.5, 0.5, 1],
         ["good", 0.5, 1.0, 1],
@@ -81,38 +81,38 @@ def test_budget(study) -> None:
     ]
 
 
-def test_groups(study) -> None:
-    assert [plain(row) for row in table(study, "by-class").rows] == [
+def test_groups(results) -> None:
+    assert [plain(row) for row in table(results, "by-class").rows] == [
         ["good", "cat", 1, 1, 1],
         ["good", "dog", 1, 1, 1],
         ["poor", "cat", 1, 0, 1],
         ["poor", "dog", 1, 0, 0],
     ]
-    assert [plain(row) for row in table(study, "by-seen-in-training").rows][2:] == [
+    assert [plain(row) for row in table(results, "by-seen-in-training").rows][2:] == [
         ["poor", "seen", 1, 0, 1],
         ["poor", "unseen", 1, 0, 0],
     ]
-    assert {one.key for one in tables(study)} >= {"by-size", "by-relative-size", "by-height-width"}
+    assert {one.key for one in tables(results)} >= {"by-size", "by-relative-size", "by-height-width"}
 
 
-def test_time_is_shown_where_it_was_taken(study) -> None:
+def test_time_is_shown_where_it_was_taken(results) -> None:
     from dataclasses import replace
 
-    assert "recall-and-time" not in [one.key for one in tables(study)]
-    timed = replace(study.results[0], seconds=np.array([0.1, 0.3, np.nan]))
-    rows = table(replace(study, results=(timed, study.results[1])), "recall-and-time").rows
+    assert "recall-and-time" not in [one.key for one in tables(results)]
+    timed = replace(results.methods[0], seconds=np.array([0.1, 0.3, np.nan]))
+    rows = table(replace(results, methods=(timed, results.methods[1])), "recall-and-time").rows
     assert plain(rows[0]) == ["good", 1, 1, pytest.approx(0.2), pytest.approx(0.2), 2]
     assert plain(rows[1])[-3:] == [None, None, None]
 
 
-def test_one_image_is_measured_without_intervals(make_study, make_record, make_proposals) -> None:
-    alone = make_study([make_record(1, [A, B])], one={1: make_proposals([A])})
+def test_one_image_is_measured_without_intervals(make_results, make_record, make_proposals) -> None:
+    alone = make_results([make_record(1, [A, B])], one={1: make_proposals([A])})
     assert table(alone, "average-recall").rows[0][2] == Estimate(0.5)
     assert len(charts(alone)) == 3  # a single score makes no curve of scores
 
 
-def test_csv_is_one_long_table(study) -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(tables(study)))))
+def test_csv_is_one_long_table(results) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(tables(results)))))
     assert rows[0].keys() == {"table", "method", "row", "column", "value", "low", "high"}
     wanted = [row for row in rows if row["table"] == "by-class" and row["row"] == "class cat, objects 1"]
     assert [(row["method"], row["column"], row["value"]) for row in wanted if row["column"] == "AR@2"] == [
@@ -121,8 +121,8 @@ def test_csv_is_one_long_table(study) -> None:
     ]
 
 
-def test_curves_say_what_the_tables_say(study) -> None:
-    by_number, recall, by_iou = charts(study)
+def test_curves_say_what_the_tables_say(results) -> None:
+    by_number, recall, by_iou = charts(results)
     good, poor = by_number.lines
     assert (good.x, good.y) == ((1, 2), (1, 1))
     assert (poor.x, poor.y) == ((1, 2), (0, 0.5))
@@ -150,16 +150,9 @@ def test_where_to_look_closely() -> None:
         (Options(seen=("cow",)), "no class 'cow'"),
     ],
 )
-def test_options_that_cannot_be(make_study, make_record, options: Options, message: str) -> None:
+def test_options_that_cannot_be(make_results, make_record, options: Options, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        make_study([make_record(1)], options=options, one={})
-
-
-def test_names() -> None:
-    assert unique_names([]) == []
-    assert unique_names(["a/rpn.json", "default", "runs/x"]) == ["rpn", "default", "runs/x"]
-    assert unique_names(["a/rpn.json", "b/rpn.json"]) == ["a/rpn.json", "b/rpn.json"]
-    assert unique_names(["default", "default"]) == ["default (1)", "default (2)"]
+        make_results([make_record(1)], options=options, one={})
 
 
 def test_cells_for_people() -> None:
@@ -175,12 +168,12 @@ def test_a_row_of_the_wrong_length() -> None:
         Table("k", "t", "n", ("a", "b"), (("x",),))
 
 
-def test_many_classes_are_summed_in_parts(study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_classes_are_summed_in_parts(results, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    whole = study.figures[0]
-    monkeypatch.setattr("objectness.evaluation.comparison._AT_ONCE", 1)
-    parts = replace(study, options=study.options).figures[0]
+    whole = results.figures[0]
+    monkeypatch.setattr("objectness.evaluation.results._AT_ONCE", 1)
+    parts = replace(results, options=results.options).figures[0]
     assert parts.keys() == whole.keys()
     for key, figure in whole.items():
         np.testing.assert_allclose(parts[key].draws, figure.draws)
