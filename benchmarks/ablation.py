@@ -17,7 +17,7 @@ from objectness.autoanchor.reach import best_anchors, level_shapes
 from objectness.autoanchor.report import SeenBoxes, boxes_as_seen
 from objectness.autoanchor.suggest import climb
 from objectness.datasets import Dataset, load_dataset, repair
-from objectness.datasets.classes import label_only
+from objectness.datasets.class_filter import label_only
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.evaluation import groups, per_object

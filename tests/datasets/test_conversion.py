@@ -11,7 +11,7 @@ import pytest
 
 from objectness.datasets import available_splits, load_dataset
 from objectness.datasets.conversion import convert
-from objectness.datasets.new_names import flat_names
+from objectness.datasets.safe_names import unique_file_names
 from objectness.errors import InputError
 
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_kept_is_told(coco_json: Callable[..., Path], tmp_path: P
 
 def test_two_images_of_one_name() -> None:
     paths = [Path("a/1.jpg"), Path("b/1.png"), Path("c/2.jpg"), Path("x/a_1.jpg")]
-    assert list(flat_names(paths).values()) == ["a_1.jpg", "b_1.png", "2.jpg", "a_1_2.jpg"]
+    assert list(unique_file_names(paths).values()) == ["a_1.jpg", "b_1.png", "2.jpg", "a_1_2.jpg"]
 
 
 def test_wrong_use(coco_json: Callable[..., Path], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from objectness.datasets import available_splits, load_dataset
-from objectness.datasets.locating import other_spellings
+from objectness.datasets.path_lookup import other_spellings
 from objectness.errors import InputError
 
 REFUSED = "lies outside of the data set's folder"

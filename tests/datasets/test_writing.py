@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from objectness.datasets import load_dataset
 from objectness.datasets.checks import inspect
 from objectness.datasets.conversion import convert, write_parts
-from objectness.datasets.new_names import class_names, flat_names, tidy_name
 from objectness.datasets.records import Record
+from objectness.datasets.safe_names import safe_class_names, safe_name, unique_file_names
 from objectness.errors import InputError
 
 LAYOUTS = ("coco", "voc", "yolo")
@@ -189,13 +189,13 @@ def test_class_names_come_back(tmp_path: Path, making: Any, layout: str) -> None
     write_parts({"train": [whole]}, names, tmp_path / "out", layout)
     dataset = load_dataset(tmp_path / "out", "train")
     found = [dataset.class_names[index] for index in dataset.records[0].class_ids]
-    assert found == list(names if layout == "coco" else class_names(names))
-    assert class_names(names)[:5] == ("cat", "cat_2", "no", "2024-01-01", "unnamed")
+    assert found == list(names if layout == "coco" else safe_class_names(names))
+    assert safe_class_names(names)[:5] == ("cat", "cat_2", "no", "2024-01-01", "unnamed")
 
 
 def test_names_are_unlike_even_where_case_does_not_count() -> None:
-    assert list(flat_names([Path("x/A.jpg"), Path("y/a.png")]).values()) == ["x_A.jpg", "y_a.png"]
-    assert tidy_name("é" * 300 + ".jpg") == "é" * 100 + ".jpg"
+    assert list(unique_file_names([Path("x/A.jpg"), Path("y/a.png")]).values()) == ["x_A.jpg", "y_a.png"]
+    assert safe_name("é" * 300 + ".jpg") == "é" * 100 + ".jpg"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

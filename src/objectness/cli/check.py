@@ -41,7 +41,7 @@ def command(
 
     from objectness.datasets.box_validity import STRICT_TOLERANCE_PX, TOLERANCE_PX
     from objectness.datasets.checks import inspect
-    from objectness.datasets.layout import load_dataset
+    from objectness.datasets.loading import load_dataset
 
     output = Output(as_json, quiet)
     dataset = load_dataset(data, split, allow_outside=allow_outside)
@@ -66,7 +66,9 @@ def command(
 def _print_counts(report: CheckReport, output: Output) -> None:
     from rich.table import Table
 
-    layout = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO"}[report.layout]
+    from objectness.datasets.layouts import layout_named
+
+    layout = layout_named(report.layout).title
     part = "whole data set" if report.split == "all" else f"split {report.split}"
     _say(output.tables, f"{report.root}: {layout}, {part}")
     counts = Table("images", "without boxes", "boxes", "ignored", "small", "medium", "large", title="Counts")

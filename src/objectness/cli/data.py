@@ -43,7 +43,7 @@ def convert(
 
     output = Output(as_json, quiet)
     written = convert_data(data, out, to, images=images, allow_outside=allow_outside)
-    _report(data, out, to, written, output, {})
+    _report(data, out, written, output, {})
 
 
 @group.command("split")
@@ -66,45 +66,29 @@ def split(
     quiet: QuietFlag = False,
 ) -> None:
     """Split a data set by chance, alike in object sizes; identical files land in the same part."""
-    from objectness.datasets import load_dataset
-    from objectness.datasets.conversion import write_parts
-    from objectness.datasets.locating import home_of
-    from objectness.datasets.repair import refuse_fractions
-    from objectness.datasets.splitting import split as split_data
+    from objectness.datasets.conversion import write_split
 
     output = Output(as_json, quiet)
-    dataset = load_dataset(data, allow_outside=allow_outside)
-    refuse_fractions(dataset)
     rest = round(1 - train - val, 9) if test is None else test
     shares = {name: share for name, share in (("train", train), ("val", val), ("test", rest)) if share}
-    found = split_data(dataset, shares, seed)
-    layout = to or dataset.layout
-    has_ids = dataset.layout == "coco"
-    written = write_parts(
-        found.parts, dataset.class_names, out, layout, images=images, has_ids=has_ids, home=home_of(data)
-    )
-    for note in dataset.notes:
+    found, written = write_split(data, out, shares, to, seed=seed, images=images, allow_outside=allow_outside)
+    for note in found.notes:
         output.warn(note)
-    if found.duplicates:
-        output.warn(
-            f"{found.duplicates} images have the same bytes as another; each lies in the part of the one it repeats."
-        )
-    if dataset.problems:
-        output.warn(f"{len(dataset.problems)} parts of {data} could not be read: objectness check names them.")
     more = {"seed": seed, "duplicates": found.duplicates, "strata": {k: dict(v) for k, v in found.strata.items()}}
-    _report(data, out, layout, written, output, more)
+    _report(data, out, written, output, more)
     if not as_json and not quiet:
         _table(found.strata, output)
 
 
-def _report(data: Path, out: Path, to: str, written: Written, output: Output, more: dict[str, Any]) -> None:
+def _report(data: Path, out: Path, written: Written, output: Output, more: dict[str, Any]) -> None:
     for sentence in written.said:
         output.warn(f"{sentence[0].upper()}{sentence[1:]}.")
     counts = {"images": dict(written.images), "boxes": dict(written.boxes)}
-    output.result({"data": str(data), "out": str(out), "to": to, **counts, "said": list(written.said), **more})
+    place = {"data": str(data), "out": str(out), "to": written.layout}
+    output.result({**place, **counts, "said": list(written.said), **more})
     parts = ", ".join(f"{count:,} in {part}" for part, count in written.images.items())
-    boxes = sum(written.boxes.values())
-    output.summary(f"Wrote {out} ({to}): {sum(written.images.values()):,} images ({parts}), {boxes:,} boxes.")
+    images, boxes = sum(written.images.values()), sum(written.boxes.values())
+    output.summary(f"Wrote {out} ({written.layout}): {images:,} images ({parts}), {boxes:,} boxes.")
 
 
 def _table(strata: Any, output: Output) -> None:

@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.datasets import box_validity
-from objectness.datasets.layout import available_splits, load_dataset
-from objectness.datasets.locating import exists
-from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.loading import available_splits, load_dataset
+from objectness.datasets.path_lookup import exists
+from objectness.datasets.records import LARGE_FROM, SMALL_BELOW, Dataset, Problem, Record
 from objectness.datasets.splits import ALL
 from objectness.images.finding import is_image
 from objectness.images.sizes import decoded_size, digest, in_threads
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
-# COCO's size classes by area in square pixels: small below the first, large from the second.
-SMALL_BELOW, LARGE_FROM = 32**2, 96**2
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class CheckReport:
 
     Attributes:
         root: The folder or file.
-        layout: "coco", "voc" or "yolo".
+        layout: Name of its row in ``objectness.datasets.layouts``.
         split: "train", "val", "test" or "all".
         images: Number of images, those that cannot be used included.
         images_without_boxes: How many of them have no box (valid: they teach what is background).

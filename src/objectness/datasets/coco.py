@@ -15,10 +15,10 @@ import numpy as np
 
 from objectness.datasets import box_validity
 from objectness.datasets.coco_document import CocoImage, by_number, parse_coco
-from objectness.datasets.locating import Boundary, Locator, home_of, is_annotation_folder
+from objectness.datasets.path_lookup import Boundary, Locator, home_of, is_annotation_folder
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
-from objectness.datasets.splits import ALL, in_order, split_of
+from objectness.datasets.splits import ALL, in_order, split_of, wanted_split
 from objectness.errors import InputError
 from objectness.files.json_values import flag, shown, spelled
 from objectness.files.untrusted import regular_file
@@ -49,6 +49,44 @@ class CocoFiles:
         """The splits that have a file."""
         return in_order(self.files)
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether two files claim to be one split."""
+        return bool(self.doubles)
+
+    def read(self, split: str | None) -> Dataset:
+        """Read one split, or everything.
+
+        Raises:
+            InputError: there is no such split, or two files for it; see also :func:`read_file`.
+        """
+        return _read(self, wanted_split(split, self.splits, str(self.root)))
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """One annotation file as a data set, whose folder is the file's own, or that above ``annotations/``.
+
+    Attributes:
+        path: The file.
+        allow_outside: Its names may lead out of that folder.
+    """
+
+    path: Path
+    allow_outside: bool = False
+    splits: tuple[str, ...] = ()
+    is_ambiguous: bool = False
+
+    def read(self, split: str | None) -> Dataset:
+        """Read the file; it has no splits, but may be called by the one that its own name says.
+
+        Raises:
+            InputError: that is another split; see also :func:`read_file`.
+        """
+        own = split_of(self.path.stem)
+        chosen = wanted_split(split, (own,) if own else (), str(self.path))
+        return read_file(self.path, Boundary(home_of(self.path), self.allow_outside), chosen or ALL)
+
 
 def find(root: Path, allow_outside: bool = False) -> CocoFiles | None:
     """Look for COCO files: in the folder itself, in ``annotations/``, or one in each split's folder."""
@@ -65,24 +103,14 @@ def find(root: Path, allow_outside: bool = False) -> CocoFiles | None:
     return CocoFiles(root, found, doubles, Boundary(home_of(root), allow_outside)) if found else None
 
 
-def of_file(path: Path, allow_outside: bool = False) -> CocoFiles:
-    """One COCO file as a data set: its folder is the file's own, or that above ``annotations/``."""
-    return CocoFiles(path, {ALL: path}, {}, Boundary(home_of(path), allow_outside))
-
-
-def read(source: CocoFiles, split: str | None) -> Dataset:
-    """Read one split, or everything.
-
-    Raises:
-        InputError: it is not clear which file is meant; see also :func:`read_file`.
-    """
+def _read(source: CocoFiles, split: str | None) -> Dataset:
     _refuse_doubles(source, split)
     if split is not None:
         return replace(read_file(source.files[split], source.boundary, split), root=source.root)
-    parts = [
-        read_file(source.files[name], source.boundary, name) for name in (*source.splits, ALL) if name in source.files
-    ]
-    return _merged(source.root, parts)
+    names = (*source.splits, ALL)
+    return _merged(
+        source.root, [read_file(source.files[name], source.boundary, name) for name in names if name in source.files]
+    )
 
 
 def _refuse_doubles(source: CocoFiles, split: str | None) -> None:

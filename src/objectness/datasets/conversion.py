@@ -10,35 +10,39 @@ from pathlib import Path
 
 import numpy as np
 
-from objectness.datasets import new_names, write_coco, write_voc, write_yolo
-from objectness.datasets.layout import available_splits, load_dataset
-from objectness.datasets.locating import home_of
-from objectness.datasets.parts import Parts, one_entry_each, valid_boxes, with_real_sizes
+from objectness.datasets import safe_names
+from objectness.datasets.layouts import Layout, layout_named
+from objectness.datasets.loading import available_splits, load_dataset
+from objectness.datasets.path_lookup import home_of
 from objectness.datasets.records import Record
 from objectness.datasets.repair import refuse_fractions
 from objectness.datasets.splits import ALL
+from objectness.datasets.splitting import Split
+from objectness.datasets.splitting import split as split_dataset
+from objectness.datasets.writable import WritableDataset, one_entry_each, valid_boxes, with_real_sizes
 from objectness.errors import InputError, did_you_mean
 from objectness.files.atomic_write import filling
 from objectness.files.untrusted import is_inside
 from objectness.images.sizes import is_file
 
-LAYOUTS = ("coco", "voc", "yolo")
 PLACINGS = ("copy", "link", "leave")
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written.
+    """Counts of a written data set.
 
     Attributes:
         images: Part -> number of images.
         boxes: Part -> number of boxes that were written.
-        said: What was lost or changed, in sentences.
+        said: Losses and changes, in sentences.
+        layout: Name of the layout.
     """
 
     images: Mapping[str, int]
     boxes: Mapping[str, int]
     said: tuple[str, ...]
+    layout: str
 
 
 def convert(
@@ -49,7 +53,7 @@ def convert(
     Args:
         source: The data set: a folder, a COCO JSON file or a data.yaml.
         target: A new or empty folder; the data set appears there whole or not at all.
-        layout: "coco", "voc" or "yolo".
+        layout: Name of a row of ``layouts.LAYOUTS``: "coco", "voc" or "yolo".
         images: "copy", "link" (symbolic links) or "leave" (COCO then names them by their whole path; VOC and
             YOLO need them put into the folder that they look in).
         allow_outside: As for ``load_dataset``.
@@ -78,10 +82,49 @@ def convert(
         said += [f"{rest} images belong to no part (train, val, test) and were left out"] if rest else []
     else:
         parts = {ALL: whole.records}
-    has_ids = whole.layout == "coco"
+    has_ids = layout_named(whole.layout).has_ids
     home = home_of(Path(source))
     written = write_parts(parts, whole.class_names, target, layout, images=images, has_ids=has_ids, home=home)
-    return Written(written.images, written.boxes, (*said, *written.said))
+    return replace(written, said=(*said, *written.said))
+
+
+def write_split(
+    source: str | Path,
+    target: str | Path,
+    shares: Mapping[str, float],
+    layout: str | None = None,
+    *,
+    seed: int = 0,
+    images: str = "copy",
+    allow_outside: bool = False,
+) -> tuple[Split, Written]:
+    """Split a data set by chance (see :func:`objectness.datasets.splitting.split`) and write its parts.
+
+    Args:
+        source: As for :func:`convert`.
+        target: A new or empty folder; the data set appears there whole or not at all.
+        shares: Part ("train", "val", "test") -> its share, above 0; all together 1.
+        layout: As for :func:`convert`; None for that of the source.
+        seed: The same seed gives the same parts.
+        images: As for :func:`convert`.
+        allow_outside: As for ``load_dataset``.
+
+    Raises:
+        InputError: as :func:`convert`; the shares are no such numbers, or there are fewer different images than parts.
+    """
+    dataset = load_dataset(source, allow_outside=allow_outside)
+    refuse_fractions(dataset)
+    found = split_dataset(dataset, shares, seed)
+    written = write_parts(
+        found.parts,
+        dataset.class_names,
+        target,
+        layout or dataset.layout,
+        images=images,
+        has_ids=layout_named(dataset.layout).has_ids,
+        home=home_of(Path(source)),
+    )
+    return found, written
 
 
 def write_parts(
@@ -102,7 +145,7 @@ def write_parts(
         records: Part -> its records.
         class_names: Of their ``class_ids``.
         target: A new or empty folder.
-        layout: "coco", "voc" or "yolo".
+        layout: Name of a row of ``layouts.LAYOUTS``: "coco", "voc" or "yolo".
         images: As for :func:`convert`.
         has_ids: Their ids are the data set's own.
         home: The data set's folder: images that lie outside of it are counted and said.
@@ -110,79 +153,76 @@ def write_parts(
     Raises:
         InputError: an unknown layout, a target that is not empty or cannot be written.
     """
-    for what, value, known in (("layout", layout, LAYOUTS), ("way with the images", images, PLACINGS)):
-        if value not in known:
-            raise InputError(f"There is no {what} {value!r}: {did_you_mean(value, known)}")
+    row = layout_named(layout)
+    if images not in PLACINGS:
+        raise InputError(f"There is no way with the images {images!r}: {did_you_mean(images, PLACINGS)}")
     with filling(Path(target)) as folder:
-        return _write_into(folder, records, class_names, layout, images=images, has_ids=has_ids, home=home)
+        return _write_into(folder, records, class_names, row, images=images, has_ids=has_ids, home=home)
 
 
 def _write_into(
     folder: Path,
     records: Mapping[str, Sequence[Record]],
     class_names: tuple[str, ...],
-    layout: str,
+    layout: Layout,
     *,
     images: str,
     has_ids: bool,
     home: Path | None,
 ) -> Written:
-    records, pictures, said = with_real_sizes(records)
-    records, sentences = valid_boxes(records, within_images=layout != "coco")
+    records, readable, said = with_real_sizes(records)
+    records, sentences = valid_boxes(records, within_images=not layout.lists_entries)
     said += sentences
-    if layout != "coco":  # COCO lists entries, the others have one annotation file an image
-        records, sentences = one_entry_each(records, across_parts=layout == "voc")
+    called = class_names
+    if not layout.lists_entries:
+        records, sentences = one_entry_each(records, across_parts=layout.shares_annotations)
         said += sentences
+        called = safe_names.safe_class_names(class_names)
     paths = list(dict.fromkeys(record.path for part in records.values() for record in part))
-    called = new_names.class_names(class_names) if layout != "coco" else class_names
     renamed = sum(old != new for old, new in zip(class_names, called, strict=True))
     said += [f"{renamed} class names were changed, as they could not be read back"] if renamed else []
-    parts = Parts(called, records, new_names.flat_names(paths), images == "leave", has_ids)
-    match layout:
-        case "coco":
-            said += write_coco.write(folder, parts)
-            place = write_coco.image_folder
-        case "voc":
-            said += write_voc.write(folder, parts)
-            place = write_voc.image_folder
-        case _:
-            said += write_yolo.write(folder, parts)
-            place = write_yolo.image_folder
-    renamed = sum(path.name != parts.names[path] for path in paths)
+    content = WritableDataset(called, records, safe_names.unique_file_names(paths), images == "leave", has_ids)
+    said += layout.write(folder, content)
+    renamed = sum(path.name != content.file_names[path] for path in paths)
     said += (
         [f"{renamed} images were renamed, as others have their name or it could not be read back"] if renamed else []
     )
     if images == "leave":
-        folders = sorted({place(split) for split in parts.records})
+        folders = sorted({layout.image_folder(split) for split in records})
         said.append(
             "the images were left: reading the new data set has to allow names that lead outside (allow_outside)"
-            if layout == "coco"
+            if layout.lists_entries
             else f"the images were left: put or link them into {', '.join(folders)}"
         )
     else:
-        said += _place_all(folder, parts, place, pictures, images, home)
+        said += _place_all(folder, content, layout.image_folder, readable, images, home)
     written = {
-        split: sum(len(record.ignore) if layout != "yolo" else int((~record.ignore).sum()) for record in part)
-        for split, part in parts.records.items()
+        split: sum(len(record.ignore) if layout.holds_ignored else int((~record.ignore).sum()) for record in part)
+        for split, part in records.items()
     }
-    return Written({split: len(part) for split, part in parts.records.items()}, written, tuple(said))
+    return Written({split: len(part) for split, part in records.items()}, written, tuple(said), layout.name)
 
 
 def _place_all(
-    folder: Path, parts: Parts, place: Callable[[str], str], pictures: Collection[Path], how: str, home: Path | None
+    folder: Path,
+    content: WritableDataset,
+    image_folder: Callable[[str], str],
+    readable: Collection[Path],
+    how: str,
+    home: Path | None,
 ) -> list[str]:
-    """Copy or link the images; what is no image stays where it is, as nobody knows what it is."""
+    """Copy or link the images; files that are no readable images are left where they are."""
     placed: set[Path] = set()
     missing: set[Path] = set()
-    strange: set[Path] = set()
-    for split, part in parts.records.items():
+    unreadable: set[Path] = set()
+    for split, part in content.records.items():
         for path in dict.fromkeys(record.path for record in part):
             if not is_file(path):
                 missing.add(path)
-            elif path not in pictures:
-                strange.add(path)
+            elif path not in readable:
+                unreadable.add(path)
             else:
-                _place(path, folder / place(split) / parts.names[path], how)
+                _place(path, folder / image_folder(split) / content.file_names[path], how)
                 placed.add(path)
     outside = 0 if home is None else sum(not is_inside(path, home) for path in placed)
     done = "copied" if how == "copy" else "linked"
@@ -190,7 +230,7 @@ def _place_all(
         f"{count} {what}"
         for count, what in (
             (len(missing), "images are missing and could not be put there"),
-            (len(strange), f"files are no images that can be read, and were not {done}"),
+            (len(unreadable), f"files are no images that can be read, and were not {done}"),
             (outside, f"of the images lie outside of {home}, behind links or by names that were allowed"),
         )
         if count

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SMALL_BELOW, LARGE_FROM = 32**2, 96**2
+"""COCO's size classes by area in square pixels: small below the first, large from the second."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -91,7 +94,7 @@ class Dataset:
 
     Attributes:
         root: The folder or file that was read.
-        layout: "coco", "voc" or "yolo".
+        layout: Name of its row in ``objectness.datasets.layouts``.
         split: "train", "val", "test" or "all".
         class_names: Kept for grouping; proposals never need them.
         records: In the annotation's order.

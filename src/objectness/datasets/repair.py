@@ -9,6 +9,7 @@ import numpy as np
 
 from objectness import boxes
 from objectness.datasets import box_validity
+from objectness.datasets.layouts import layout_named
 from objectness.datasets.records import Dataset, Problem, Record
 from objectness.errors import InputError
 from objectness.images.sizes import read_sizes
@@ -102,10 +103,10 @@ def refuse_fractions(dataset: Dataset) -> None:
     """Refuse ground truth in pixels whose boxes are fractions of their images.
 
     Raises:
-        InputError: every box lies between 0 and 1, although the layout is not YOLO and the images are larger.
+        InputError: every box lies between 0 and 1, although the layout has pixels and the images are larger.
     """
     sizes = [record.size_hw for record in dataset.records if record.size_hw is not None]
-    if dataset.layout == "yolo" or any(max(size) <= 2 for size in sizes):
+    if layout_named(dataset.layout).in_fractions or any(max(size) <= 2 for size in sizes):
         return
     if boxes.are_fractions(record.boxes_xyxy for record in dataset.records):
         raise InputError(

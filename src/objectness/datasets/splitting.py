@@ -1,16 +1,15 @@
-"""Split a data set by chance into parts that are alike in object sizes and share no file."""
+"""Random splits of a data set: parts that are alike in object sizes and share no file; a part held out."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.datasets.checks import LARGE_FROM, SMALL_BELOW
-from objectness.datasets.records import Dataset, Record
+from objectness.datasets.records import LARGE_FROM, SMALL_BELOW, Dataset, Record
 from objectness.errors import InputError
 from objectness.images.sizes import digest, in_threads
 
@@ -25,11 +24,13 @@ class Split:
         parts: Part -> its records, in the order of the data set.
         strata: Part -> number of small, medium and large objects (COCO areas) and of images.
         duplicates: How many images have the same bytes as an earlier one; they lie in its part.
+        notes: The data set's own notes, and sentences about duplicates and parts that could not be read.
     """
 
     parts: Mapping[str, tuple[Record, ...]]
     strata: Mapping[str, Mapping[str, int]]
     duplicates: int
+    notes: tuple[str, ...] = ()
 
 
 def split(dataset: Dataset, shares: Mapping[str, float], seed: int = 0) -> Split:
@@ -61,11 +62,54 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int = 0) -> Split
         for number, name in enumerate(shares)
     }
     parts = {name: tuple(dataset.records[index] for index in indices) for name, indices in members.items()}
+    duplicates = len(dataset.records) - len(groups)
+    notes = list(dataset.notes)
+    if duplicates:
+        same = "images have the same bytes as another; each lies in the part of the one it repeats"
+        notes.append(f"{duplicates} {same}.")
+    if dataset.problems:
+        notes.append(f"{len(dataset.problems)} parts of {dataset.root} could not be read: objectness check names them.")
     return Split(
         parts,
         {name: dict(zip(STRATA, map(int, _strata(records)), strict=True)) for name, records in parts.items()},
-        len(dataset.records) - len(groups),
+        duplicates,
+        tuple(notes),
     )
+
+
+def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Set a random part of a data set aside for validation.
+
+    Args:
+        dataset: Two images or more.
+        fraction: Share of the images for validation, above 0 and below 1; each part gets at least one.
+        seed: The same seed gives the same parts.
+
+    Returns:
+        (train, val); the records keep their order.
+
+    Raises:
+        InputError: too few images, or a fraction that leaves one part empty.
+    """
+    count = len(dataset)
+    if not 0 < fraction < 1:
+        raise InputError(f"The share held out for validation must lie between 0 and 1, not {fraction}.")
+    if count < 2:
+        raise InputError(f"{dataset.root} has {count} image(s): at least 2 are needed to hold one out for validation.")
+    held = min(count - 1, max(1, round(count * fraction)))
+    chosen = set(np.random.default_rng(seed).permutation(count)[:held].tolist())
+
+    def part(split: str, is_held: bool) -> Dataset:
+        records = tuple(record for index, record in enumerate(dataset.records) if (index in chosen) == is_held)
+        return replace(
+            dataset,
+            split=split,
+            records=records,
+            problems=() if is_held else dataset.problems,
+            notes=() if is_held else dataset.notes,
+        )
+
+    return part("train", False), part("val", True)
 
 
 def _groups(records: Sequence[Record]) -> list[list[int]]:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from objectness.datasets import box_validity
-from objectness.datasets.locating import Boundary, exists
+from objectness.datasets.path_lookup import Boundary, exists
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
-from objectness.datasets.splits import ALL, in_order, split_of
+from objectness.datasets.splits import ALL, in_order, split_of, wanted_split
 from objectness.errors import InputError
 from objectness.files.json_values import flag, side, spelled
 from objectness.files.untrusted import read_bytes, read_text
@@ -51,6 +51,19 @@ class VocFiles:
         """The splits that are listed."""
         return in_order(self.members)
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """False: every split is found in one place."""
+        return False
+
+    def read(self, split: str | None) -> Dataset:
+        """Read one split, or everything.
+
+        Raises:
+            InputError: there is no such split.
+        """
+        return _read(self, wanted_split(split, self.splits, str(self.root)))
+
 
 def find(root: Path, allow_outside: bool = False) -> VocFiles | None:
     """Look for XML files: in ``Annotations/``, beside the images, or beside them in each split's folder."""
@@ -74,8 +87,7 @@ def find(root: Path, allow_outside: bool = False) -> VocFiles | None:
     return VocFiles(root, everything, by_split, _folders(*{xml.parent for xml in everything}))
 
 
-def read(source: VocFiles, split: str | None) -> Dataset:
-    """Read one split, or everything."""
+def _read(source: VocFiles, split: str | None) -> Dataset:
     chosen = source.annotations if split is None else tuple(dict.fromkeys(source.members[split]))
     number = {xml: position for position, xml in enumerate(source.annotations, start=1)}
     parsed: list[tuple[Path, _Annotation]] = []

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from objectness.datasets.parts import Parts
 from objectness.datasets.records import Record
 from objectness.datasets.splits import ALL
+from objectness.datasets.writable import WritableDataset
 from objectness.files.atomic_write import replacing
 from objectness.image_spelling import plain_id
 
 
-def write(folder: Path, parts: Parts) -> list[str]:
+def write(folder: Path, content: WritableDataset) -> list[str]:
     """Write one JSON file a part; ``difficult`` is a further key of an annotation, which other readers pass over.
 
     Returns:
@@ -23,20 +23,20 @@ def write(folder: Path, parts: Parts) -> list[str]:
     """
     number = 0
     said: list[str] = []
-    for split, records in parts.records.items():
+    for split, records in content.records.items():
         images, annotations = [], []
-        ids = [record.own_id if parts.has_ids else record.image_id for record in records]
+        ids = [record.own_id if content.has_ids else record.image_id for record in records]
         if len({plain_id(image_id) for image_id in ids}) < len(ids):
             said.append(f"{len(ids)} images were numbered anew, as two of them have one id")
             ids = [record.image_id for record in records]
         for image_id, record in zip(ids, records, strict=True):
             height, width = record.size_hw or (0, 0)
-            name = str(record.path.absolute()) if parts.is_left else parts.names[record.path]
+            name = str(record.path.absolute()) if content.images_left else content.file_names[record.path]
             images.append({"id": image_id, "file_name": name, "width": width, "height": height})
             for index in range(len(record.boxes_xyxy)):
                 number += 1
                 annotations.append(_annotation(image_id, record, index, number))
-        categories = [{"id": index, "name": name} for index, name in enumerate(parts.class_names, start=1)]
+        categories = [{"id": index, "name": name} for index, name in enumerate(content.class_names, start=1)]
         stem = "instances" if split == ALL else f"instances_{split}"
         with replacing(folder / "annotations" / f"{stem}.json") as file:
             json.dump({"images": images, "annotations": annotations, "categories": categories}, file, allow_nan=False)

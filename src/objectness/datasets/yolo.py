@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from objectness.datasets import box_validity
-from objectness.datasets.locating import Boundary, exists, other_spellings
+from objectness.datasets.path_lookup import Boundary, exists, other_spellings
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, Record
-from objectness.datasets.splits import ALL, SPLITS, in_order, split_of
+from objectness.datasets.splits import ALL, SPLITS, in_order, split_of, wanted_split
 from objectness.datasets.yolo_labels import LabelLine, box_in_pixels, declared_keypoints, judge_columns, read_lines
 from objectness.errors import InputError
 from objectness.files.untrusted import MOST_TEXT_BYTES, read_bytes, read_text
@@ -54,6 +54,19 @@ class YoloFiles:
     def splits(self) -> tuple[str, ...]:
         """The splits that are there."""
         return in_order(self.parts)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """False: every split is found in one place."""
+        return False
+
+    def read(self, split: str | None) -> Dataset:
+        """Read one split, or everything.
+
+        Raises:
+            InputError: there is no such split.
+        """
+        return _read(self, wanted_split(split, self.splits, str(self.root)))
 
 
 def find(root: Path, allow_outside: bool = False) -> YoloFiles | None:
@@ -106,8 +119,7 @@ def read_yaml(path: Path, allow_outside: bool = False) -> YoloFiles:
     return _from_yaml(path, document, allow_outside)
 
 
-def read(source: YoloFiles, split: str | None) -> Dataset:
-    """Read one split, or everything."""
+def _read(source: YoloFiles, split: str | None) -> Dataset:
     everything = sorted({path for paths in source.parts.values() for path in paths})
     number = {path: position for position, path in enumerate(everything, start=1)}
     names = [*source.splits, ALL] if split is None else [split]

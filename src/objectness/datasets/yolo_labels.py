@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from objectness.datasets import box_validity
-from objectness.datasets.locating import exists
 from objectness.datasets.outlines import Box, around_points
+from objectness.datasets.path_lookup import exists
 from objectness.datasets.records import Problem
 from objectness.errors import InputError
 from objectness.files.untrusted import read_text

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
-from objectness.datasets.classes import label_only
+from objectness.datasets.class_filter import filter_classes
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import load_json
@@ -88,7 +88,7 @@ def read_splits(data: Path, settings: RunSettings, strict: bool = False, *, allo
     for dataset in (training, validation):
         mended, said = repair(dataset, strict, decode=settings.loop.verify_images)
         notes += [f"{dataset.split}: {sentence}" for sentence in said]
-        repaired.append(label_only(mended, settings.data.only_classes, settings.data.held_out_classes))
+        repaired.append(filter_classes(mended, settings.data.only_classes, settings.data.held_out_classes))
     if not repaired[0].records:
         raise InputError(f"{data} has no usable photograph to train on: see `objectness check {data}`.")
     return Splits(repaired[0], repaired[1], tuple(notes))

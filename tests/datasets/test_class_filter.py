@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from objectness.datasets import load_dataset, repair
-from objectness.datasets.classes import label_only
+from objectness.datasets.class_filter import filter_classes
 from objectness.datasets.records import Dataset, Record
 from objectness.errors import InputError
 
@@ -30,20 +30,20 @@ def classes(found: Dataset) -> list[list[int]]:
 
 
 def test_no_photographs_and_nothing_asked() -> None:
-    assert label_only(dataset(), ["cat"]).records == ()
+    assert filter_classes(dataset(), ["cat"]).records == ()
     whole = dataset([0, 1])
-    assert label_only(whole) is whole
+    assert filter_classes(whole) is whole
 
 
 def test_only_and_held_out_are_two_sides_of_one_coin() -> None:
     whole = dataset([0, 1, 2, 1], [], [2])
-    assert classes(label_only(whole, only=["dog", "cow"])) == [[1, 2, 1], [], [2]]
-    assert classes(label_only(whole, held_out=["cat"])) == [[1, 2, 1], [], [2]]
-    assert classes(label_only(whole, only=["cat"])) == [[0], [], []]
+    assert classes(filter_classes(whole, only=["dog", "cow"])) == [[1, 2, 1], [], [2]]
+    assert classes(filter_classes(whole, held_out=["cat"])) == [[1, 2, 1], [], [2]]
+    assert classes(filter_classes(whole, only=["cat"])) == [[0], [], []]
 
 
 def test_boxes_keep_what_belongs_to_them() -> None:
-    (record,) = label_only(dataset([0, 1, 2]), held_out=["dog"]).records
+    (record,) = filter_classes(dataset([0, 1, 2]), held_out=["dog"]).records
     assert record.boxes_xyxy[:, 0].tolist() == [0, 2]
     assert record.ignore.tolist() == [False, True]
     assert record.areas.tolist() == [0, 20]
@@ -51,9 +51,9 @@ def test_boxes_keep_what_belongs_to_them() -> None:
 
 def test_an_unknown_class_and_both_lists_are_refused() -> None:
     with pytest.raises(InputError, match=r"animals has no class 'dgo': did you mean 'dog'\?"):
-        label_only(dataset([0]), only=["dgo"])
+        filter_classes(dataset([0]), only=["dgo"])
     with pytest.raises(InputError, match="give one list"):
-        label_only(dataset([0]), only=["cat"], held_out=["dog"])
+        filter_classes(dataset([0]), only=["cat"], held_out=["dog"])
 
 
 def test_a_freshly_read_set_with_crowds_and_difficult_objects_forgets_their_marks_too(
@@ -70,9 +70,9 @@ def test_a_freshly_read_set_with_crowds_and_difficult_objects_forgets_their_mark
     making.image(tmp_path / "a.png")
     read = load_dataset(making.write(tmp_path / "instances.json", document))
     for found, crowd, difficult, ignore in (
-        (label_only(read, only=["cat"]), [True, False], [False, True], [True, False]),
-        (label_only(read, held_out=["cat"]), [False], [False], [True]),
-        (label_only(repair(read)[0], only=["cat"]), [True, False], [False, True], [True, False]),
+        (filter_classes(read, only=["cat"]), [True, False], [False, True], [True, False]),
+        (filter_classes(read, held_out=["cat"]), [False], [False], [True]),
+        (filter_classes(repair(read)[0], only=["cat"]), [True, False], [False, True], [True, False]),
     ):
         (record,) = found.records
         assert record.crowd is not None

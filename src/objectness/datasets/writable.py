@@ -1,4 +1,4 @@
-"""A data set on its way into another layout: its parts, with boxes that the layout can hold, and what is lost."""
+"""A data set made writable in another layout: real sizes, boxes that the layout can hold, one entry an image."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Records = Mapping[str, Sequence[Record]]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a writer needs.
+class WritableDataset:
+    """A data set as the writer of a layout takes it.
 
     Attributes:
         class_names: Of ``class_ids``.
         records: Part ("train", "val", "test", or "all" where there are none) -> its records.
-        names: Image file -> what it is called in the new layout; no two are alike, suffix aside.
-        is_left: The images were left in their place.
+        file_names: Image file -> its name in the new layout; no two are alike, suffix aside.
+        images_left: The images stay where they are.
         has_ids: The records' ids are the data set's own, not running numbers.
     """
 
     class_names: tuple[str, ...]
     records: Records
-    names: Mapping[Path, str]
-    is_left: bool = False
+    file_names: Mapping[Path, str]
+    images_left: bool = False
     has_ids: bool = True
 
 
@@ -184,21 +184,21 @@ def _counted(*counts: tuple[int, str]) -> list[str]:
     return [sentence.format(count) for count, sentence in counts if count]
 
 
-def count_crowds(parts: Parts) -> int:
+def count_crowds(content: WritableDataset) -> int:
     """Boxes that mark crowd or ignore regions."""
-    return sum(int(record.ignore.sum()) for part in parts.records.values() for record in part)
+    return sum(int(record.ignore.sum()) for part in content.records.values() for record in part)
 
 
-def count_difficult(parts: Parts) -> int:
+def count_difficult(content: WritableDataset) -> int:
     """Boxes marked difficult."""
-    flags = (record.difficult for part in parts.records.values() for record in part)
+    flags = (record.difficult for part in content.records.values() for record in part)
     return sum(0 if flag is None else int(flag.sum()) for flag in flags)
 
 
-def count_other_areas(parts: Parts) -> int:
+def count_other_areas(content: WritableDataset) -> int:
     """Boxes whose annotated area (that of a mask) is another than their own."""
     return sum(
         int((np.abs(record.areas - boxes.area(record.boxes_xyxy)) > 1).sum())
-        for part in parts.records.values()
+        for part in content.records.values()
         for record in part
     )

@@ -1,4 +1,4 @@
-"""What images and classes are called in a layout that is written: names that every reader gives back."""
+"""Names of images and classes in a layout that is written: such that every reader gives them back."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LONGEST_BYTES = 200
 _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif", "PPM": ".ppm"}
 
 
-def flat_names(paths: Sequence[Path]) -> dict[Path, str]:
+def unique_file_names(paths: Sequence[Path]) -> dict[Path, str]:
     """A name for each image that no other has, suffix and case aside, and that every reader gives back.
 
     Its own, else with its folder before it, else numbered. Control characters become underscores, hidden files
     visible, and a file whose suffix says no image gets that of its format.
     """
-    tidy = {path: tidy_name(path.name) for path in paths}
+    tidy = {path: safe_name(path.name) for path in paths}
     stems = {path: Path(name).stem for path, name in tidy.items()}
     times = Counter(stem.casefold() for stem in stems.values())
     taken: set[str] = set()
     names: dict[Path, str] = {}
     for path, own in stems.items():
-        stem = own if times[own.casefold()] == 1 else tidy_name(f"{path.parent.name}_{own}")
+        stem = own if times[own.casefold()] == 1 else safe_name(f"{path.parent.name}_{own}")
         number, unique = 2, stem
         while unique.casefold() in taken:
             unique, number = f"{stem}_{number}", number + 1
@@ -39,8 +39,8 @@ def flat_names(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def tidy_name(name: str) -> str:
-    """A file name or class name without what gets lost on the way through lists, XML and YAML; never empty."""
+def safe_name(name: str) -> str:
+    """A file name without the characters that lists, XML and YAML lose; never empty."""
     tidy = _NOT_IN_NAMES.sub("_", name).strip()
     stem, dot, suffix = tidy.rpartition(".")
     if not dot:
@@ -55,8 +55,8 @@ def tidy_name(name: str) -> str:
     return f"{stem}{dot}{suffix}"
 
 
-def class_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Class names that lists, XML and YAML give back; no two different ones become one."""
+def safe_class_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names that survive lists, XML and YAML; no two different ones become one."""
     taken: set[str] = set()
     found: dict[str, str] = {}
     for name in dict.fromkeys(names):

@@ -11,7 +11,7 @@ from objectness.datasets.records import Dataset
 from objectness.errors import InputError, did_you_mean
 
 
-def label_only(dataset: Dataset, only: Sequence[str] = (), held_out: Sequence[str] = ()) -> Dataset:
+def filter_classes(dataset: Dataset, only: Sequence[str] = (), held_out: Sequence[str] = ()) -> Dataset:
     """Forget the boxes of other classes; every photograph stays, also one that has no box left.
 
     Args:

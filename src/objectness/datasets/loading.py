@@ -1,31 +1,19 @@
-"""Which of the three layouts a path holds, found by looking at it."""
+"""Loading of ground truth: the layout of a folder or file is found by its content."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from objectness.datasets import coco, voc, yolo
-from objectness.datasets.locating import exists
+from objectness.datasets.layouts import LAYOUTS, Source
+from objectness.datasets.path_lookup import exists
 from objectness.datasets.records import Dataset
-from objectness.datasets.splits import ALL, SPLITS, split_of, wanted_split
 from objectness.errors import InputError
 from objectness.images.finding import is_image
 
-Source = coco.CocoFiles | voc.VocFiles | yolo.YoloFiles
-_FINDERS: tuple[tuple[str, Callable[[Path, bool], Source | None]], ...] = (
-    ("COCO", coco.find),
-    ("YOLO", yolo.find),
-    ("Pascal VOC", voc.find),
-)
-_LOOKED_FOR = (
-    "COCO (a JSON file with 'images' and 'annotations', here, in annotations/ or in train/ and valid/), "
-    "Pascal VOC (XML files in Annotations/) and YOLO (a data.yaml, or images/ with labels/)"
-)
+_SIGNS = [f"{layout.title} ({layout.signs})" for layout in LAYOUTS]
+_LOOKED_FOR = f"{', '.join(_SIGNS[:-1])} and {_SIGNS[-1]}"
+_NAMED_FILES = "a folder, a COCO JSON file or a YOLO data.yaml"
 
 
 def load_dataset(path: str | Path, split: str | None = None, *, allow_outside: bool = False) -> Dataset:
@@ -45,16 +33,7 @@ def load_dataset(path: str | Path, split: str | None = None, *, allow_outside: b
     Raises:
         InputError: there is nothing there that can be read, or no such split; a name leads out of the folder.
     """
-    path = Path(path)
-    source = _find(path, allow_outside)
-    if isinstance(source, coco.CocoFiles) and path.is_file():
-        own = split_of(path.stem)  # one COCO file has no splits, but may be asked for by the one it is
-        chosen = wanted_split(split, (own,) if own in SPLITS and own else (), str(path))
-        return coco.read_file(path, source.boundary, chosen or ALL)
-    chosen = wanted_split(split, source.splits, str(path))
-    if isinstance(source, coco.CocoFiles):
-        return coco.read(source, chosen)
-    return voc.read(source, chosen) if isinstance(source, voc.VocFiles) else yolo.read(source, chosen)
+    return _find(Path(path), allow_outside).read(split)
 
 
 def available_splits(path: str | Path, *, allow_outside: bool = False) -> tuple[str, ...]:
@@ -64,41 +43,6 @@ def available_splits(path: str | Path, *, allow_outside: bool = False) -> tuple[
         InputError: there is nothing there that can be read; see :func:`load_dataset` for ``allow_outside``.
     """
     return _find(Path(path), allow_outside).splits
-
-
-def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Set a random part of a data set aside for validation.
-
-    Args:
-        dataset: Two images or more.
-        fraction: Share of the images for validation, above 0 and below 1; each part gets at least one.
-        seed: The same seed gives the same parts.
-
-    Returns:
-        (train, val); the records keep their order.
-
-    Raises:
-        InputError: too few images, or a fraction that leaves one part empty.
-    """
-    count = len(dataset)
-    if not 0 < fraction < 1:
-        raise InputError(f"The share held out for validation must lie between 0 and 1, not {fraction}.")
-    if count < 2:
-        raise InputError(f"{dataset.root} has {count} image(s): at least 2 are needed to hold one out for validation.")
-    held = min(count - 1, max(1, round(count * fraction)))
-    chosen = set(np.random.default_rng(seed).permutation(count)[:held].tolist())
-
-    def part(split: str, is_held: bool) -> Dataset:
-        records = tuple(record for index, record in enumerate(dataset.records) if (index in chosen) == is_held)
-        return replace(
-            dataset,
-            split=split,
-            records=records,
-            problems=() if is_held else dataset.problems,
-            notes=() if is_held else dataset.notes,
-        )
-
-    return part("train", False), part("val", True)
 
 
 def _find(path: Path, allow_outside: bool) -> Source:
@@ -112,29 +56,29 @@ def _find(path: Path, allow_outside: bool) -> Source:
 
 def _find_in_file(path: Path, allow_outside: bool) -> Source:
     suffix = path.suffix.lower()
-    if suffix == ".json":
-        return coco.of_file(path, allow_outside)
-    if suffix in (".yaml", ".yml"):
-        return yolo.read_yaml(path, allow_outside)
+    for layout in LAYOUTS:
+        if layout.open_file is not None and suffix in layout.suffixes:
+            return layout.open_file(path, allow_outside)
     if suffix in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
         raise InputError(f"{path} is an archive: unpack it and give the folder.")
-    raise InputError(f"{path} is no data set: give a folder, a COCO JSON file or a YOLO data.yaml.")
+    raise InputError(f"{path} is no data set: give {_NAMED_FILES}.")
 
 
 def _find_in_folder(path: Path, allow_outside: bool) -> Source:
     if exists(path) and not path.is_dir():
-        raise InputError(f"{path} is a pipe or a device: give a folder, a COCO JSON file or a YOLO data.yaml.")
+        raise InputError(f"{path} is a pipe or a device: give {_NAMED_FILES}.")
     if not path.is_dir():
         raise InputError(f"{path} does not exist{_nearest(path)}.")
     if path.name == "Annotations":
         path = path.parent
-    found = {name: source for name, find in _FINDERS if (source := find(path, allow_outside)) is not None}
+    found = {layout.title: source for layout in LAYOUTS if (source := layout.find(path, allow_outside)) is not None}
     if len(found) > 1:
         raise InputError(
             f"{path} holds data sets of {len(found)} kinds ({', '.join(found)}): give the COCO JSON file or "
             "the data.yaml itself, or move the other one away."
         )
-    source = next(iter(found.values()), None) or yolo.find_bare(path)
+    unmarked = (layout.find_unmarked(path) for layout in LAYOUTS)
+    source = next(iter(found.values()), None) or next((source for source in unmarked if source is not None), None)
     if source is None:
         raise InputError(_nothing_found(path))
     return source
@@ -162,10 +106,8 @@ def _nothing_found(path: Path) -> str:
 
 def _is_data_set(folder: Path) -> bool:
     try:
-        found = next((source for _, find in _FINDERS if (source := find(folder, False))), None)
-        if isinstance(found, coco.CocoFiles) and found.doubles:
-            return False
-        return found is not None or yolo.find_bare(folder) is not None
+        found = next((source for layout in LAYOUTS if (source := layout.find(folder, False)) is not None), None)
+        return not found.is_ambiguous if found else any(layout.find_unmarked(folder) for layout in LAYOUTS)
     except (InputError, OSError):  # a hint must not fail in the place of what it is for
         return False
 
