@@ -80,6 +80,7 @@ def chromium(page: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_filters_work(page: Path) -> None:
     driven = page.with_name("driven.html")
     driven.write_text(page.read_text().replace("</body>", STEPS + "</body>"))
@@ -100,6 +101,7 @@ def test_the_filters_work(page: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_page_is_drawn(page: Path) -> None:
     picture = page.with_name("page.png")
     chromium(page, "--window-size=1200,3000", f"--screenshot={picture}")

@@ -24,7 +24,7 @@ COMMANDS = [
     "convert found.json found.csv --data SET",
     "validate found.json --data SET",
     "anchors SET",
-    "train SET --recipe small --weights none",
+    pytest.param("train SET --recipe small --weights none", marks=pytest.mark.slow),
 ]
 
 

@@ -139,6 +139,7 @@ def test_names_send_no_escape_codes_to_the_terminal(
         assert not {"\x1b", "\x07", "\N{RIGHT-TO-LEFT OVERRIDE}"} & set(printed), arguments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_what_was_found_outlives_a_kill(tmp_path: Path, making: Any, number: int) -> None:
     for name in range(300):

@@ -181,6 +181,7 @@ def try_one(layout: str, rng: random.Random) -> str:
         shutil.rmtree(root, ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["coco", "voc", "yolo"])
 def test_damaged_data_sets_end_in_a_sentence(layout: str) -> None:
     rng = random.Random(7)

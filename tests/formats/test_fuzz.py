@@ -176,6 +176,7 @@ def copied(original: Path, place: Path) -> Path:
     return target / original.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @SHORT
 @given(edits=st.lists(EDIT, min_size=1, max_size=6), which=st.integers(0, 9), told=st.booleans())
@@ -189,6 +190,7 @@ def test_changed_bytes(
     survives(path, format_named(name), known if told else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface"])
 @SHORT
 @given(changes=st.lists(CHANGE, min_size=1, max_size=5), which=st.integers(0, 9), told=st.booleans())
@@ -203,6 +205,7 @@ def test_changed_json(
     survives(path, format_named(name), known if told else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["detectron2", "detectron1", "mmdet3", "mmdet2"])
 @SHORT
 @given(
@@ -232,6 +235,7 @@ def test_changed_pickles(
     survives(path, format_named(name), known if told else None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed")
 @SHORT
 @given(
@@ -260,6 +264,7 @@ def test_changed_parquet(
     survives(path, format_named("parquet"), known)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("scipy") is None, reason="SciPy, which writes the odd files, is not installed")
 @pytest.mark.parametrize("name", ["selective-search", "hosang"])
 @SHORT

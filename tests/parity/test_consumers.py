@@ -120,6 +120,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_fiftyone(found: ProposalSet, tmp_path: Path) -> None:
     formats.write_proposals(tmp_path, found, "fiftyone")
     formats.write_proposals(tmp_path / "coco.json", found, "coco")
@@ -156,6 +157,7 @@ print(json.dumps([valid, [item["bbox"] for item in document["annotations"]], len
 """
 
 
+@pytest.mark.slow
 def test_label_studio(found: ProposalSet, tmp_path: Path) -> None:
     formats.write_proposals(tmp_path / "tasks.json", found, "label-studio")
     (tmp_path / "config.xml").write_text(CONFIG)

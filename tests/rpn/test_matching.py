@@ -334,6 +334,7 @@ print(peak() - before, int((labels == 1).sum()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts kilobytes on Linux only")
 def test_memory_stays_under_100_megabytes_for_268569_anchors_and_500_boxes() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)

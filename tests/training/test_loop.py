@@ -132,6 +132,7 @@ class StopAt:
     def on_epoch(self, *_: object) -> None: ...
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3, 5])
 def test_a_run_stopped_by_ctrl_c_and_resumed_equals_an_unbroken_one(
     step: int, photographs: Path, tiny: Tiny, tmp_path: Path
@@ -148,6 +149,7 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_equals_an_unbroken_one(
             assert ours[name] == pytest.approx(theirs[name], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_from_its_last_save_and_equals_an_unbroken_one(
     photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:

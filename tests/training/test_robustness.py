@@ -155,6 +155,7 @@ def test_a_loss_of_exactly_nothing_is_refused(photographs: Path, tiny: Tiny, tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train_batch0.jpg", "config.json", "best.safetensors", STATE_FILE, "results.csv"])
 def test_a_full_disk_is_one_sentence_and_keeps_what_was_saved(
     name: str, photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -243,6 +244,7 @@ def test_trained_weights_without_their_state_are_not_overwritten(photographs: Pa
             (tmp_path / "run" / "last.safetensors").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
 def test_what_a_run_writes_obeys_the_umask(umask: int, photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     before = os.umask(umask)
@@ -374,6 +376,7 @@ def test_every_wish_to_end_lets_the_running_update_end(number: int) -> None:
     stopping.begin()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_each_way_of_being_stopped_saves(number: int, photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     class Stop(Watching):

@@ -175,6 +175,7 @@ print(peak() - before, int((labels == 1).sum()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts kilobytes on Linux only")
 def test_memory_stays_under_80_megabytes_for_268569_anchors_and_100_boxes() -> None:
     """All pairs would take 107 in float32."""
