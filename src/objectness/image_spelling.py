@@ -114,7 +114,7 @@ def any_stem(path: str) -> str:
 
 
 def _without_marks(path: str) -> str:
-    """The stem without what Label Studio puts before it and Roboflow behind it."""
+    """The stem without the marks of Label Studio (before it) and Roboflow (behind it)."""
     stem = _UPLOADED.sub("", any_stem(path), count=1)
     exported = _ROBOFLOW.fullmatch(stem)
     return exported[1] if exported else stem
@@ -126,8 +126,8 @@ def _number_name(path: str) -> str:
 
 
 Form = Callable[[str], str]
-# How a name is spelled where it is asked for, and in the data set, the closest spellings first: an image is called so
-# where both give the same.
+# Spellings of a name in a file and of a path in the data set, the closest first: a name means the paths for which both
+# give the same.
 FORMS: tuple[tuple[Form, Form], ...] = (
     (lambda path: path, lambda path: path),
     (final_name, final_name),

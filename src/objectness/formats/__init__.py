@@ -25,9 +25,9 @@ class Conversion:
         source_format: The format that was read.
         target_format: The format that was written.
         proposals: The set that was written.
-        notes: What was left out, made up or added, in sentences.
-        lacking: What only a data set could have given, in sentences.
-        losses: What the target cannot hold, in sentences.
+        notes: Contents that were left out, made up or added, in sentences.
+        lacking: Ids and order that only a data set could have given, in sentences.
+        losses: Contents that the target cannot hold, in sentences.
     """
 
     source_format: Format
@@ -63,7 +63,7 @@ def read_proposals(
         allow_outside: The names in ``data``'s files may lead out of its folder.
 
     Returns:
-        The set; its ``notes`` say what was left out or made up.
+        The set; its ``notes`` name contents that were left out or made up.
 
     Raises:
         InputError: the file cannot be read or is damaged; the format cannot be guessed; what it lacks (sizes,

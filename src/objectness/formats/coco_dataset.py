@@ -1,6 +1,6 @@
 """COCO data set: one JSON object with images, categories and annotations, each with a score.
 
-What annotation tools (CVAT, FiftyOne, Datumaro) import. ``segmentation`` is written empty, as CVAT takes a box
+Annotation tools (CVAT, FiftyOne, Datumaro) import it. ``segmentation`` is written empty, as CVAT takes a box
 only then. ``info`` holds the set's metadata; logits and levels are further keys of an annotation.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectness.datasets.coco_document import parse_coco
 from objectness.errors import InputError
@@ -21,11 +21,8 @@ from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format,
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
-
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read the boxes of a COCO file as proposals; classes and masks are dropped, and ``notes`` says so.
 
     Raises:
@@ -64,11 +61,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write a COCO file whose every annotation is a proposal of the class "object".
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+    """Write a COCO file whose every annotation is a proposal of the class "object"."""
     proposals = as_set(proposals)
     images = []
     for image_id, found in proposals.items():

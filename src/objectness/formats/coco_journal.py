@@ -1,4 +1,4 @@
-"""COCO results that are written while they are found: a whole file after every image, whatever ends the program."""
+"""COCO results written while they are found: the file is whole after every image, whatever ends the program."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def count_images(path: Path) -> int:
         if path.is_file():
             return len({entry["image_id"] for entry in load(path)})
     except (InputError, TypeError, KeyError):
-        return 1  # a file of somebody else
+        return 1  # a file of another tool
     return 0
 
 
@@ -126,7 +126,7 @@ class _List:
     """A JSON list that is whole after each addition.
 
     Attributes:
-        end: Where the next entry goes; what lies behind it when the file is closed is cut off.
+        end: Where the next entry goes; bytes behind it are cut off when the file is closed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,7 +140,7 @@ class _List:
             self._append(f"{',' if self.end > 1 else ''}\n{text}".encode())
 
     def close(self) -> None:
-        """Cut off what was not finished: there is room for the end where an old end was."""
+        """Cut off an unfinished entry: there is room for the end where an old end was."""
         with suppress(OSError):
             self._put(_END)
             self._file.truncate(self.end + len(_END))

@@ -13,7 +13,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,13 @@ from objectness.boxes import xyxy_to_xywh
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
-from objectness.files.json_values import kind, load, shown, write_list
+from objectness.files.json_values import LARGEST_ID, kind, load, shown, write_list
 from objectness.files.untrusted import parse_json, read_bytes
 from objectness.formats.core.parsed import ParsedFile, parsed_image
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction, images_path
 from objectness.proposal_set import ImageId
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool = True) -> None:
@@ -58,7 +55,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool 
         images_path(path).unlink(missing_ok=True)
 
 
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read any COCO results file; categories are dropped.
 
     The proposals of an image come best first; equal scores stay in the order of category and file, which is
@@ -148,7 +145,8 @@ def _read_entries(path: Path) -> tuple[NDArray[np.float64], list[ImageId], dict[
     content = read_bytes(path, None).removeprefix(BOM_UTF8)
     try:
         table, ids, names = _columns(path, _decoder().decode(content))
-        if (np.abs(table[:, 1]) < json_values.LARGEST_ID).all() and None not in map(json_values.image_id, ids):
+        numbers = [image_id for image_id in ids if not isinstance(image_id, str)]
+        if (np.abs(table[:, 1]) < LARGEST_ID).all() and all(abs(number) < LARGEST_ID for number in numbers):
             return table, ids, names
     except InputError:
         raise

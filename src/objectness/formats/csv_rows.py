@@ -1,10 +1,10 @@
-"""CSV: one row a proposal, a header first; there is no standard, so the headers of others are read as well.
+"""CSV: one row a proposal, a header first; there is no standard, so the headers of other tools are read as well.
 
 Written: ``image_id,path,width,height,x_min,y_min,x_max,y_max,score,rank``, then ``logit`` and ``level`` where
 they are known, and beside it a table of the images (``proposals.images.csv``), so that those without proposals
 are not lost. Read as well: supervision's CSVSink, DeepForest, keras-retinanet with a header, OpenImages
-(fractions of the image), with any separator and with decimal commas. A row whose corners are empty says that its image
-has no boxes.
+(fractions of the image), with any separator and with decimal commas. A row with empty corners stands for an image
+without boxes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from objectness.errors import InputError
 from objectness.files import json_values
@@ -23,18 +23,16 @@ from objectness.formats.core.missing_context import unknown_size
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature
 from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path
+from objectness.image_index import ImageIndex
 from objectness.image_spelling import number_of
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 _HEADER = ("image_id", "path", "width", "height", "x_min", "y_min", "x_max", "y_max", "score", "rank")
 _IMAGE_HEADER = ("image_id", "path", "width", "height")
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 _NUMBERS = (*_CORNERS, "width", "height", "score", "logit", "level")
-# What others call our columns, in lower case.
+# Names of our columns in other tools, in lower case.
 _ALIASES = {
     "imageid": "path",  # OpenImages: the file's name without its suffix
     "image_path": "path",
@@ -81,7 +79,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
         )
         rows = builder.image(key, image_id, name, size)
         if not any(row[corner] for corner in _CORNERS):
-            continue  # so others say that an image has no boxes
+            continue  # other tools write an image without boxes so
         corners = [_number(row.get(corner)) for corner in _CORNERS]
         if any(corner is None for corner in corners):
             raise InputError(f"{path}: row {number} has no four numbers {', '.join(_CORNERS)}.")
@@ -101,11 +99,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write the rows, and the table of the images beside them.
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+    """Write the rows, and the table of the images beside them."""
     path, proposals = Path(path), as_set(proposals)
     more = [name for name, column in (("logit", proposals.logits), ("level", proposals.levels)) if column]
     # Without quotes the writer leaves a carriage return bare, which the reader takes for the end of a row.
@@ -147,7 +141,7 @@ def _columns(path: Path, header: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _by_column(path: Path, sheet: Sheet, names: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Name -> cells, of the columns that count, with decimal points; and what was odd."""
+    """Name -> cells of the columns that are used, with decimal points; and notes."""
     needed = 1 + max((names.index(corner) for corner in _CORNERS if corner in names), default=0)
     for number, row in enumerate(sheet.rows, start=1):
         if any(row[len(names) :]) or len(row) < needed:
@@ -190,7 +184,7 @@ def _image(image_id: ImageId, found: Proposals) -> list[Any]:
 
 
 def _is_whole(text: str) -> bool:
-    """A whole number as we or a table with gaps ("2.0") would write it: "007" is a name."""
+    """Whether text is a whole number as we or a table with gaps ("2.0") would write it: "007" is a name."""
     return number_of(text) is not None and str(number_of(text)) == text.partition(".")[0]
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
@@ -29,16 +29,13 @@ from objectness.formats.cvat_tracks import add_tracks
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
-
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
-# What no XML 1.0 document may hold, not even as &#1;.
+# Characters that no XML 1.0 document may hold, not even as &#1;.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
-    """Read the boxes of every image and frame; labels are dropped, and ``notes`` says what was made of other shapes.
+def parse(path: Path, _: object = None) -> ParsedFile:
+    """Read the boxes of every image and frame; labels are dropped, and ``notes`` tells how other shapes were read.
 
     Raises:
         InputError: the file is no such XML, or has a document type; a shape in it is malformed.

@@ -1,4 +1,4 @@
-"""The shapes of CVAT's XML as upright boxes: rectangles as they are, around what is rotated or an outline."""
+"""Upright boxes of the shapes in CVAT's XML: rectangles as they are, boxes around rotated ones and outlines."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ROTATED = "took the upright rectangles around {} rotated boxes"
 
 
 def box_of(path: Path, element: Element, where: str, said: Counter[str]) -> Box | None:
-    """The box of one shape, or None for what has none (points, skeletons, tags); ``said`` counts what is not exact.
+    """The box of one shape; None for points, skeletons and tags. ``said`` counts inexact boxes.
 
     Raises:
-        InputError: the shape's numbers are missing or are none.
+        InputError: the shape's numbers are missing or malformed.
     """
     match element.tag:
         case "box":

@@ -26,7 +26,7 @@ _MOST_BETWEEN = 200_000  # boxes that the file does not hold, in a file of any s
 
 @dataclass(frozen=True)
 class _Placed:
-    """A track's shape on one frame; ``box`` is None for what has none (points, say)."""
+    """A track's shape on one frame; ``box`` is None for shapes without one (points, say)."""
 
     frame: int
     number: int
@@ -52,7 +52,7 @@ def add_tracks(
         builder: Where the images go.
         size_hw: Of the frames; None where unknown.
         frames: How many frames the video has; None where unknown.
-        said: Counts what is not exact.
+        said: Counts inexact boxes.
 
     Raises:
         InputError: a frame that is no whole number, or twice in a track; a malformed shape; too many frames between.

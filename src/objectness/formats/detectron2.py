@@ -1,4 +1,4 @@
-"""Detectron2 ``box_proposals.pkl``: what ``PROPOSAL_FILES`` names and what its RPN-only evaluation writes.
+"""Detectron2 ``box_proposals.pkl``, the file that ``PROPOSAL_FILES`` names and its RPN-only evaluation writes.
 
 ``{"boxes": [(N, 4) ...], "objectness_logits": [(N,) ...], "ids": [...], "bbox_mode": 0}``, parallel lists, one
 entry an image. Every image of the data set must be there.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,11 @@ from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, 
 from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
-
 _XYXY, _XYWH = 0, 1
 _SMALLEST = 1e-12  # a probability of 0 or 1 has no logit
 
 
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read the pickle without executing it; scores are the sigmoid of the logits, which are kept too.
 
     Raises:
@@ -56,11 +53,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write the pickle: true logits where they are known, else the logit of the score.
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+    """Write the pickle: true logits where they are known, else the logit of the score."""
     proposals = as_set(proposals)
     document = {
         "boxes": [found.boxes_xyxy for found in proposals.values()],
@@ -106,7 +99,7 @@ def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def logit(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits of probabilities; scores that are none (outside 0 to 1) are taken for logits as they are."""
+    """Logits of probabilities; scores outside 0 to 1 are no probabilities and count as logits."""
     if len(scores) and (scores.min() < 0 or scores.max() > 1):
         return scores
     safe = np.clip(scores.astype(np.float64), _SMALLEST, 1 - _SMALLEST)

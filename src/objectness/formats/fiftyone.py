@@ -2,7 +2,7 @@
 
 ``{"classes": ["object"], "labels": {"name without suffix": [{"label": 0, "bounding_box": [x, y, w, h],
 "confidence"}]}}``, boxes as fractions of the image. Only ``labels.json`` is written; the images go into ``data/``,
-or FiftyOne is told where they are (``data_path``).
+or FiftyOne gets their folder as ``data_path``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
@@ -21,11 +21,9 @@ from objectness.formats.core.missing_context import need_sizes, unknown_size
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature, file_head
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
+from objectness.image_index import ImageIndex
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 _LABELS = "labels.json"
 _OPENING = '{"classes": ["object"], "labels": {'

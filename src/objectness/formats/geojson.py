@@ -1,4 +1,4 @@
-"""GeoJSON: a feature collection, one rectangle a proposal, in pixels with y downwards (what QuPath reads).
+"""GeoJSON as QuPath reads it: a feature collection, one rectangle a proposal, in pixels with y downwards.
 
 The images, with those that have no proposals, stand beside the features as a further member (RFC 7946, section
 6.1, allows it). No coordinate reference system: pixels are no degrees.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectness.datasets.outlines import around_points
 from objectness.errors import InputError
@@ -21,13 +21,10 @@ from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format,
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
-
 _OURS = "objectness"
 
 
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read the polygons of a collection; of a polygon that is no upright rectangle, the box around it.
 
     Raises:
@@ -66,11 +63,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write one collection for all images; each feature says which image it lies on.
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+    """Write one collection for all images; each feature says which image it lies on."""
     proposals = as_set(proposals)
     images = []
     for image_id, found in proposals.items():

@@ -1,4 +1,4 @@
-"""Hugging Face style JSON: what its object-detection pipeline gives, one object an image around it.
+"""Hugging Face style JSON: the output of its object-detection pipeline, in one object an image.
 
 Written: ``[{"image_id", "image", "width", "height", "objects": [{"score", "label", "box": {"xmin", "ymin",
 "xmax", "ymax"}}]}]``. Read as well: the pipeline's own list for one image, its list of lists for several (which
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
@@ -20,11 +20,9 @@ from objectness.formats.core.missing_context import need_data
 from objectness.formats.core.parsed import FileBuilder, ImageBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids
+from objectness.image_index import ImageIndex
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -52,11 +50,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write one object an image; corners stay fractions of a pixel (the pipeline's own are whole numbers).
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+    """Write one object an image; corners stay fractions of a pixel (the pipeline's own are whole numbers)."""
     with replacing(Path(path)) as file:
         json_values.write_list(file, _lines(as_set(proposals)))
 

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from objectness.datasets.outlines import Box, around_rotated
@@ -22,11 +22,9 @@ from objectness.formats.core.missing_context import need_sizes, unknown_size
 from objectness.formats.core.parsed import FileBuilder, ImageBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
+from objectness.image_index import ImageIndex
 from objectness.proposal_set import ProposalSet, as_set
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 CONFIG = """<View>
   <Image name="image" value="$image"/>
@@ -174,10 +172,10 @@ def _tasks(proposals: ProposalSet) -> Iterator[str]:
 
 
 def _path_of(address: str) -> str:
-    """The file that an address stands for: what local storage is asked for, else the address itself."""
+    """The file that an address stands for: the path in local storage, else the address itself."""
     try:
-        builder = urlsplit(address)
-        asked = parse_qs(builder.query).get("d") if builder.path.endswith("/local-files/") else None
+        parts = urlsplit(address)
+        asked = parse_qs(parts.query).get("d") if parts.path.endswith("/local-files/") else None
     except ValueError:
         return address
     return asked[0] if asked else address

@@ -1,14 +1,14 @@
 """MMDetection 2 proposal pickles: a list in the order of the data set, each ``(N, 5)``: x1, y1, x2, y2, score,
 or ``(N, 4)`` without scores.
 
-The file names no image at all: whose boxes they are follows from the data set.
+The file names no image at all: the data set gives the images, in its order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +20,9 @@ from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.safe_pickle import dump, load_plain
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, Reaction
+from objectness.image_index import ImageIndex
 from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 
 def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
@@ -53,18 +51,14 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
 
 
 def _columns(rows: Any) -> int:
-    """Four or five: MMDetection takes boxes without scores too, and goes by their order."""
+    """Number of columns, four or five: MMDetection also takes boxes without scores, in their order."""
     first = rows[0] if isinstance(rows, list | tuple) and rows else None
     is_bare = rows.shape[1:] == (4,) if isinstance(rows, np.ndarray) else isinstance(first, Sized) and len(first) == 4
     return 4 if is_bare else 5
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write the images in the order of the set, which must be that of the data set.
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+    """Write the images in the order of the set, which must be that of the data set."""
     found = as_set(proposals).values()
     document = [np.concatenate([image.boxes_xyxy, image.scores[:, None]], axis=1) for image in found]
     with replacing_bytes(Path(path)) as file:

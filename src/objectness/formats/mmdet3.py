@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
@@ -21,11 +21,8 @@ from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileName
 from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
-
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read the pickle without executing it; ids come from the data set by name, else images are numbered.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Parquet: the format for large sets, and the one that holds everything.
+"""Parquet: the format for large sets, which holds everything.
 
 Two tables, both zstd: ``proposals.parquet``, one row a proposal, sorted by image_id and rank, and
 ``proposals.images.parquet``, one row an image, so that images without proposals are not lost. The set's metadata
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,8 @@ from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, i
 from objectness.proposal_set import ImageId, ProposalSet, as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
-
 _CORNERS = ("x1", "y1", "x2", "y2")
-_NAMES = ("path", "file_name", "filename", "image_path")  # of others; ours stand in the table of the images
+_NAMES = ("path", "file_name", "filename", "image_path")  # in files of other tools; ours are in the table of the images
 _PREFIX = "objectness."
 # A value that repeats takes next to nothing in the file, so rows and bytes are bounded before they are decoded.
 _MOST_ROWS = 1 << 19  # in a file of any size; beyond, each row must have two bytes of the file
@@ -38,7 +35,7 @@ _LONGEST_ID = 1 << 12
 _BATCH_ROWS = 1 << 16
 
 
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read the table, and that of the images where it lies beside; without scores the order counts.
 
     Raises:
@@ -179,7 +176,7 @@ def _flat_columns(path: Path, schema: Any, wanted: set[str]) -> set[str]:
 
 
 def _refuse_bombs(path: Path, metadata: Any) -> None:
-    """What the file says about itself: its rows and bytes must be likely for its size."""
+    """Refuse a footer whose rows or bytes are unlikely for the size of the file."""
     size = path.stat().st_size
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
@@ -191,7 +188,7 @@ def _refuse_bombs(path: Path, metadata: Any) -> None:
 
 
 def _decoded(path: Path, opened: Any, columns: list[str]) -> Any:
-    """The columns, batch by batch: what the file says about its rows need not be true."""
+    """The columns, batch by batch: the number of rows in the footer need not be true."""
     import pyarrow as pa
 
     most = _MOST_UNPACKED + _MOST_TIMES * path.stat().st_size

@@ -1,4 +1,4 @@
-"""supervision ``Detections``, in memory: to them and from them; supervision itself is needed only for the first.
+"""supervision ``Detections``, in memory, from proposals and back; only the first needs supervision.
 
 Files go through CSV, whose reader knows the columns of supervision's CSVSink.
 """

@@ -111,7 +111,7 @@ def validate(
     image_index: ImageIndex | None = None,
     allow_outside: bool = False,
 ) -> Validation:
-    """Name everything in a file that a consumer of its format would choke on, and what it only copes with.
+    """Name all faults of a file, with the reaction of the consumers of its format to each.
 
     Args:
         path: The file or folder.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectness.datasets.outlines import Box
 from objectness.datasets.yolo_labels import BadLine, LabelLine, declared_keypoints, has_tracks, label_lines
@@ -26,11 +26,9 @@ from objectness.formats.core.missing_context import need_sizes
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
+from objectness.image_index import ImageIndex
 from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 _YAML = "data.yaml"
 # Without "path", as that would be taken from wherever a training is started; so images lie beside the file.

@@ -358,3 +358,11 @@ def test_images_may_share_what_they_have_in_common(tmp_path: Path) -> None:
 
 def test_bytearrays_of_the_newest_protocol(tmp_path: Path) -> None:
     assert load_plain(written(tmp_path, pickle.dumps(bytearray(b"abc"), protocol=5))) == b"abc"
+
+
+def test_the_private_part_of_pickle_is_the_one_that_was_read() -> None:
+    """A Python with further instructions must be read again: each of them may reach further."""
+    known = {ord(instruction.code) for instruction in pickletools.opcodes}
+    assert pickle.HIGHEST_PROTOCOL == 5
+    assert set(pickle._Unpickler.dispatch) <= known  # type: ignore[attr-defined]
+    assert len(known) == 68

@@ -1,4 +1,4 @@
-"""Arrays of numbers out of whatever a file of proposals holds."""
+"""Arrays of numbers from the values in a proposals file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def vector(path: Path, value: Any, count: int, what: str) -> NDArray[np.float64]
 
 
 def _numbers(value: Any) -> NDArray[np.float64]:
-    """Anything as an array of numbers; of the shape (0, 0, 0), which nobody takes, where it is none."""
+    """Convert to float64; the shape (0, 0, 0), which no caller takes, marks failure."""
     try:
         if isinstance(value, np.ndarray) and value.dtype.kind not in "biufO":
             raise TypeError

@@ -13,7 +13,7 @@ from objectness.errors import InputError
 from objectness.files.untrusted import read_bytes
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_SEP_LINE = re.compile('"?sep=([^\r\n])"?[\r\n]*', re.IGNORECASE)  # what Excel writes and obeys
+_SEP_LINE = re.compile('"?sep=([^\r\n])"?[\r\n]*', re.IGNORECASE)  # which Excel writes and obeys
 _WITH_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _WITH_POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -92,7 +92,7 @@ def with_points(path: Path, columns: dict[str, list[str]], separator: str) -> bo
 
 
 def in_words(separator: str) -> str:
-    """What a separator is called."""
+    """The name of a separator."""
     return _SEPARATORS.get(separator, repr(separator))
 
 

@@ -1,7 +1,7 @@
-"""What to call an image in formats that know images by name alone, and whose files are called so.
+"""Names of images, and of their files, in formats that know images by name alone.
 
-A name comes from a proposals file, which may be a stranger's: what leads out of the folder that is written ("..", a
-root, a drive) is taken off, and what no file can be called is refused.
+Names come from proposals files, which are untrusted: parts that lead out of the folder that is written ("..", a root, a
+drive) are taken off, and names that no file can have are refused.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _DRIVE = re.compile("[A-Za-z]:")
 
 
 def short_names(proposals: ProposalSet) -> dict[ImageId, str]:
-    """Image id -> its file name, or as much of its path as tells it from the others; its id where it has no file.
+    """Image id -> its file name, or the shortest end of its path that is unique; its id where it has no file.
 
-    A name is relative, parted by "/", and never leads upwards; without suffixes no two are equal.
+    Names are relative, separated by "/", and never lead upwards; without suffixes no two are equal.
 
     Raises:
         InputError: two images have one file; a name is none that a file can have.
     """
-    builder = {image_id: _parts(found.source or str(image_id)) for image_id, found in proposals.items()}
-    names = {image_id: own[-1] for image_id, own in builder.items()}
+    parts = {image_id: _parts(found.source or str(image_id)) for image_id, found in proposals.items()}
+    names = {image_id: own[-1] for image_id, own in parts.items()}
     if _first_double(names) is None:
         return names
-    depth = _common_depth(list(builder.values()))
-    longer = {image_id: "/".join(own[depth:]) for image_id, own in builder.items()}
+    depth = _common_depth(list(parts.values()))
+    longer = {image_id: "/".join(own[depth:]) for image_id, own in parts.items()}
     refuse_doubles(longer)
     return longer
 
@@ -54,7 +54,7 @@ def stem(name: str) -> str:
 
 
 def _parts(source: str) -> list[str]:
-    """Folders and name; Windows builder them by another sign."""
+    """Folders and name; Windows separates them by another sign."""
     if "\0" in source:
         raise InputError(f"An image is called {source[:80]!r}, which no file can be: correct its name.")
     words = source.replace("\\", "/").split("/")
@@ -73,8 +73,8 @@ def _first_double(names: Mapping[ImageId, str]) -> str | None:
     return None
 
 
-def _common_depth(builder: Sequence[Sequence[str]]) -> int:
+def _common_depth(parts: Sequence[Sequence[str]]) -> int:
     """How many folders all names have in common."""
-    depth = min(len(own) for own in builder) - 1
-    same = [len(set(folders)) == 1 for folders in zip(*(own[:depth] for own in builder), strict=True)]
+    depth = min(len(own) for own in parts) - 1
+    same = [len(set(folders)) == 1 for folders in zip(*(own[:depth] for own in parts), strict=True)]
     return same.index(False) if False in same else depth

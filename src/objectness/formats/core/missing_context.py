@@ -1,4 +1,4 @@
-"""Errors for what a file lacks and only a data set or the images can tell."""
+"""Errors about missing context: ids, names and sizes that only a data set or the images have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def need_data(path: Path, what: str) -> MissingContextError:
-    """The error for a file that lacks what only a data set can tell."""
+    """The error for a file that cannot be read without its data set."""
     return MissingContextError(
         f"{path}: {what}; give the data set that the proposals were made for.", arguments=("data",)
     )

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness import boxes
+from objectness.boxes import are_fractions
 from objectness.errors import InputError
 from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import Proposals
 
-_LARGEST = 1e38  # what float32 can hold
+_LARGEST = 1e38  # of float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +225,7 @@ def to_proposal_set(path: Path | str, raw: ParsedFile, *, repair: bool = False) 
     logits: dict[ImageId, NDArray[np.float32]] = {}
     levels: dict[ImageId, NDArray[np.int64]] = {}
     for image_id, image in zip(ids, raw.images, strict=True):
-        # Logits tell apart what the sigmoid has made equal.
+        # Logits differ where the sigmoid has made scores equal.
         order = np.lexsort((-(image.scores if image.logits is None else image.logits), -image.scores))
         images[image_id] = Proposals(
             image.boxes_xyxy[order].astype(np.float32),
@@ -243,7 +243,7 @@ def to_proposal_set(path: Path | str, raw: ParsedFile, *, repair: bool = False) 
 def in_fractions(raw: ParsedFile) -> bool:
     """Whether all boxes are fractions of their images, where pixels are due (and an image has more than two)."""
     tiny = any(image.size_hw is not None and max(image.size_hw) <= 2 for image in raw.images)
-    return not tiny and boxes.are_fractions(image.boxes_xyxy for image in raw.images)
+    return not tiny and are_fractions(image.boxes_xyxy for image in raw.images)
 
 
 def unusable(image: ParsedImage) -> dict[str, NDArray[np.bool_]]:

@@ -1,6 +1,6 @@
-"""What the names in a stranger's pickle lead to: stand-ins that keep what they are given and check it.
+"""Stand-ins for the names in an untrusted pickle: they keep their arguments and check them.
 
-No name leads to the real thing; not even NumPy's own unpickling is used, for it trusts the shapes that the file states.
+Not even NumPy's own unpickling is used, as it trusts the shapes that the file states.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Dtype:
         self.order = "<"
 
     def state(self, state: object) -> None:
-        """Take the byte order from what the pickle says."""
+        """Take the byte order."""
         order = _as_text(state[1]) if isinstance(state, tuple) and len(state) > 1 else ""
         self.order = order if order in (">", "<") else "<"
 
@@ -52,19 +52,19 @@ class Array:
             raise RefusedError("holds an array without contents")
         shape, dtype, is_fortran, content = state[-4:]
         if isinstance(content, list):
-            self.value = content  # an array of objects: its items are what counts
+            self.value = content  # an array of objects: its items count
         else:
             self.value = _array(content, dtype, shape, "F" if is_fortran else "C")
 
 
 class Attributes:
-    """Stands for mmengine's containers: what they hold, by name."""
+    """Stands for mmengine's containers: their contents by name."""
 
     def __init__(self, *_: object) -> None:
         self.values: dict[Any, Any] = {}
 
     def state(self, state: object) -> None:
-        """Take what it holds, by name."""
+        """Take contents by name."""
         parts = state if isinstance(state, tuple) else (state,)
         for part in parts:
             if isinstance(part, dict):
@@ -128,7 +128,7 @@ def _pairs(items: object = (), *_: object) -> dict[int | str, Any]:
 def plain_pairs(pairs: Iterable[Any]) -> dict[int | str, Any]:
     """The pairs whose keys are text or whole numbers.
 
-    A dictionary looks at its keys, which with nested tuples or numbers of a million digits takes a lifetime.
+    A dictionary hashes its keys, which for nested tuples or numbers of a million digits takes a lifetime.
     """
     return {key: value for key, value in pairs if isinstance(key, str) or _is_plain_number(key)}
 

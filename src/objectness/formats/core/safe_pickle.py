@@ -1,8 +1,8 @@
-"""Pickles from strangers: arrays and plain containers are built, and nothing else happens.
+"""Untrusted pickles: arrays and plain containers are built, and nothing is executed.
 
-A pickle is a program: it names functions and calls them. Here no name leads to the real thing. The few names
-that arrays need lead to ``stand_ins``; every other name, and every instruction that could reach further, ends the
-reading.
+A pickle is a program: it names functions and calls them. The few names that arrays need lead to stand-ins
+(``pickle_stand_ins``); every other name, and every instruction that could reach further, ends the reading.
+``pickle._Unpickler.dispatch`` is private to Python: tests/formats/core/test_safe_pickle.py pins what is used of it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ _DEEPEST = 100
 _UNFOLDS = "unfolds into far more than its size: it refers to the same contents again and again"
 
 
-# The one in C would do as it is told by the file when it makes room for its memory, and its instructions cannot
-# be replaced one by one.
+# The unpickler in C allocates as much memory as the file claims, and its instructions cannot be replaced one by one.
 class _Reader(pickle._Unpickler):
     """Python's own unpickler with every instruction that could reach further replaced."""
 
@@ -80,7 +79,7 @@ class _Reader(pickle._Unpickler):
         made.state(state)
 
     def _count_copies(self, arguments: tuple[Any, ...]) -> None:
-        """Each call may copy what it is given, and the same may be given to a million calls."""
+        """Count copies: each call may copy its arguments, and a million calls may share them."""
         self._copies_left -= sum(len(value) for value in arguments if isinstance(value, Sized))
         if self._copies_left < 0:
             raise RefusedError(_UNFOLDS)
@@ -103,7 +102,7 @@ class _Reader(pickle._Unpickler):
         self.stack[-1].extend(items)
 
     def _empty_set(self) -> None:
-        self.stack.append([])  # a set looks at what it holds, and nested tuples take that a lifetime
+        self.stack.append([])  # a set hashes its items, which for nested tuples takes a lifetime
 
     def _frozen_set(self) -> None:
         items = self.pop_mark()  # this changes which stack it is
@@ -216,7 +215,7 @@ def load_plain(path: Path) -> Any:
 
 
 class _Plain:
-    """Replaces the stand-ins; what occurs twice is walked once, and counted twice as its reader will unfold it."""
+    """Replaces the stand-ins; shared contents are walked once, and counted each time, as a reader unfolds them."""
 
     def __init__(self, most_values: int) -> None:
         self._most = most_values

@@ -1,7 +1,7 @@
 """Recognition of a file's format by its beginning, cheap on files of gigabytes.
 
 A format declares signatures as data (``Format.signatures``); ``fits`` compares them with a ``FileHead``. Code of a
-format runs only for what data cannot say (``Signature.check``), and only where everything else fits.
+format runs only where the declaration has a ``check``, and only where everything else fits.
 """
 
 from __future__ import annotations

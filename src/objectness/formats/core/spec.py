@@ -133,8 +133,9 @@ class Format:
         holds: What it can hold.
         consumers: Its readers.
         signatures: How its files begin: one of these.
-        parse: Read a path as it stands.
-        write: Write a whole set.
+        parse: Read a path as it stands, with the index of the images where that helps; raises ``InputError`` where
+            the file is damaged or lacks something.
+        write: Write a whole set; raises ``InputError`` where the set lacks something or the place cannot be written to.
         write_without_scores: The same without scores, where readers want that; None for most.
         reactions: Reactions of its consumers to faults.
         coverage: Images that its consumers need; missing ones are added, others are left out.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +22,10 @@ from objectness.formats.detectron2 import parallel_lists
 from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
-
 _LAST_PIXEL = np.array([0, 0, 1, 1])
 
 
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read the pickle without executing it.
 
     Raises:
@@ -44,11 +41,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
-    """Write the pickle.
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+    """Write the pickle."""
     proposals = as_set(proposals)
     document = {
         "boxes": [(found.boxes_xyxy - _LAST_PIXEL).astype(np.float32) for found in proposals.values()],

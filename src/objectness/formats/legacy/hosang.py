@@ -1,14 +1,14 @@
 """Hosang's detection-proposals: a folder, one ``.mat`` an image, in subfolders named by the first four letters.
 
 ``boxes`` are x1, y1, x2, y2, counted from 1, the last pixel in; ``scores`` are larger for better ones, and empty
-for methods that have none; ``num_candidates`` is how many were asked for.
+for methods that have none; ``num_candidates`` is the number of proposals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +23,10 @@ from objectness.formats.legacy.mat_files import Value, from_matlab, is_ours, loa
 from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
 
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
-
 _LETTERS = 4
 
 
-def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
+def parse(path: Path, _: object = None) -> ParsedFile:
     """Read every ``.mat`` file of the folder; images are called as the files are.
 
     Raises:

@@ -41,7 +41,7 @@ _EMPTY = np.empty((0, 0))
 
 
 class _DamagedError(Exception):
-    """Why a file is not read."""
+    """The damage of a file; reads on after "it has"."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class _Reader:
             position += step
 
     def variables(self, content: memoryview, wanted: list[str], *, unpacked: bool = False) -> dict[str, Value]:
-        """The variables of these names; only what is not yet ``unpacked`` may be compressed."""
+        """The variables of these names; compressed contents are refused where they are already ``unpacked``."""
         found: dict[str, Value] = {}
         for kind, inner in self.elements(content):
             if kind == _COMPRESSED:
@@ -91,7 +91,7 @@ class _Reader:
             return _EMPTY
         if depth > _DEEPEST:
             raise _DamagedError("cells in cells in cells")
-        elements = self.elements(content)  # one by one: each may be eight bytes, and its builder as objects hundreds
+        elements = self.elements(content)  # one by one: each may be eight bytes, and its parts as objects hundreds
         head = list(islice(elements, 3))
         if len(head) < 3 or len(head[0][1]) < 8:
             raise _DamagedError("a matrix without flags, shape and name")
@@ -197,13 +197,13 @@ def flat_cells(path: Path, value: Value, what: str) -> list[Any]:
 
 
 def from_matlab(path: Path, value: Value, what: str) -> NDArray[np.float64]:
-    """Boxes x1, y1, x2, y2 counted MATLAB's way as ours: 0-based, right and bottom exclusive."""
+    """MATLAB's boxes x1, y1, x2, y2 as ours: 0-based, right and bottom exclusive."""
     boxes: NDArray[np.float64] = table(path, value, 4, what) - _FIRST_PIXEL
     return boxes
 
 
 def to_matlab(boxes_xyxy: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The other way round."""
+    """Our boxes as MATLAB's: 1-based, last pixel in."""
     boxes: NDArray[np.float64] = boxes_xyxy.astype(np.float64) + _FIRST_PIXEL
     return boxes
 

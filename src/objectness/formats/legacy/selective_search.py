@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
@@ -19,17 +19,15 @@ from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileNames, Format, Reaction
 from objectness.formats.legacy.mat_files import Value, flat_cells, from_matlab, load_mat, save_mat, to_matlab
+from objectness.image_index import ImageIndex
 from objectness.proposal_set import as_set
 from objectness.proposals import Proposals
-
-if TYPE_CHECKING:
-    from objectness.image_index import ImageIndex
 
 _YXYX = [1, 0, 3, 2]
 
 
 def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
-    """Read the file; where it has no ``images``, the data set tells whose boxes they are, in its order.
+    """Read the file; where it has no ``images``, the data set gives the images, in its order.
 
     Raises:
         InputError: the file is no such file; it names no images and no data set is given.
