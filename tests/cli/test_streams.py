@@ -18,8 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from objectness import stopping
-from objectness.cli import app
-from objectness.cli.ending import finish
+from objectness.cli import app, finish
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 

@@ -22,8 +22,7 @@ from objectness.engines import (
     float32_at_most,
 )
 from objectness.engines.graph import CANDIDATE_OUTPUTS, INPUT, NMS_INPUT, PROPOSAL_OUTPUTS, TOP_INPUT, GraphSignature
-from objectness.engines.onnx_file import with_limits_as_inputs
-from objectness.engines.onnx_runtime import open_onnx
+from objectness.engines.onnx_runtime import open_onnx, with_limits_as_inputs
 from objectness.errors import InputError
 from objectness.inference import loading, model_files
 

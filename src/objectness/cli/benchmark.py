@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors
-from objectness.cli.progress import tracker
+from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors, tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from objectness.cli.output import Output
-from objectness.cli.progress import bar
+from objectness.cli.output import Output, bar
 from objectness.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TextIO, TypeVar, cast, get_type_hints
@@ -111,6 +111,34 @@ class Output:
         if self.as_json:
             for piece in pieces:
                 sys.stdout.write(piece)
+
+
+@contextmanager
+def bar(output: Output, words: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar with counts and time left, on a terminal only; gives the function that advances it."""
+    # A log file wants no bar, and one step is none.
+    if total < 2 or output.quiet or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=output.progress, transient=True) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda: progress.advance(task)
+
+
+def tracker(output: Output, words: str) -> Callable[[Iterable[Any]], Iterable[Any]]:
+    """A function that wraps a loop of the library to show its progress."""
+
+    def track(items: Iterable[Any]) -> Iterable[Any]:
+        if output.quiet or not sys.stderr.isatty():
+            return items
+        from rich.progress import track as tracked
+
+        return tracked(items, words, console=output.progress, transient=True)
+
+    return track
 
 
 def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:

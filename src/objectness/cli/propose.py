@@ -18,9 +18,9 @@ from objectness.cli.output import (
     JsonFlag,
     Output,
     QuietFlag,
+    bar,
     one_sentence_errors,
 )
-from objectness.cli.progress import bar
 from objectness.cli.propose_report import Written
 from objectness.errors import InputError
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness import boxes
-from objectness.engines.protocol import RankedBoxes
-from objectness.errors import InputError
+from objectness.boxes import clip
+from objectness.boxes import nms as nms_of_groups
+from objectness.engines.protocol import RankedBoxes, no_finite_box
 
 ROUNDING = 1e-5
 """Share by which a side may be shorter than the shortest that counts, as rounding leaves it."""
@@ -59,23 +59,13 @@ def select(
     Raises:
         InputError: No candidate is finite, and there are some.
     """
-    finite = require_finite(candidates.boxes_xyxy, candidates.scores)
-    clipped = boxes.clip(np.where(finite[:, None], candidates.boxes_xyxy, 0), size_hw)
+    finite = np.isfinite(candidates.boxes_xyxy).all(axis=1) & np.isfinite(candidates.scores)
+    if len(finite) and not finite.any():
+        raise no_finite_box()
+    clipped = clip(np.where(finite[:, None], candidates.boxes_xyxy, 0), size_hw)
     width, height = (clipped[:, 2:] - clipped[:, :2]).T
     large = (height >= smallest_hw[0] * (1 - ROUNDING)) & (width >= smallest_hw[1] * (1 - ROUNDING))
     usable = np.flatnonzero(finite & large & (height > 0) & (width > 0))
     scores, levels = candidates.scores[usable], candidates.levels[usable]
-    best = usable[boxes.nms(clipped[usable], scores, nms, limit=top, groups=levels)]
+    best = usable[nms_of_groups(clipped[usable], scores, nms, limit=top, groups=levels)]
     return RankedBoxes(clipped[best], candidates.scores[best])
-
-
-def require_finite(boxes_xyxy: boxes.Boxes, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mask ``(N,)`` of finite boxes with finite scores.
-
-    Raises:
-        InputError: None is finite: a broken model, not an image without objects.
-    """
-    finite: NDArray[np.bool_] = np.isfinite(boxes_xyxy).all(axis=1) & np.isfinite(scores)
-    if len(finite) and not finite.any():
-        raise InputError("the model gives no box and score that are finite numbers; export it again, or take another.")
-    return finite

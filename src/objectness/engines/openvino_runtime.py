@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from objectness.engines.description import METADATA_KEY
 from objectness.engines.graph import INPUT, GraphEngine, GraphSignature
-from objectness.engines.onnx_file import read_model
+from objectness.engines.onnx_runtime import read_model
 from objectness.engines.openvino_precision import with_last_layers_in_float32
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError

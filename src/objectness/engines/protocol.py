@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.engines.description import ModelDescription
+from objectness.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +51,8 @@ class ProposalEngine(Protocol):
         Raises:
             InputError: The model fails on this image; the caller adds the file's name.
         """
+
+
+def no_finite_box() -> InputError:
+    """The error for boxes of which none is finite with a finite score: a broken model, not an image without objects."""
+    return InputError("the model gives no box and score that are finite numbers; export it again, or take another.")

@@ -17,7 +17,8 @@ from PIL import Image
 from objectness.arguments import is_number, is_whole
 from objectness.boxes import clip
 from objectness.engines import ProposalEngine, RankedBoxes
-from objectness.engines.candidates import ROUNDING, require_finite
+from objectness.engines.candidates import ROUNDING
+from objectness.engines.protocol import no_finite_box
 from objectness.errors import InputError, to_keep
 from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
 from objectness.proposals import Proposals
@@ -258,7 +259,9 @@ def to_photograph(
     Raises:
         InputError: No box and score are finite, and there are some.
     """
-    require_finite(ranked.boxes_xyxy, ranked.scores)
+    finite = np.isfinite(ranked.boxes_xyxy).all(axis=1) & np.isfinite(ranked.scores)
+    if len(finite) and not finite.any():
+        raise no_finite_box()
     ratio_y, ratio_x = size_hw[0] / resized_hw[0], size_hw[1] / resized_hw[1]
     ratios = np.array([ratio_x, ratio_y, ratio_x, ratio_y])  # float64: one rounding, at the end
     boxes_xyxy = clip(ranked.boxes_xyxy * ratios, size_hw).astype(np.float32)
