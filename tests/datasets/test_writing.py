@@ -13,14 +13,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectness.datasets import load_dataset
+from objectness.datasets import layouts, load_dataset
 from objectness.datasets.checks import inspect
 from objectness.datasets.conversion import convert, write_parts
 from objectness.datasets.records import Record
 from objectness.datasets.safe_names import safe_class_names, safe_name, unique_file_names
 from objectness.errors import InputError
 
-LAYOUTS = ("coco", "voc", "yolo")
+LAYOUTS = tuple(layout.name for layout in layouts.LAYOUTS)
 Boxes = Sequence[Sequence[float]]
 
 
