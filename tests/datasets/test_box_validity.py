@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from objectness.datasets import Record, box_validity
 from objectness.datasets.record_builder import Row, build_record
+from objectness.datasets.records import ProblemKind
 
 SIZE = (30, 40)
 
@@ -33,16 +34,16 @@ def test_no_boxes_have_no_faults() -> None:
         ((0, 0, 40, 30), None),
         ((5, 5, 6.5, 6.5), None),
         ((-1, -1, 41, 31), None),
-        ((np.nan, 0, 5, 5), box_validity.NON_FINITE),
-        ((0, 0, np.inf, 5), box_validity.NON_FINITE),
-        ((5, 5, 5, 9), box_validity.DEGENERATE),
-        ((9, 5, 5, 9), box_validity.DEGENERATE),
-        ((5, 5, 9, 6), box_validity.DEGENERATE),
-        ((50, 50, 60, 60), box_validity.OUTSIDE),
-        ((39, 5, 60, 9), box_validity.OUTSIDE),
-        ((38, 5, 60, 9), box_validity.STICKS_OUT),
-        ((-1.5, 0, 9, 9), box_validity.STICKS_OUT),
-        ((-3e38, 0, 3e38, 9), box_validity.STICKS_OUT),
+        ((np.nan, 0, 5, 5), ProblemKind.NON_FINITE),
+        ((0, 0, np.inf, 5), ProblemKind.NON_FINITE),
+        ((5, 5, 5, 9), ProblemKind.DEGENERATE),
+        ((9, 5, 5, 9), ProblemKind.DEGENERATE),
+        ((5, 5, 9, 6), ProblemKind.DEGENERATE),
+        ((50, 50, 60, 60), ProblemKind.OUTSIDE),
+        ((39, 5, 60, 9), ProblemKind.OUTSIDE),
+        ((38, 5, 60, 9), ProblemKind.STICKS_OUT),
+        ((-1.5, 0, 9, 9), ProblemKind.STICKS_OUT),
+        ((-3e38, 0, 3e38, 9), ProblemKind.STICKS_OUT),
     ],
 )
 def test_each_rule(box: tuple[float, ...], kind: str | None) -> None:
@@ -50,7 +51,7 @@ def test_each_rule(box: tuple[float, ...], kind: str | None) -> None:
 
 
 def test_a_smaller_tolerance_names_more() -> None:
-    assert kinds(one(-0.5, 0, 9, 9), box_validity.STRICT_TOLERANCE_PX) == [box_validity.STICKS_OUT]
+    assert kinds(one(-0.5, 0, 9, 9), box_validity.STRICT_TOLERANCE_PX) == [ProblemKind.STICKS_OUT]
     assert kinds(one(-0.01, 0, 9, 9), box_validity.STRICT_TOLERANCE_PX) == []
 
 

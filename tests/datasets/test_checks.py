@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from objectness.datasets import box_validity, load_dataset
+from objectness.datasets import load_dataset
 from objectness.datasets.checks import CheckReport, inspect
+from objectness.datasets.records import ProblemKind
 
 
 def found(report: CheckReport) -> dict[str, list[tuple[str, int | None]]]:
@@ -22,7 +23,7 @@ def test_an_empty_data_set(coco_json: Callable[..., Path]) -> None:
     report = inspect(load_dataset(coco_json([])))
     assert (report.images, report.boxes, report.images_without_boxes) == (0, 0, 0)
     assert set(report.sqrt_area.values()) == {None}
-    assert found(report) == {box_validity.EMPTY: [("instances_train.json", None)]}
+    assert found(report) == {ProblemKind.EMPTY: [("instances_train.json", None)]}
     json.dumps(report.to_json(), allow_nan=False)
 
 
@@ -53,15 +54,15 @@ def test_every_fault_of_boxes(coco_json: Callable[..., Path]) -> None:
     boxes = [[1, 1, 9, 9], [-9, 0, 20, 9], [99, 0, 9, 9], [1, 1, 0, 9], [nan, 1, 9, 9], [1, 1, 9, 9]]
     report = inspect(load_dataset(coco_json([boxes])))
     assert found(report) == {
-        box_validity.NON_FINITE: [("a.png", 5)],
-        box_validity.DEGENERATE: [("a.png", 4)],
-        box_validity.OUTSIDE: [("a.png", 3)],
-        box_validity.STICKS_OUT: [("a.png", 2)],
-        box_validity.DUPLICATE_BOX: [("a.png", 6)],
+        ProblemKind.NON_FINITE: [("a.png", 5)],
+        ProblemKind.DEGENERATE: [("a.png", 4)],
+        ProblemKind.OUTSIDE: [("a.png", 3)],
+        ProblemKind.STICKS_OUT: [("a.png", 2)],
+        ProblemKind.DUPLICATE_BOX: [("a.png", 6)],
     }
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert document["problem_count"] == 5
-    assert document["problems"][box_validity.DEGENERATE][0]["box"] == 4
+    assert document["problems"][ProblemKind.DEGENERATE][0]["box"] == 4
 
 
 def test_every_fault_of_images(tmp_path: Path, coco_json: Callable[..., Path], making: Any) -> None:
@@ -74,11 +75,11 @@ def test_every_fault_of_images(tmp_path: Path, coco_json: Callable[..., Path], m
     (folder / "e.png").write_bytes((folder / "d.png").read_bytes())
     making.image(folder / "extra.png", seed=99)
     assert found(inspect(load_dataset(tmp_path))) == {
-        box_validity.MISSING_IMAGE: [("a.png", None)],
-        box_validity.UNREADABLE_IMAGE: [("b.png", None)],
-        box_validity.DUPLICATE_IMAGE: [("e.png", None)],
-        box_validity.SIZE_DIFFERS: [("c.png", None)],
-        box_validity.NO_ANNOTATION: [("extra.png", None)],
+        ProblemKind.MISSING_IMAGE: [("a.png", None)],
+        ProblemKind.UNREADABLE_IMAGE: [("b.png", None)],
+        ProblemKind.DUPLICATE_IMAGE: [("e.png", None)],
+        ProblemKind.SIZE_DIFFERS: [("c.png", None)],
+        ProblemKind.NO_ANNOTATION: [("extra.png", None)],
     }
 
 
@@ -89,7 +90,7 @@ def test_an_image_cut_short_is_found_though_its_header_is_fine(tmp_path: Path, m
     annotation = making.write(tmp_path / "c.json", document)
     assert inspect(load_dataset(annotation)).problems == ()
     path.write_bytes(path.read_bytes()[:-2000])
-    assert found(inspect(load_dataset(annotation))) == {box_validity.UNREADABLE_IMAGE: [(path.name, None)]}
+    assert found(inspect(load_dataset(annotation))) == {ProblemKind.UNREADABLE_IMAGE: [(path.name, None)]}
 
 
 def test_images_shared_between_splits(tmp_path: Path, making: Any) -> None:
@@ -97,7 +98,7 @@ def test_images_shared_between_splits(tmp_path: Path, making: Any) -> None:
         making.image(tmp_path / split / f"{split}.png", seed=5)
         making.write(tmp_path / split / f"{split}.xml", making.voc_xml(f"{split}.png"))
     report = inspect(load_dataset(tmp_path))
-    assert found(report) == {box_validity.LEAK: [("valid.png", None)]}
+    assert found(report) == {ProblemKind.LEAK: [("valid.png", None)]}
     assert "(val) has the same bytes as" in report.problems[0].detail
     assert inspect(load_dataset(tmp_path, "train")).problems == ()
 
@@ -119,4 +120,4 @@ def test_the_shared_micrographs(shared_data: Path) -> None:
     report = inspect(load_dataset(shared_data / "bccd"))
     assert (report.images, report.boxes) == (364, 4888)
     assert report.classes == {"RBC": 4155, "WBC": 372, "Platelets": 361}
-    assert found(report) == {box_validity.DEGENERATE: [("BloodImage_00338.jpg", 13), ("BloodImage_00343.jpg", 4)]}
+    assert found(report) == {ProblemKind.DEGENERATE: [("BloodImage_00338.jpg", 13), ("BloodImage_00343.jpg", 4)]}

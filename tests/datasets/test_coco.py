@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from objectness.datasets import available_splits, box_validity, load_dataset
+from objectness.datasets import available_splits, load_dataset
+from objectness.datasets.records import ProblemKind
 from objectness.errors import InputError
 
 IMAGE = {"id": 10, "file_name": "a.png", "width": 40, "height": 30}
@@ -70,14 +71,14 @@ def test_rubbish_is_refused_in_one_sentence(making: Any, tmp_path: Path, content
 @pytest.mark.parametrize(
     ("annotation", "kind"),
     [
-        (3, box_validity.MALFORMED),
-        ({}, box_validity.MALFORMED),
-        ({"image_id": 10, "bbox": None}, box_validity.MALFORMED),
-        ({"image_id": 10, "bbox": [1, 2, 3]}, box_validity.MALFORMED),
-        ({"image_id": 10, "bbox": [1, 2, "3", 4]}, box_validity.MALFORMED),
-        ({"image_id": 10, "bbox": [1, 2, True, 4]}, box_validity.MALFORMED),
-        ({"image_id": 99, "bbox": [1, 2, 3, 4]}, box_validity.UNKNOWN_IMAGE),
-        ({"image_id": [10], "bbox": [1, 2, 3, 4]}, box_validity.UNKNOWN_IMAGE),
+        (3, ProblemKind.MALFORMED),
+        ({}, ProblemKind.MALFORMED),
+        ({"image_id": 10, "bbox": None}, ProblemKind.MALFORMED),
+        ({"image_id": 10, "bbox": [1, 2, 3]}, ProblemKind.MALFORMED),
+        ({"image_id": 10, "bbox": [1, 2, "3", 4]}, ProblemKind.MALFORMED),
+        ({"image_id": 10, "bbox": [1, 2, True, 4]}, ProblemKind.MALFORMED),
+        ({"image_id": 99, "bbox": [1, 2, 3, 4]}, ProblemKind.UNKNOWN_IMAGE),
+        ({"image_id": [10], "bbox": [1, 2, 3, 4]}, ProblemKind.UNKNOWN_IMAGE),
     ],
 )
 def test_annotations_that_say_nothing_are_named_and_left_out(
@@ -93,7 +94,7 @@ def test_annotations_that_say_nothing_are_named_and_left_out(
 
 def test_a_class_that_is_not_listed_keeps_its_box(coco_json: Callable[..., Path]) -> None:
     dataset = load_dataset(coco_json([[[0, 0, 5, 5]]], categories=[{"id": 1, "name": "dog"}]))
-    assert [problem.kind for problem in dataset.problems] == [box_validity.UNKNOWN_CLASS]
+    assert [problem.kind for problem in dataset.problems] == [ProblemKind.UNKNOWN_CLASS]
     assert dataset.class_names == ("dog", "class 3")
     assert dataset.records[0].class_ids.tolist() == [1]
 
@@ -104,10 +105,10 @@ def test_doubled_ids_and_names(making: Any, tmp_path: Path) -> None:
     assert [record.image_id for record in dataset.records] == [10, 11]
     kinds = [problem.kind for problem in dataset.problems]
     assert kinds == [
-        box_validity.DUPLICATE_ID,
-        box_validity.DUPLICATE_NAME,
-        box_validity.MALFORMED,
-        box_validity.MALFORMED,
+        ProblemKind.DUPLICATE_ID,
+        ProblemKind.DUPLICATE_NAME,
+        ProblemKind.MALFORMED,
+        ProblemKind.MALFORMED,
     ]
 
 
@@ -219,7 +220,7 @@ def test_a_flag_that_is_none_is_named_and_not_set(tmp_path: Path, making: Any, w
     annotation = {"image_id": 10, "category_id": 1, "bbox": [0, 0, 9, 9], "iscrowd": written}
     dataset = load_dataset(making.write(tmp_path / "c.json", {"images": [IMAGE], "annotations": [annotation]}))
     assert dataset.records[0].ignore.tolist() == [False]
-    assert [problem.kind for problem in dataset.problems] == [box_validity.MALFORMED]
+    assert [problem.kind for problem in dataset.problems] == [ProblemKind.MALFORMED]
     assert "taken for 0 as it is no flag" in dataset.problems[0].detail
 
 
@@ -236,7 +237,7 @@ def test_a_size_that_no_image_has_is_named_and_not_taken(tmp_path: Path, making:
     text = f'{{"images": [{{"id": 1, "file_name": "a.png", "height": 3, "width": {side}}}], "annotations": []}}'
     dataset = load_dataset(making.write(tmp_path / "c.json", text))
     assert dataset.records[0].size_hw is None
-    assert [problem.kind for problem in dataset.problems] == [box_validity.MALFORMED]
+    assert [problem.kind for problem in dataset.problems] == [ProblemKind.MALFORMED]
     assert "which no image has" in dataset.problems[0].detail
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from objectness.datasets import available_splits, box_validity, hold_out, load_dataset, repair
+from objectness.datasets import available_splits, hold_out, load_dataset, repair
 from objectness.datasets.checks import inspect
+from objectness.datasets.records import ProblemKind
 from objectness.errors import InputError
 
 
@@ -110,8 +111,8 @@ def test_impossible_names_are_missing_images(making: Any, tmp_path: Path, name: 
         with pytest.raises(InputError, match="has no image that can be used"):
             repair(dataset)
         assert [p.kind for p in inspect(dataset).problems] in (
-            [box_validity.MISSING_IMAGE],
-            [box_validity.UNREADABLE_IMAGE],
+            [ProblemKind.MISSING_IMAGE],
+            [ProblemKind.UNREADABLE_IMAGE],
         )
 
 
@@ -119,5 +120,5 @@ def test_a_list_may_name_folders_that_cannot_be(making: Any, tmp_path: Path) -> 
     making.image(tmp_path / "images" / "a.png")
     making.write(tmp_path / "list.txt", f"images/a.png\nimages/{'n' * 300}/b.png\nimages/z\0/c.png\n")
     dataset = load_dataset(making.write(tmp_path / "data.yaml", "train: list.txt\n"))
-    assert [p.kind for p in inspect(dataset).problems].count(box_validity.DUPLICATE_IMAGE) == 0
+    assert [p.kind for p in inspect(dataset).problems].count(ProblemKind.DUPLICATE_IMAGE) == 0
     assert len(dataset) == 3

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectness.datasets import available_splits, box_validity, load_dataset, repair
+from objectness.datasets import available_splits, load_dataset, repair
+from objectness.datasets.records import ProblemKind
 
 
 def voc(making: Any, root: Path, names: str = "abc") -> Path:
@@ -82,7 +83,7 @@ def test_a_bad_file_is_named_and_its_image_left_out(making: Any, tmp_path: Path,
     path = making.write(voc(making, tmp_path, "ab") / "Annotations" / "a.xml", xml)
     dataset = load_dataset(tmp_path)
     assert [r.path.stem for r in dataset.records] == ["b"]
-    assert [(p.kind, p.file) for p in dataset.problems] == [(box_validity.UNREADABLE_ANNOTATION, str(path))]
+    assert [(p.kind, p.file) for p in dataset.problems] == [(ProblemKind.UNREADABLE_ANNOTATION, str(path))]
     assert says in dataset.problems[0].detail
 
 
@@ -107,7 +108,7 @@ def test_an_object_without_a_box_is_named(making: Any, tmp_path: Path) -> None:
     )  # type: ignore[arg-type]
     dataset = load_dataset(tmp_path)
     assert dataset.records[0].boxes_xyxy.tolist() == [[0, 0, 9, 9]]
-    assert dataset.problems[0].kind == box_validity.MALFORMED
+    assert dataset.problems[0].kind == ProblemKind.MALFORMED
     assert dataset.problems[0].detail.startswith("object 1 ")
 
 
@@ -130,7 +131,7 @@ def test_the_image_is_found_by_the_name_of_the_xml(making: Any, tmp_path: Path, 
 
 def test_two_files_for_one_image(making: Any, tmp_path: Path) -> None:
     making.write(voc(making, tmp_path, "a") / "Annotations" / "b.xml", making.voc_xml("a.png"))
-    assert [p.kind for p in load_dataset(tmp_path).problems] == [box_validity.DUPLICATE_NAME]
+    assert [p.kind for p in load_dataset(tmp_path).problems] == [ProblemKind.DUPLICATE_NAME]
 
 
 @pytest.mark.parametrize("folder", ["", "train"])

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectness.datasets import available_splits, box_validity, load_dataset
+from objectness.datasets import available_splits, load_dataset
+from objectness.datasets.records import ProblemKind
 from objectness.datasets.yolo import label_path
 from objectness.errors import InputError
 
@@ -77,21 +78,21 @@ def test_a_malformed_line_is_named_and_left_out(making: Any, tmp_path: Path, lin
     dataset = load_dataset(yolo(making, tmp_path, f"0 0.5 0.5 1 1\n{line}\n"), "train")
     assert dataset.records[0].boxes_xyxy.tolist() == [[0, 0, 40, 30]]
     problem = dataset.problems[0]
-    assert (problem.kind, problem.file) == (box_validity.MALFORMED, str(tmp_path / "labels" / "train" / "a.txt"))
+    assert (problem.kind, problem.file) == (ProblemKind.MALFORMED, str(tmp_path / "labels" / "train" / "a.txt"))
     assert problem.detail.startswith("line 2 ")
     assert says in problem.detail
 
 
 def test_a_class_without_a_name_keeps_its_box(making: Any, tmp_path: Path) -> None:
     dataset = load_dataset(yolo(making, tmp_path, "999999999999 0.5 0.5 1 1"), "train")
-    assert [problem.kind for problem in dataset.problems] == [box_validity.UNKNOWN_CLASS]
+    assert [problem.kind for problem in dataset.problems] == [ProblemKind.UNKNOWN_CLASS]
     assert dataset.class_names == ("cat", "dog", "class 999999999999")
     assert dataset.records[0].class_ids.tolist() == [2]
 
 
 def test_binary_rubbish_as_label_file(making: Any, tmp_path: Path) -> None:
     making.write(yolo(making, tmp_path, None) / "labels" / "train" / "a.txt", b"\xff\xfe\x00\x80")
-    assert [p.kind for p in load_dataset(tmp_path, "train").problems] == [box_validity.UNREADABLE_ANNOTATION]
+    assert [p.kind for p in load_dataset(tmp_path, "train").problems] == [ProblemKind.UNREADABLE_ANNOTATION]
 
 
 def test_sizes_are_upright(making: Any, tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_label_files_without_images_and_images_that_are_none(making: Any, tmp_pa
     orphan = making.write(tmp_path / "labels" / "train" / "z.txt", "0 0.5 0.5 1 1")
     making.write(tmp_path / "images" / "train" / "broken.jpg", "no photograph")
     dataset = load_dataset(tmp_path, "train")
-    assert [(p.kind, p.file) for p in dataset.problems] == [(box_validity.MISSING_IMAGE, str(orphan))]
+    assert [(p.kind, p.file) for p in dataset.problems] == [(ProblemKind.MISSING_IMAGE, str(orphan))]
     assert [(r.path.name, r.size_hw) for r in dataset.records] == [("a.png", (30, 40)), ("broken.jpg", None)]
 
 
@@ -225,7 +226,7 @@ def test_a_closed_folder_among_the_images_is_a_problem_and_takes_no_image_with_i
 def test_pixels_are_no_fractions_and_become_no_object(making: Any, tmp_path: Path, line: str) -> None:
     dataset = load_dataset(yolo(making, tmp_path, f"0 0.5 0.5 0.5 0.5\n{line}\n"), "train")
     assert dataset.records[0].boxes_xyxy.tolist() == [[10, 7.5, 30, 22.5]]
-    assert [problem.kind for problem in dataset.problems] == [box_validity.MALFORMED]
+    assert [problem.kind for problem in dataset.problems] == [ProblemKind.MALFORMED]
     assert "no fractions of the image (are they pixels?)" in dataset.problems[0].detail
 
 

@@ -16,7 +16,7 @@ from PIL import Image, WebPImagePlugin
 
 from objectness.errors import InputError
 from objectness.images import headers, open_fitted, open_upright
-from objectness.images.sizes import decoded_size, digest, read_size
+from objectness.images.sizes import digest, read_size
 
 
 def _noise(width: int = 48, height: int = 32, seed: int = 0) -> Image.Image:
@@ -40,7 +40,7 @@ def _everywhere(path: Path) -> list[str]:
         with pytest.raises(InputError) as caught:
             read(path)
         said.append(str(caught.value))
-    for size in (read_size(path), decoded_size(path)):
+    for size in (read_size(path), read_size(path, decode=True)):
         assert isinstance(size, str)
         said.append(size)
     return said
@@ -104,7 +104,7 @@ def test_memory_is_bounded_by_what_the_format_takes(tmp_path: Path) -> None:
 
 def test_a_flat_drawing_of_usual_size_is_read(tmp_path: Path) -> None:
     Image.new("RGB", (3000, 2000), "white").save(tmp_path / "flat.png")
-    assert decoded_size(tmp_path / "flat.png") == (2000, 3000)
+    assert read_size(tmp_path / "flat.png", decode=True) == (2000, 3000)
     assert open_fitted(tmp_path / "flat.png", 60, 100).size_hw == (2000, 3000)
 
 
@@ -121,7 +121,7 @@ def test_a_jpeg_of_countless_scans_is_refused(tmp_path: Path) -> None:
     path.write_bytes(_progressive(100))
     assert all("more than 100 scans" in said for said in _everywhere(path))
     path.write_bytes(_progressive(0))
-    assert decoded_size(path) == (32, 48)
+    assert read_size(path, decode=True) == (32, 48)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
@@ -129,7 +129,7 @@ def test_what_follows_a_jpeg_counts_no_scans(tmp_path: Path, options: dict[str, 
     buffer = io.BytesIO()
     _noise().save(buffer, "JPEG", exif=b"Exif\0\0" + b"\xff\xda" * 200, **options)  # a preview; a telephone's video
     (tmp_path / "a.jpg").write_bytes(buffer.getvalue() + b"\xff\xda\x00\x08" * 500)
-    assert decoded_size(tmp_path / "a.jpg") == (32, 48)
+    assert read_size(tmp_path / "a.jpg", decode=True) == (32, 48)
 
 
 def test_a_tiff_of_huge_tiles_is_refused(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_flipped_bits_end_in_one_sentence_or_a_picture(tmp_path: Path, kind: str
             with suppress(InputError):
                 assert read(path) is not None
         assert isinstance(read_size(path), str | tuple)
-        assert isinstance(decoded_size(path), str | tuple)
+        assert isinstance(read_size(path, decode=True), str | tuple)
 
 
 def test_heif_is_read_where_pillow_heif_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ def test_heif_is_read_where_pillow_heif_is_installed(tmp_path: Path, monkeypatch
     assert read_size(tmp_path / "plain.heic") == (32, 64)
     for name in ("plain.heic", "turned.heic"):
         shown = open_upright(tmp_path / name)
-        assert read_size(tmp_path / name) == decoded_size(tmp_path / name) == shown.shape[:2]
+        assert read_size(tmp_path / name) == read_size(tmp_path / name, decode=True) == shown.shape[:2]
     np.testing.assert_allclose(open_upright(tmp_path / "plain.heic")[4, 30], (0, 0, 255), atol=12)
     np.testing.assert_allclose(open_upright(tmp_path / "plain.heic")[28, 30], (255, 0, 0), atol=12)
     monkeypatch.setattr(headers, "can_read_heif", lambda: False)

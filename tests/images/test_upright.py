@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from objectness.images import open_fitted, open_upright
-from objectness.images.sizes import decoded_size, read_size
+from objectness.images.sizes import read_size
 
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{}"/></rdf:RDF></x:xmpmeta>"""
@@ -60,7 +60,7 @@ def test_the_orientation_of_a_png_is_seen_wherever_it_stands(
     if behind:
         _behind_pixels(path)
     size_hw = (3, 2) if turned in (6, 8) else (2, 3)
-    assert read_size(path) == decoded_size(path) == open_upright(path).shape[:2] == size_hw
+    assert read_size(path) == read_size(path, decode=True) == open_upright(path).shape[:2] == size_hw
     assert open_fitted(path, 1, 2).size_hw == size_hw
 
 
@@ -72,7 +72,7 @@ def test_the_header_is_enough_where_no_metadata_is_behind_the_pixels(tmp_path: P
     whole[at + 4 : at + 14] = bytes(10)  # pixels that cannot be decoded
     path.write_bytes(whole)
     assert read_size(path) == (20, 30)
-    assert isinstance(decoded_size(path), str)
+    assert isinstance(read_size(path, decode=True), str)
     assert zlib.crc32(whole[at : at + 14])
 
 
@@ -84,7 +84,7 @@ def test_header_and_pixels_agree(tmp_path: Path, suffix: str, turned: int) -> No
         path, exif=_exif(turned)
     )
     expected = (30, 20) if turned > 4 else (20, 30)
-    assert read_size(path) == decoded_size(path) == open_upright(path).shape[:2] == expected
+    assert read_size(path) == read_size(path, decode=True) == open_upright(path).shape[:2] == expected
 
 
 @pytest.mark.parametrize("turned", range(1, 9))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness import boxes
-from objectness.datasets.records import Problem, Record
+from objectness.datasets.records import Problem, ProblemKind, Record
 from objectness.images.damage import MISSING
 
 # A click without a drag leaves a box of no extent: 1 px where the last pixel counts (Pascal VOC).
@@ -26,52 +26,12 @@ TOLERANCE_PX = 1.0
 # Whoever wants to know it all: above the rounding of annotations to hundredths of a pixel.
 STRICT_TOLERANCE_PX = 0.05
 
-EMPTY = "no images"
-MISSING_IMAGE = "missing image"
-UNREADABLE_IMAGE = "unreadable image"
-UNREADABLE_ANNOTATION = "unreadable annotation"
-MALFORMED = "malformed annotation"
-UNKNOWN_IMAGE = "annotation of an unknown image"
-UNKNOWN_CLASS = "class out of range"
-NON_FINITE = "non-finite box"
-DEGENERATE = "degenerate box"
-OUTSIDE = "box wholly outside the image"
-STICKS_OUT = "box partly outside the image"
-DUPLICATE_BOX = "duplicate box"
-DUPLICATE_ID = "duplicate image id"
-DUPLICATE_NAME = "duplicate file name"
-DUPLICATE_IMAGE = "duplicate image"
-SIZE_DIFFERS = "declared size differs"
-NO_ANNOTATION = "image without annotation"
-LEAK = "image shared between splits"
-
-KINDS = (
-    EMPTY,
-    MISSING_IMAGE,
-    UNREADABLE_IMAGE,
-    UNREADABLE_ANNOTATION,
-    MALFORMED,
-    UNKNOWN_IMAGE,
-    UNKNOWN_CLASS,
-    NON_FINITE,
-    DEGENERATE,
-    OUTSIDE,
-    STICKS_OUT,
-    DUPLICATE_BOX,
-    DUPLICATE_ID,
-    DUPLICATE_NAME,
-    DUPLICATE_IMAGE,
-    SIZE_DIFFERS,
-    NO_ANNOTATION,
-    LEAK,
-)
-
 BoxMask = NDArray[np.bool_]
 
 
 def box_faults(
     boxes_xyxy: NDArray[np.float32], size_hw: tuple[int, int] | None, tolerance_px: float = TOLERANCE_PX
-) -> dict[str, BoxMask]:
+) -> dict[ProblemKind, BoxMask]:
     """Sort boxes by the rule they break.
 
     Args:
@@ -91,7 +51,12 @@ def box_faults(
         inside = boxes.clip(safe, size_hw)
         outside = sound & _too_small(inside)
         sticks_out = sound & ~outside & np.any(np.abs(safe - inside) > tolerance_px, axis=1)
-    return {NON_FINITE: ~finite, DEGENERATE: flat, OUTSIDE: outside, STICKS_OUT: sticks_out}
+    return {
+        ProblemKind.NON_FINITE: ~finite,
+        ProblemKind.DEGENERATE: flat,
+        ProblemKind.OUTSIDE: outside,
+        ProblemKind.STICKS_OUT: sticks_out,
+    }
 
 
 def box_problems(record: Record, size_hw: tuple[int, int] | None, tolerance_px: float = TOLERANCE_PX) -> list[Problem]:
@@ -106,7 +71,7 @@ def box_problems(record: Record, size_hw: tuple[int, int] | None, tolerance_px: 
 
 def image_problem(path: Path, reason: str) -> Problem:
     """Say that an image cannot be used, for the reason that ``images.sizes`` gave."""
-    return Problem(MISSING_IMAGE if reason == MISSING else UNREADABLE_IMAGE, str(path), reason)
+    return Problem(ProblemKind.MISSING_IMAGE if reason == MISSING else ProblemKind.UNREADABLE_IMAGE, str(path), reason)
 
 
 def size_problem(record: Record, size_hw: tuple[int, int]) -> Problem | None:
@@ -117,7 +82,7 @@ def size_problem(record: Record, size_hw: tuple[int, int]) -> Problem | None:
     hint = "; the boxes may be drawn on the photograph before its EXIF orientation was applied" if turned else ""
     declared, real = (f"{width} x {height}" for height, width in (record.size_hw, size_hw))
     detail = f"the annotation says {declared} (width x height), the upright image has {real}{hint}"
-    return Problem(SIZE_DIFFERS, str(record.path), detail)
+    return Problem(ProblemKind.SIZE_DIFFERS, str(record.path), detail)
 
 
 def _too_small(boxes_xyxy: NDArray[np.float32]) -> BoxMask:
@@ -127,12 +92,12 @@ def _too_small(boxes_xyxy: NDArray[np.float32]) -> BoxMask:
     return mask
 
 
-def _box_detail(kind: str, box: NDArray[np.float32], size_hw: tuple[int, int] | None) -> str:
+def _box_detail(kind: ProblemKind, box: NDArray[np.float32], size_hw: tuple[int, int] | None) -> str:
     corners = ", ".join(f"{value:.6g}" for value in box)
-    if kind == NON_FINITE:
+    if kind == ProblemKind.NON_FINITE:
         return f"[{corners}] is not made of finite numbers"
-    if kind == DEGENERATE:
+    if kind == ProblemKind.DEGENERATE:
         return f"[{corners}] is {box[2] - box[0]:.4g} px wide and {box[3] - box[1]:.4g} px high"
     height, width = size_hw or (0, 0)
-    word = "lies outside" if kind == OUTSIDE else "sticks out of"
+    word = "lies outside" if kind == ProblemKind.OUTSIDE else "sticks out of"
     return f"[{corners}] {word} the image of {width} x {height}"

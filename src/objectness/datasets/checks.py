@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from objectness.datasets import box_validity
 from objectness.datasets.loading import available_splits, load_dataset
 from objectness.datasets.path_lookup import exists
-from objectness.datasets.records import LARGE_FROM, SMALL_BELOW, Dataset, Problem, Record
+from objectness.datasets.records import LARGE_FROM, SMALL_BELOW, Dataset, Problem, ProblemKind, Record
 from objectness.datasets.splits import ALL
 from objectness.images.finding import is_image
-from objectness.images.sizes import decoded_size, digest, in_threads
+from objectness.images.sizes import digest, in_threads, read_size
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 
@@ -39,7 +39,7 @@ class CheckReport:
         sqrt_area: Percentile -> pixels, side of the square of the box's annotated area.
         aspect_ratio: Percentile -> height / width.
         boxes_per_image: Percentile -> boxes.
-        problems: Everything wrong, in the order of ``box_validity.KINDS``.
+        problems: Everything wrong, in the order of ``ProblemKind``.
         notes: What was taken otherwise than it is written (``Dataset.notes``).
 
     Sizes and ratios are of boxes that are finite, not degenerate and not ignored; without any, None.
@@ -63,7 +63,7 @@ class CheckReport:
     @property
     def problems_by_kind(self) -> dict[str, tuple[Problem, ...]]:
         """The problems of each kind that occurs."""
-        grouped = {kind: tuple(p for p in self.problems if p.kind == kind) for kind in box_validity.KINDS}
+        grouped = {kind: tuple(p for p in self.problems if p.kind == kind) for kind in ProblemKind}
         return {kind: found for kind, found in grouped.items() if found}
 
     def to_json(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def inspect(
         on_image()
     problems = list(dataset.problems)
     if not dataset.records:
-        problems.append(Problem(box_validity.EMPTY, str(dataset.root), "lists no image that can be read"))
+        problems.append(Problem(ProblemKind.EMPTY, str(dataset.root), "lists no image that can be read"))
     problems.extend(box_validity.image_problem(path, seen.fault) for path, seen in examined.items() if seen.fault)
     for record in dataset.records:
         real = examined[record.path].size_hw
@@ -121,12 +121,12 @@ def inspect(
         problems.extend(_duplicate_boxes(record))
     problems.extend(_shared_images(examined, _membership(dataset, allow_outside)))
     problems.extend(_not_annotated(dataset, paths))
-    problems.sort(key=lambda problem: box_validity.KINDS.index(problem.kind))
+    problems.sort(key=lambda problem: list(ProblemKind).index(problem.kind))
     return _report(dataset, problems)
 
 
 def _examine(path: Path) -> _Examined:
-    size = decoded_size(path)
+    size = read_size(path, decode=True)
     return _Examined(None, size, digest(path)) if isinstance(size, str) else _Examined(size, None, digest(path))
 
 
@@ -135,7 +135,7 @@ def _duplicate_boxes(record: Record) -> Iterable[Problem]:
     for index, (class_id, box) in enumerate(zip(record.class_ids.tolist(), record.boxes_xyxy, strict=True), start=1):
         same = first.setdefault((class_id, box.tobytes()), index)
         if same != index:
-            yield Problem(box_validity.DUPLICATE_BOX, str(record.path), f"same class and corners as box {same}", index)
+            yield Problem(ProblemKind.DUPLICATE_BOX, str(record.path), f"same class and corners as box {same}", index)
 
 
 def _membership(dataset: Dataset, allow_outside: bool) -> dict[Path, tuple[str, ...]]:
@@ -154,15 +154,15 @@ def _shared_images(examined: Mapping[Path, _Examined], members: Mapping[Path, tu
     for path, seen in examined.items():
         splits = members.get(path, ())
         if len(splits) > 1:
-            yield Problem(box_validity.LEAK, str(path), f"is in {' and in '.join(splits)}")
+            yield Problem(ProblemKind.LEAK, str(path), f"is in {' and in '.join(splits)}")
         same = first.setdefault(seen.digest, path) if seen.digest else path
         if same != path:
             others = members.get(same, ())
             if splits and others and splits != others:
                 where = f"({', '.join(splits)}) has the same bytes as {same} ({', '.join(others)})"
-                yield Problem(box_validity.LEAK, str(path), where)
+                yield Problem(ProblemKind.LEAK, str(path), where)
             else:
-                yield Problem(box_validity.DUPLICATE_IMAGE, str(path), f"has the same bytes as {same}")
+                yield Problem(ProblemKind.DUPLICATE_IMAGE, str(path), f"has the same bytes as {same}")
 
 
 def _not_annotated(dataset: Dataset, paths: Iterable[Path]) -> Iterable[Problem]:
@@ -172,7 +172,7 @@ def _not_annotated(dataset: Dataset, paths: Iterable[Path]) -> Iterable[Problem]
     for folder in sorted({path.parent for path in known}):
         for path in sorted(folder.iterdir()) if exists(folder) and folder.is_dir() else ():
             if is_image(path) and path not in known:
-                yield Problem(box_validity.NO_ANNOTATION, str(path), "lies among the images but no annotation names it")
+                yield Problem(ProblemKind.NO_ANNOTATION, str(path), "lies among the images but no annotation names it")
 
 
 def _report(dataset: Dataset, problems: Iterable[Problem]) -> CheckReport:
@@ -182,7 +182,7 @@ def _report(dataset: Dataset, problems: Iterable[Problem]) -> CheckReport:
     areas = np.concatenate([np.empty(0, np.float32), *(record.areas for record in records)])
     class_ids = np.concatenate([np.empty(0, np.int64), *(record.class_ids for record in records)])
     faults = box_validity.box_faults(boxes_xyxy, None)
-    sound = ~(faults[box_validity.NON_FINITE] | faults[box_validity.DEGENERATE] | ignore)
+    sound = ~(faults[ProblemKind.NON_FINITE] | faults[ProblemKind.DEGENERATE] | ignore)
     wh = boxes_xyxy[sound, 2:] - boxes_xyxy[sound, :2]
     sound_areas = areas[sound]
     counts = np.array([len(record.boxes_xyxy) for record in records])

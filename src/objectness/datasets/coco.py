@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from objectness.datasets import box_validity
 from objectness.datasets.coco_document import CocoImage, by_number, parse_coco
 from objectness.datasets.path_lookup import Boundary, Locator, home_of, is_annotation_folder
 from objectness.datasets.record_builder import ClassNames, Row, build_record
-from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
 from objectness.datasets.splits import ALL, in_order, split_of, wanted_split
 from objectness.errors import InputError
 from objectness.files.json_values import flag, shown, spelled
@@ -49,11 +48,6 @@ class CocoFiles:
         """The splits that have a file."""
         return in_order(self.files)
 
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether two files claim to be one split."""
-        return bool(self.doubles)
-
     def read(self, split: str | None) -> Dataset:
         """Read one split, or everything.
 
@@ -75,7 +69,6 @@ class CocoFile:
     path: Path
     allow_outside: bool = False
     splits: tuple[str, ...] = ()
-    is_ambiguous: bool = False
 
     def read(self, split: str | None) -> Dataset:
         """Read the file; it has no splits, but may be called by the one that its own name says.
@@ -147,11 +140,11 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
             problems.append(_malformed(path, f"image entry {image.number} has no usable 'id' and 'file_name'"))
         elif key in images:
             detail = f"image id {key} stands for {images[key].file_name} and for {name}; the second is left out"
-            problems.append(Problem(box_validity.DUPLICATE_ID, str(path), detail))
+            problems.append(Problem(ProblemKind.DUPLICATE_ID, str(path), detail))
         else:
             if name in named:
                 detail = f"{name} is listed twice, as image {named[name]} and as image {key}"
-                problems.append(Problem(box_validity.DUPLICATE_NAME, str(path), detail))
+                problems.append(Problem(ProblemKind.DUPLICATE_NAME, str(path), detail))
             images[key] = image
             named[name] = key
             height, width = image.entry.get("height"), image.entry.get("width")
@@ -169,13 +162,13 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
             continue
         if annotation.image_id is None:
             detail = f"{label} is for image {shown(entry.get('image_id'))}, which is not listed"
-            problems.append(Problem(box_validity.UNKNOWN_IMAGE, str(path), detail))
+            problems.append(Problem(ProblemKind.UNKNOWN_IMAGE, str(path), detail))
             continue
         category = annotation.category_id
         if listed and category not in classes:
             given = shown(entry["category_id"]) if "category_id" in entry else "(none)"
             detail = f"{label} has category_id {given}, which 'categories' does not list"
-            problems.append(Problem(box_validity.UNKNOWN_CLASS, str(path), detail))
+            problems.append(Problem(ProblemKind.UNKNOWN_CLASS, str(path), detail))
         class_id = classes.add(category, "unknown" if category is None else f"class {category}")
         flags = {name: flag(entry.get(name)) for name in ("iscrowd", "ignore", "difficult")}
         problems.extend(
@@ -188,7 +181,7 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
         rows[annotation.image_id].append(Row(annotation.box_xyxy, class_id, crowd or ignore, area, crowd, difficult))
 
     problems.extend(
-        Problem(box_validity.DUPLICATE_ID, str(path), f"image ids {shown(same[0])} and {shown(same[1])} are one number")
+        Problem(ProblemKind.DUPLICATE_ID, str(path), f"image ids {shown(same[0])} and {shown(same[1])} are one number")
         for same in by_number(images).values()  # 1 and "1" are two images here and one for other readers
         if len(same) > 1
     )
@@ -235,7 +228,7 @@ def _looks_like_coco(path: Path) -> bool:
 
 
 def _malformed(path: Path, detail: str) -> Problem:
-    return Problem(box_validity.MALFORMED, str(path), detail)
+    return Problem(ProblemKind.MALFORMED, str(path), detail)
 
 
 def _folders(annotation: Path, split: str) -> list[Path]:

@@ -24,10 +24,6 @@ class Source(Protocol):
     def splits(self) -> tuple[str, ...]:
         """The splits that it has, in the order train, val, test."""
 
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether a file has to be named before it can be read."""
-
     def read(self, split: str | None) -> Dataset:
         """Read the split that the user named, None and "all" for everything; raises ``InputError``."""
 

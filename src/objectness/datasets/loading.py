@@ -107,7 +107,7 @@ def _nothing_found(path: Path) -> str:
 def _is_data_set(folder: Path) -> bool:
     try:
         found = next((source for layout in LAYOUTS if (source := layout.find(folder, False)) is not None), None)
-        return not found.is_ambiguous if found else any(layout.find_unmarked(folder) for layout in LAYOUTS)
+        return found is not None or any(layout.find_unmarked(folder) for layout in LAYOUTS)
     except (InputError, OSError):  # a hint must not fail in the place of what it is for
         return False
 

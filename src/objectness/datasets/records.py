@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-SMALL_BELOW, LARGE_FROM = 32**2, 96**2
+SMALL_BELOW, LARGE_FROM = 32.0**2, 96.0**2
 """COCO's size classes by area in square pixels: small below the first, large from the second."""
+
+
+class ProblemKind(StrEnum):
+    """Kinds of problems, in the order of reports."""
+
+    EMPTY = "no images"
+    MISSING_IMAGE = "missing image"
+    UNREADABLE_IMAGE = "unreadable image"
+    UNREADABLE_ANNOTATION = "unreadable annotation"
+    MALFORMED = "malformed annotation"
+    UNKNOWN_IMAGE = "annotation of an unknown image"
+    UNKNOWN_CLASS = "class out of range"
+    NON_FINITE = "non-finite box"
+    DEGENERATE = "degenerate box"
+    OUTSIDE = "box wholly outside the image"
+    STICKS_OUT = "box partly outside the image"
+    DUPLICATE_BOX = "duplicate box"
+    DUPLICATE_ID = "duplicate image id"
+    DUPLICATE_NAME = "duplicate file name"
+    DUPLICATE_IMAGE = "duplicate image"
+    SIZE_DIFFERS = "declared size differs"
+    NO_ANNOTATION = "image without annotation"
+    LEAK = "image shared between splits"
 
 
 @dataclass(frozen=True)
@@ -18,13 +42,12 @@ class Problem:
     """One thing that is wrong with a data set.
 
     Attributes:
-        kind: One of ``objectness.datasets.box_validity.KINDS``.
         file: The file it is about (image, label file or annotation file), as a path.
         detail: What is wrong there; reads on after the file's name.
         box: Number of the box within its image, in the annotation's order from 1; None if it is about no box.
     """
 
-    kind: str
+    kind: ProblemKind
     file: str
     detail: str
     box: int | None = None

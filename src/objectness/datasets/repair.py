@@ -10,7 +10,7 @@ import numpy as np
 from objectness import boxes
 from objectness.datasets import box_validity
 from objectness.datasets.layouts import layout_named
-from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
 from objectness.errors import InputError
 from objectness.images.sizes import read_sizes
 
@@ -18,21 +18,21 @@ _NAMED = 3
 
 # What is said of each kind; the number of cases and the first files follow.
 _SAID = {
-    box_validity.MISSING_IMAGE: "left out images that are missing",
-    box_validity.UNREADABLE_IMAGE: "left out images that cannot be read",
-    box_validity.UNREADABLE_ANNOTATION: "left out annotation files that cannot be read",
-    box_validity.MALFORMED: "left out malformed annotations",
-    box_validity.UNKNOWN_IMAGE: "left out annotations of images that are not listed",
-    box_validity.UNKNOWN_CLASS: "kept boxes of a class without a name (proposals need none)",
-    box_validity.NON_FINITE: "dropped boxes that are not made of finite numbers",
-    box_validity.DEGENERATE: f"dropped boxes that are at most {box_validity.SMALLEST_SIDE_PX:g} px wide or high",
-    box_validity.OUTSIDE: "dropped boxes that lie outside their image",
-    box_validity.STICKS_OUT: (
+    ProblemKind.MISSING_IMAGE: "left out images that are missing",
+    ProblemKind.UNREADABLE_IMAGE: "left out images that cannot be read",
+    ProblemKind.UNREADABLE_ANNOTATION: "left out annotation files that cannot be read",
+    ProblemKind.MALFORMED: "left out malformed annotations",
+    ProblemKind.UNKNOWN_IMAGE: "left out annotations of images that are not listed",
+    ProblemKind.UNKNOWN_CLASS: "kept boxes of a class without a name (proposals need none)",
+    ProblemKind.NON_FINITE: "dropped boxes that are not made of finite numbers",
+    ProblemKind.DEGENERATE: f"dropped boxes that are at most {box_validity.SMALLEST_SIDE_PX:g} px wide or high",
+    ProblemKind.OUTSIDE: "dropped boxes that lie outside their image",
+    ProblemKind.STICKS_OUT: (
         f"clipped boxes that stuck out of their image by more than {box_validity.TOLERANCE_PX:g} px"
     ),
-    box_validity.DUPLICATE_ID: "left out images whose id is taken",
-    box_validity.DUPLICATE_NAME: "kept images that are annotated twice",
-    box_validity.SIZE_DIFFERS: "took the file's size where the annotation says another (boxes stay as they are)",
+    ProblemKind.DUPLICATE_ID: "left out images whose id is taken",
+    ProblemKind.DUPLICATE_NAME: "kept images that are annotated twice",
+    ProblemKind.SIZE_DIFFERS: "took the file's size where the annotation says another (boxes stay as they are)",
 }
 
 
@@ -143,7 +143,7 @@ def unreachable_boxes(dataset: Dataset) -> str | None:
 
 def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
     faults = box_validity.box_faults(record.boxes_xyxy, size_hw)
-    keep = ~(faults[box_validity.NON_FINITE] | faults[box_validity.DEGENERATE] | faults[box_validity.OUTSIDE])
+    keep = ~(faults[ProblemKind.NON_FINITE] | faults[ProblemKind.DEGENERATE] | faults[ProblemKind.OUTSIDE])
     kept = record.keep(keep)
     clipped = boxes.clip(kept.boxes_xyxy, size_hw)
     own, said = boxes.area(clipped), kept.areas
@@ -155,7 +155,7 @@ def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
 
 def _sentences(problems: Sequence[Problem]) -> tuple[str, ...]:
     said = []
-    for kind in box_validity.KINDS:
+    for kind in ProblemKind:
         cases = [problem for problem in problems if problem.kind == kind]
         if cases:
             names = list(dict.fromkeys(problem.file for problem in cases))

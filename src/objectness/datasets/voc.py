@@ -15,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from objectness.datasets import box_validity
 from objectness.datasets.path_lookup import Boundary, exists
 from objectness.datasets.record_builder import ClassNames, Row, build_record
-from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
 from objectness.datasets.splits import ALL, in_order, split_of, wanted_split
 from objectness.errors import InputError
 from objectness.files.json_values import flag, side, spelled
@@ -50,11 +49,6 @@ class VocFiles:
     def splits(self) -> tuple[str, ...]:
         """The splits that are listed."""
         return in_order(self.members)
-
-    @property
-    def is_ambiguous(self) -> bool:
-        """False: every split is found in one place."""
-        return False
 
     def read(self, split: str | None) -> Dataset:
         """Read one split, or everything.
@@ -96,10 +90,10 @@ def _read(source: VocFiles, split: str | None) -> Dataset:
         try:
             annotation = _parse(xml)
         except _UnusableError as error:
-            problems.append(Problem(box_validity.UNREADABLE_ANNOTATION, str(xml), str(error)))
+            problems.append(Problem(ProblemKind.UNREADABLE_ANNOTATION, str(xml), str(error)))
             continue
         parsed.append((xml, annotation))
-        problems.extend(Problem(box_validity.MALFORMED, str(xml), detail) for detail in annotation.faults)
+        problems.extend(Problem(ProblemKind.MALFORMED, str(xml), detail) for detail in annotation.faults)
 
     names = sorted({item.name for _, annotation in parsed for item in annotation.objects})
     classes = ClassNames((name, name) for name in names)
@@ -109,7 +103,7 @@ def _read(source: VocFiles, split: str | None) -> Dataset:
         image = _image_of(xml, annotation.file_name, source.image_folders)
         if image in first_user:
             detail = f"{first_user[image].name} and {xml.name} both annotate it"
-            problems.append(Problem(box_validity.DUPLICATE_NAME, str(image), detail))
+            problems.append(Problem(ProblemKind.DUPLICATE_NAME, str(image), detail))
         first_user.setdefault(image, xml)
         rows = [
             Row(item.box, classes.add(item.name, item.name), difficult=item.difficult) for item in annotation.objects

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from objectness.datasets import box_validity
 from objectness.datasets.path_lookup import Boundary, exists, other_spellings
 from objectness.datasets.record_builder import ClassNames, Row, build_record
-from objectness.datasets.records import Dataset, Problem, Record
+from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of, wanted_split
 from objectness.datasets.yolo_labels import LabelLine, box_in_pixels, declared_keypoints, judge_columns, read_lines
 from objectness.errors import InputError
@@ -54,11 +53,6 @@ class YoloFiles:
     def splits(self) -> tuple[str, ...]:
         """The splits that are there."""
         return in_order(self.parts)
-
-    @property
-    def is_ambiguous(self) -> bool:
-        """False: every split is found in one place."""
-        return False
 
     def read(self, split: str | None) -> Dataset:
         """Read one split, or everything.
@@ -126,13 +120,13 @@ def _read(source: YoloFiles, split: str | None) -> Dataset:
     paths = list(dict.fromkeys(path for name in names for path in source.parts.get(name, ())))
     classes = ClassNames((index, name) for index, name in sorted(source.class_names.items()))
     problems = [
-        Problem(box_validity.MISSING_IMAGE, str(source.root), f"names {what} for {name}, which is not there")
+        Problem(ProblemKind.MISSING_IMAGE, str(source.root), f"names {what} for {name}, which is not there")
         for name, what in source.absent.items()
         if split in (None, name)
     ]
     problems += [
         Problem(
-            box_validity.UNREADABLE_IMAGE,
+            ProblemKind.UNREADABLE_IMAGE,
             str(folder),
             f"the folder cannot be read ({why}); what is in it was passed over",
         )
@@ -147,7 +141,7 @@ def _read(source: YoloFiles, split: str | None) -> Dataset:
         rows: list[Row] = []
         if size_hw is None and own:
             detail = f"has boxes as fractions of {path.name}, which is missing or cannot be read"
-            problems.append(Problem(box_validity.UNREADABLE_ANNOTATION, str(label), detail))
+            problems.append(Problem(ProblemKind.UNREADABLE_ANNOTATION, str(label), detail))
         for line in own:
             if size_hw is None:
                 break
@@ -160,7 +154,7 @@ def _read(source: YoloFiles, split: str | None) -> Dataset:
                 continue
             if source.class_names and line.class_id not in source.class_names:
                 detail = f"line {line.number} has class {line.class_id}, which has no name"
-                problems.append(Problem(box_validity.UNKNOWN_CLASS, str(label), detail))
+                problems.append(Problem(ProblemKind.UNKNOWN_CLASS, str(label), detail))
             rows.append(Row(box, classes.add(line.class_id, f"class {line.class_id}")))
         records.append(build_record(number[path], path, size_hw, rows, path.stem))
     problems.extend(_orphans(paths))
@@ -184,7 +178,7 @@ def _orphans(images: Sequence[Path]) -> list[Problem]:
     wanted = set(labels)
     mirrored = {label.parent for label, image in zip(labels, images, strict=True) if label.parent != image.parent}
     return [
-        Problem(box_validity.MISSING_IMAGE, str(label), "belongs to no image")
+        Problem(ProblemKind.MISSING_IMAGE, str(label), "belongs to no image")
         for folder in sorted(mirrored)
         if exists(folder) and folder.is_dir()
         for label in sorted(folder.glob("*.txt"))

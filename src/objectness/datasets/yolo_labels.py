@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from objectness.datasets import box_validity
 from objectness.datasets.outlines import Box, around_points
 from objectness.datasets.path_lookup import exists
-from objectness.datasets.records import Problem
+from objectness.datasets.records import Problem, ProblemKind
 from objectness.errors import InputError
 from objectness.files.untrusted import read_text
 
@@ -168,7 +167,7 @@ def read_lines(path: Path) -> list[LabelLine | Problem]:
     try:
         lines = list(label_lines(path)) if exists(path) else []
     except InputError as error:
-        return [Problem(box_validity.UNREADABLE_ANNOTATION, str(path), str(error).removeprefix(f"{path} "))]
+        return [Problem(ProblemKind.UNREADABLE_ANNOTATION, str(path), str(error).removeprefix(f"{path} "))]
     return [_malformed(path, line, line.reason) if isinstance(line, BadLine) else line for line in lines]
 
 
@@ -201,4 +200,4 @@ def _parse(number: int, text: str, words: Sequence[str]) -> LabelLine | BadLine:
 
 def _malformed(path: Path, line: LabelLine | BadLine, reason: str) -> Problem:
     text = line.text if len(line.text) <= _SHOWN else f"{line.text[: _SHOWN - 3]}..."
-    return Problem(box_validity.MALFORMED, str(path), f"line {line.number} {reason}: {text!r}")
+    return Problem(ProblemKind.MALFORMED, str(path), f"line {line.number} {reason}: {text!r}")

@@ -10,20 +10,17 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness.datasets.records import LARGE_FROM, SMALL_BELOW
 from objectness.errors import InputError, did_you_mean
 
 Mask = NDArray[np.bool_]
 Groups = dict[str, Mask]
 
-SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, np.inf)}
+SIZES = {"small": (0.0, SMALL_BELOW), "medium": (SMALL_BELOW, LARGE_FROM), "large": (LARGE_FROM, np.inf)}
 """Annotated areas in square pixels, both ends included as in COCO: an area of 1024 is small and medium."""
 
 _USUAL = 640 * 480
-RELATIVE_SIZES = {
-    "small": (0.0, 32**2 / _USUAL),
-    "medium": (32**2 / _USUAL, 96**2 / _USUAL),
-    "large": (96**2 / _USUAL, np.inf),
-}
+RELATIVE_SIZES = {name: (low / _USUAL, high / _USUAL) for name, (low, high) in SIZES.items()}
 """Annotated area as a share of the image: COCO's borders on a photograph of 640 x 480 pixels."""
 
 ASPECTS = {

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,25 +24,20 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def read_size(path: Path) -> tuple[int, int] | str:
-    """(height, width) of an image file after its orientation, or why it cannot be had."""
-    try:
-        with opened(path) as image:
-            return upright_size(image)
-    except ImageError as error:
-        return error.reason
+def read_size(path: Path, *, decode: bool = False) -> tuple[int, int] | str:
+    """(height, width) of an image file after its orientation, or the reason why it has none.
 
-
-def decoded_size(path: Path) -> tuple[int, int] | str:
-    """As :func:`read_size`, but a file whose pixels are damaged has no size either."""
+    With ``decode`` a file whose pixels are damaged has no size either.
+    """
     try:
         with opened(path) as image:
             size_hw = upright_size(image)
-            try:
-                image.draft(None, (1, 1))  # a JPEG is then read whole but unfolded at an eighth: twice as quick
-                image.load()
-            except (MemoryError, *DAMAGED) as error:
-                raise damaged(str(path), error) from None
+            if decode:
+                try:
+                    image.draft(None, (1, 1))  # a JPEG is then read whole but unfolded at an eighth: twice as quick
+                    image.load()
+                except (MemoryError, *DAMAGED) as error:
+                    raise damaged(str(path), error) from None
             return size_hw
     except ImageError as error:
         return error.reason
@@ -67,5 +63,5 @@ def in_threads(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
 
 
 def read_sizes(paths: Sequence[Path], *, decode: bool = False) -> list[tuple[int, int] | str]:
-    """``read_size`` of many files; with ``decode`` a file counts as broken too when its pixels are."""
-    return list(in_threads(decoded_size if decode else read_size, paths))
+    """:func:`read_size` of many files."""
+    return list(in_threads(partial(read_size, decode=decode), paths))
