@@ -21,18 +21,18 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "layers": ("rpn.head.tower_convolutions=0", "rpn.head.norm=none", "rpn.head.initial_std=0.01"),
     "level": ("rpn.backbone.extra_by=pool",),
     "giou": ("rpn.loss.box=smooth-l1", "rpn.loss.smooth_l1_beta=0.1111", "rpn.loss.box_weight=1"),
-    "aligned": ("rpn.loss.objective=faster-rcnn", "rpn.loss.normalise=samples", "rpn.head.initial_score=0.5"),
+    "aligned": ("rpn.loss.objective=faster-rcnn", "rpn.loss.normalize=samples", "rpn.head.initial_score=0.5"),
     "mosaic": ("augment.mosaic=0",),
 }
 
 # Photographs at one size and uncut, as torchvision's own references train.
-WHOLE = ("augment.mosaic=0", "augment.crop=0", "augment.scale=1,1", "augment.colour=0")
+WHOLE = ("augment.mosaic=0", "augment.crop=0", "augment.scale=1,1", "augment.color_jitter=0")
 
 # Row -> (the row that it starts from, what it changes there). One line adds one.
 MORE: dict[str, tuple[str, tuple[str, ...]]] = {
     "standard, hard windows": ("standard", ("rpn.sample.sampler=hard-window",)),
-    "standard, hard losses": ("standard", ("rpn.sample.sampler=hard-loss",)),
-    "ours, one positive": ("ours", ("rpn.task_aligned.positives=1",)),
+    "standard, hard losses": ("standard", ("rpn.sample.sampler=ohem",)),
+    "ours, one positive": ("ours", ("rpn.task_aligned.top_k=1",)),
     "ours, DIoU": ("ours", ("rpn.loss.box=diou",)),
     "ours, CIoU": ("ours", ("rpn.loss.box=ciou",)),
     "ours, second stage": ("ours", ("rpn.refinement.grid=4", "rpn.refinement.boxes=300")),

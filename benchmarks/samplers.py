@@ -23,7 +23,7 @@ ROWS = {
     "random": (),
     "random, exact ties": ("rpn.match.tie_tolerance=0",),
     "random, anchors at cells' corners": ("rpn.anchors.offset=0",),
-    "hard-loss": ("rpn.sample.sampler=hard-loss",),
+    "hard-loss": ("rpn.sample.sampler=ohem",),
     "hard-window": ("rpn.sample.sampler=hard-window",),
     "hard-window, partial-and-varying": (
         "rpn.sample.sampler=hard-window",

@@ -16,7 +16,7 @@ OLD_AND_NEW = [
     ("rpn.align.score_power=2", "rpn.task_aligned.alpha=2"),
     ("rpn.align.iou_power=2", "rpn.task_aligned.beta=2"),
     ("rpn.align.focus=1", "rpn.task_aligned.gamma=1"),
-    ("rpn.open.share=3", "rpn.oln.share=3"),
+    ("rpn.open.share=3", "rpn.oln.negatives_per_positive=3"),
     ("rpn.quality.use=both", "rpn.localization_quality.use=both"),
     ("rpn.refine.grid=3", "rpn.refinement.grid=3"),
     ("rpn.match.candidates=5", "rpn.match.atss_top_k=5"),

@@ -1,23 +1,35 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
 from objectness.errors import InputError
-from objectness.settings import describe, from_dict, override, require, to_dict
+from objectness.settings import (
+    Bounds,
+    SettingError,
+    Settings,
+    describe,
+    from_dict,
+    merge,
+    old_names,
+    override,
+    require,
+    to_dict,
+)
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(Settings):
     power: float = 1.5
     gears: int = 5
     kind: Literal["petrol", "electric"] = "petrol"
 
 
 @dataclass(frozen=True)
-class Car:
+class Car(Settings):
     name: str = "car"
     owner: str | None = None
     fast: bool = False
@@ -110,16 +122,16 @@ def test_later_overrides_win_and_nothing_changes_in_place() -> None:
         ("engine.gaers=5", "Unknown setting 'engine.gaers': did you mean 'engine.gears'?"),
         ("name.first=x", "Unknown setting 'name.first':"),
         ("engine=5", "Setting 'engine' is a group: set one of engine.power, engine.gears, engine.kind."),
-        ("fast=maybe", "Setting fast takes true or false; got 'maybe'."),
-        ("engine.gears=2.5", "Setting engine.gears takes a whole number; got '2.5'."),
-        ("engine.gears=none", "Setting engine.gears takes a whole number; got 'none'."),
-        ("engine.power=much", "Setting engine.power takes a number; got 'much'."),
-        ("engine.power=", "Setting engine.power takes a number; got ''."),
-        ("engine.power=nan", "Setting engine.power takes a finite number; got nan."),
-        ("limit=inf", "Setting limit takes a finite number; got inf."),
-        ("weights=1,two", "Setting weights takes a number; got 'two'."),
-        ("engine.kind=electrik", "Setting engine.kind got 'electrik': did you mean 'electric'?"),
-        ("engine.kind=7", "Setting engine.kind got '7': known are electric, petrol."),
+        ("fast=maybe", "fast must be true or false; it is 'maybe'."),
+        ("engine.gears=2.5", "engine.gears must be a whole number; it is '2.5'."),
+        ("engine.gears=none", "engine.gears must be a whole number; it is 'none'."),
+        ("engine.power=much", "engine.power must be a number; it is 'much'."),
+        ("engine.power=", "engine.power must be a number; it is ''."),
+        ("engine.power=nan", "engine.power must be a finite number; it is nan."),
+        ("limit=inf", "limit must be a finite number; it is inf."),
+        ("weights=1,two", "weights must be a number; it is 'two'."),
+        ("engine.kind=electrik", "engine.kind cannot be 'electrik': did you mean 'electric'?"),
+        ("engine.kind=7", "engine.kind cannot be '7': known are electric, petrol."),
     ],
 )
 def test_overrides_that_do_not_fit(assignment: str, message: str) -> None:
@@ -134,17 +146,20 @@ def test_overrides_that_do_not_fit(assignment: str, message: str) -> None:
     [
         ({"nmae": "van"}, "Unknown setting nmae: did you mean 'name'?"),
         ({"engine": {"gaers": 5}}, "Unknown setting engine.gaers: did you mean 'gears'?"),
-        ({"engine": 5}, "Settings engine take names and values; got 5."),
-        ({"engine": {"gears": 2.0}}, "Setting engine.gears takes a whole number; got 2.0."),
-        ({"engine": {"gears": True}}, "Setting engine.gears takes a whole number; got True."),
-        ({"engine": {"power": "2"}}, "Setting engine.power takes a number; got '2'."),
-        ({"engine": {"power": float("nan")}}, "Setting engine.power takes a finite number; got nan."),
-        ({"engine": {"power": 10**400}}, "Setting engine.power takes a finite number; got one of hundreds of digits."),
-        ({"engine": {"kind": "steam"}}, "Setting engine.kind got 'steam': known are electric, petrol."),
-        ({"fast": 1}, "Setting fast takes true or false; got 1."),
-        ({"name": None}, "Setting name takes a text; got None."),
-        ({"weights": 3.0}, "Setting weights takes a list; got 3.0."),
-        ({"weights": ["a"]}, "Setting weights takes a number; got 'a'."),
+        ({"engine": 5}, "engine must be a group of names and values; it is 5."),
+        ({"engine": {"gears": 2.0}}, "engine.gears must be a whole number; it is 2.0."),
+        ({"engine": {"gears": True}}, "engine.gears must be a whole number; it is True."),
+        ({"engine": {"power": "2"}}, "engine.power must be a number; it is '2'."),
+        ({"engine": {"power": float("nan")}}, "engine.power must be a finite number; it is nan."),
+        (
+            {"engine": {"power": 10**400}},
+            "engine.power must be a finite number; it is 100000000000000000...0000000000000000000.",
+        ),
+        ({"engine": {"kind": "steam"}}, "engine.kind cannot be 'steam': known are electric, petrol."),
+        ({"fast": 1}, "fast must be true or false; it is 1."),
+        ({"name": None}, "name must be a text; it is None."),
+        ({"weights": 3.0}, "weights must be a list; it is 3.0."),
+        ({"weights": ["a"]}, "weights must be a number; it is 'a'."),
     ],
 )
 def test_data_that_do_not_fit(data: dict[str, object], message: str) -> None:
@@ -164,11 +179,12 @@ def test_whole_numbers_pass_for_numbers_and_become_such() -> None:
 
 
 @dataclass(frozen=True)
-class Range:
+class Range(Settings):
     low: float = 2.0
     high: float = 3.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require("high", self.high, "above low", self.high > self.low)
 
 
@@ -177,3 +193,74 @@ def test_values_that_must_fit_one_another_come_in_any_order(assignments: list[st
     assert override(Range(), assignments) == Range(7.0, 8.0)
     with pytest.raises(InputError, match="high must be above low"):
         override(Range(), ["low=7"])
+
+
+@dataclass(frozen=True)
+class Bounded(Settings):
+    share: Annotated[float, Bounds(ge=0, lt=1)] = 0.5
+    count: Annotated[int, Bounds(ge=1, le=1_000_000)] = 1
+    open: Annotated[float, Bounds(gt=0, lt=1)] = 0.5
+    least: Annotated[float, Bounds(ge=-10)] = 0.0
+    steps: tuple[Annotated[float, Bounds(ge=0, le=1)], ...] = (0.5,)
+    width: Annotated[int, Bounds(gt=0)] | None = None
+
+
+@dataclass(frozen=True)
+class Holder(Settings):
+    bounded: Bounded = field(default_factory=Bounded)
+
+    RENAMED: ClassVar = {"bound": "bounded"}
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside", "sentence"),
+    [
+        ("share", [0, 0.999], [-1e-9, 1], "must be at least 0 and below 1; it is"),
+        ("count", [1, 1_000_000], [0, 1_000_001], "must be between 1 and 1,000,000; it is"),
+        ("open", [1e-9, 0.999], [0, 1], "must be above 0 and below 1; it is"),
+        ("least", [-10, 1e300], [-10.001], "must be at least -10; it is"),
+        ("steps", [(), (0, 1)], [(0.5, 2), (-1,)], "must be between 0 and 1; it is"),
+        ("width", [None, 1], [0, -1], "must be above 0; it is"),
+        ("share", [], [math.nan, math.inf, -math.inf, 10**400], "must be a finite number; it is"),
+        ("least", [], ["1", None, True, 1j], "must be a number; it is"),
+        ("count", [], [1.0, "1", True, math.nan], "must be a whole number; it is"),
+        ("steps", [], [0.5, "0.5", None], "must be a list; it is"),
+    ],
+)
+def test_bounds_and_types_hold_however_a_group_is_built(
+    name: str, inside: list[Any], outside: list[Any], sentence: str
+) -> None:
+    for value in inside:
+        assert getattr(Bounded(**{name: value}), name) == value == getattr(replace(Bounded(), **{name: value}), name)
+    for value in outside:
+        with pytest.raises(SettingError) as caught:
+            replace(Bounded(), **{name: value})
+        assert str(caught.value).startswith(f"{name} {sentence}")
+        with pytest.raises(SettingError) as caught:
+            from_dict(Holder, {"bounded": {name: value}})
+        assert str(caught.value).startswith(f"bounded.{name} {sentence}")
+
+
+def test_groups_stay_values() -> None:
+    assert Bounded(share=0) == Bounded(share=0.0) == merge(Bounded(), {"share": 0})
+    assert hash(Bounded(steps=[0, 1])) == hash(Bounded(steps=(0.0, 1.0)))  # type: ignore[arg-type]
+    assert type(Bounded(share=0).share) is float
+    with pytest.raises(SettingError, match=r"^bounded must be a group of settings; it is 5\.$"):
+        Holder(bounded=5)  # type: ignore[arg-type]
+
+
+def test_a_value_of_any_length_makes_a_short_sentence() -> None:
+    with pytest.raises(SettingError) as caught:
+        from_dict(Holder, {"bounded": {"count": "x" * 100_000}})
+    assert len(str(caught.value)) < 100
+
+
+def test_old_names_of_groups_keys_and_values() -> None:
+    @dataclass(frozen=True)
+    class Plain(Settings):
+        pass
+
+    assert old_names(Holder(), {"bound": {"count": 2}}) == {"bound.count": "bounded.count"}
+    assert old_names(Holder(), {"bounded": {"count": 2}}, ["bounded.count=3"]) == {}
+    assert old_names(Holder(), {}, ["bound.count=3"]) == {"bound.count": "bounded.count"}
+    assert old_names(Plain(), 5) == {}

@@ -1,112 +1,157 @@
-"""Settings as frozen dataclasses: to a plain dict and back, and ``key=value`` overrides.
+"""Settings as frozen dataclasses with bounds in their types; to a plain dict and back, and ``key=value`` overrides.
 
-The dataclasses hold the only defaults. What is saved with a model and what ``--set`` takes are generated from
-their fields; an unknown key or a value of the wrong type is an error that says so.
+The dataclasses hold the only defaults. A model or run is saved with all of their fields, and ``--set`` takes any of
+them by its dotted key; an unknown key, a wrong type or a number out of bounds is an error with the key in full.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import reprlib
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from objectness.errors import InputError, did_you_mean
 
-S = TypeVar("S")
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_HERE = "{here}"
 
 
 class SettingError(InputError):
     """A value that a group of settings refuses.
 
-    Attributes:
-        key: Dotted name of the setting, counted from the group that was being built.
-        complaint: The rest of the sentence: what it must be and what it is. "{here}" in it stands for the place of
-            the group among all settings.
+    Args:
+        sentence: "{here}" before a key stands for the place of the group among all settings.
     """
 
-    def __init__(self, key: str, complaint: str) -> None:
-        super().__init__(f"{key} {complaint.replace('{here}', '')}")
-        self.key = key
-        self.complaint = complaint
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence.replace(_HERE, ""))
+        self._sentence = sentence
+
+    def inside(self, group: str) -> SettingError:
+        """The same error, with the keys counted from the settings that hold the group by this name."""
+        return SettingError(self._sentence.replace(_HERE, f"{_HERE}{group}."))
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of a number, as a part of the type of its field: ``Annotated[float, Bounds(ge=0, lt=1)]``.
+
+    Attributes:
+        ge: The number is at least this.
+        gt: Or above this.
+        le: At most this.
+        lt: Or below this.
+    """
+
+    ge: float = -math.inf
+    gt: float = -math.inf
+    le: float = math.inf
+    lt: float = math.inf
+
+    def __contains__(self, number: float) -> bool:
+        return (
+            self.ge <= number <= self.le and (self.gt < number or self.gt == -math.inf) and number <= self.lt != number
+        )
+
+    def __str__(self) -> str:
+        if -math.inf < self.ge and self.le < math.inf:
+            return f"between {self.ge:,} and {self.le:,}"
+        parts = (("at least", self.ge), ("above", self.gt), ("at most", self.le), ("below", self.lt))
+        return " and ".join(f"{words} {bound:,}" for words, bound in parts if math.isfinite(bound))
 
 
-def to_dict(settings: Any) -> dict[str, Any]:
-    """Nested plain data (dicts, lists, numbers, strings) of a settings dataclass."""
-    return {f.name: _plain(getattr(settings, f.name)) for f in fields(settings)}
+Fraction = Annotated[float, Bounds(ge=0, le=1)]
+NonNegative = Annotated[float, Bounds(ge=0)]
 
 
-def from_dict(kind: type[S], data: object, where: str = "") -> S:
-    """Build a settings dataclass from plain data.
+@dataclass(frozen=True)
+class Settings:
+    """Base of all groups of settings: values that do not fit the types and bounds of their fields are refused.
+
+    A whole number becomes a float and a list a tuple where the field is one.
+
+    Raises:
+        SettingError: a value that does not fit.
+    """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions, with their names of today."""
+    RENAMED_VALUES: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """Values of earlier versions for a key of today, with their names of today."""
+    RETIRED: ClassVar[frozenset[str]] = frozenset()
+    """Keys of earlier versions that have no effect any more."""
+
+    def __post_init__(self) -> None:
+        for name, kind in _types(self).items():
+            object.__setattr__(self, name, _fitting(kind, getattr(self, name), name))
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def require(name: str, value: object, wanted: str, fits: bool) -> None:
+    """Refuse a value that does not fit, in one sentence: what it must be and what it is.
 
     Args:
-        kind: The dataclass.
-        data: Nested plain data; a key that is absent takes its default.
-        where: Dotted place of ``data``, for messages.
+        name: Key, counted from the group that calls; its place among all settings is added.
+        value: The value of the user.
+        wanted: What it must be; "{here}" before another key stands for the place of the group.
+        fits: Whether it is that.
+
+    Raises:
+        SettingError: it is not.
+    """
+    if not fits:
+        given = (", ".join(map(str, value)) or "empty") if isinstance(value, tuple) else reprlib.repr(value)
+        raise SettingError(f"{_HERE}{name} must be {wanted}; it is {given}.")
+
+
+def to_dict(settings: Settings) -> dict[str, Any]:
+    """Nested plain data (dicts, lists, numbers, strings) of settings."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {
+        name: to_dict(value) if isinstance(value, Settings) else list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
+
+
+def from_dict(kind: type[S], data: object) -> S:
+    """Settings of plain data, where an absent key takes its default; raises as ``merge``."""
+    return merge(kind(), data)
+
+
+def merge(settings: S, data: object) -> S:
+    """A copy of the settings with the values of nested plain data.
 
     Raises:
         InputError: an unknown key, or a value that does not fit its field.
     """
     if not isinstance(data, Mapping):
-        name = where.rstrip(".") or "of a model or run"
-        raise InputError(f"Settings {name} take names and values; got {data!r}.")
-    hints = get_type_hints(kind)
-    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+        raise InputError(f"Settings of a model or run take names and values; got {reprlib.repr(data)}.")
+    kinds = _types(settings)
     values: dict[str, Any] = {}
-    for key, value in _of_today(kind, data, where).items():
-        if key not in names:
-            raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, names)}")
-        hint = hints[key]
-        if is_dataclass(hint):
-            values[key] = from_dict(hint, value, f"{where}{key}.")  # type: ignore[arg-type]
-        else:
-            values[key] = _checked(hint, value, f"{where}{key}")
-    return _built(lambda: kind(**values), where)
-
-
-def _of_today(kind: type, data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Names and values of version 0.1 in files and assignments, as they are called today.
-
-    A group declares them in class attributes: ``RETIRED`` names keys that nothing asks for any more, ``RENAMED`` maps
-    old keys to new ones, ``RENAMED_VALUES`` maps a key of today to its old values and what they are called now.
-    """
-    retired: Collection[str] = getattr(kind, "RETIRED", ())
-    renamed: Mapping[str, str] = getattr(kind, "RENAMED", {})
-    renamed_values: Mapping[str, Mapping[str, str]] = getattr(kind, "RENAMED_VALUES", {})
-    today = {}
     for old, value in data.items():
-        if old in retired:
+        if old in settings.RETIRED:
             continue
-        key = renamed.get(old, old)
-        if key in today or (key != old and key in data):
-            raise InputError(f"Setting {where}{key} is given twice, also by its old name {old}: give one of them.")
-        today[key] = renamed_values.get(key, {}).get(value, value) if isinstance(value, str) else value
-    return today
-
-
-def merge(settings: S, data: object, where: str = "") -> S:
-    """The settings with what ``data`` (nested plain data) names changed; the rest stays, nothing in place.
-
-    Raises:
-        InputError: an unknown key, or a value that does not fit its field.
-    """
-    if not isinstance(data, Mapping):
-        raise InputError(f"Settings {where.rstrip('.') or 'of a run'} take names and values; got {data!r}.")
-    hints = get_type_hints(type(settings))
-    values: dict[str, Any] = {}
-    for key, value in _of_today(type(settings), data, where).items():
-        if key not in hints:
-            raise InputError(f"Unknown setting {where}{key}: {did_you_mean(key, hints)}")
+        key, value = _of_today(settings, old, value)
+        if key in values or (key != old and key in data):
+            raise SettingError(f"Setting {_HERE}{key} is given twice, also by its old name {old}: give one of them.")
+        if key not in kinds:
+            raise SettingError(f"Unknown setting {_HERE}{key}: {did_you_mean(key, kinds)}")
         current = getattr(settings, key)
-        nested = is_dataclass(current)
-        values[key] = (
-            merge(current, value, f"{where}{key}.") if nested else _checked(hints[key], value, f"{where}{key}")
-        )
-    return _built(lambda: replace(settings, **values), where)  # type: ignore[type-var]
+        if isinstance(current, Settings):
+            require(key, value, "a group of names and values", isinstance(value, Mapping))
+            try:
+                value = merge(current, value)
+            except SettingError as error:
+                raise error.inside(key) from None
+        values[key] = _fitting(kinds[key], value, key)
+    return replace(settings, **values)
 
 
 def override(settings: S, assignments: Sequence[str]) -> S:
@@ -119,161 +164,133 @@ def override(settings: S, assignments: Sequence[str]) -> S:
     """
     changes: dict[str, Any] = {}
     for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        if not separator or not key.strip():
-            raise InputError(
-                f"A setting is changed by key=value, e.g. optimizer.lr=0.01; got {assignment!r}.", arguments=("set",)
-            )
-        key = key.strip()
-        try:
-            _assign(changes, settings, key.split("."), text.strip(), key)
-        except _UnknownKeyError:
-            raise InputError(f"Unknown setting {key!r}: {_suggestion(settings, key)}") from None
+        key, text = _split(assignment)
+        place: dict[str, Any] = changes
+        group: Any = settings
+        *groups, last = key.split(".")
+        for old in groups:
+            name, _ = _of_today(group, old, None)
+            group = getattr(group, name, None)
+            place = place.setdefault(name, {})
+            _require_known(isinstance(group, Settings), settings, key)
+        name, text = _of_today(group, last, text)
+        kind = _types(group).get(name)
+        _require_known(kind is not None, settings, key)
+        if isinstance(getattr(group, name), Settings):
+            inner = ", ".join(f"{key}.{f.name}" for f in fields(getattr(group, name)))
+            raise InputError(f"Setting {key!r} is a group: set one of {inner}.")
+        place[name] = _parsed(kind, text)
     return merge(settings, changes)
 
 
-def describe(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Every dotted key with its value: the whole list of knobs."""
+def describe(settings: Settings, prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted key and value of every setting."""
     rows: list[tuple[str, Any]] = []
     for f in fields(settings):
         value = getattr(settings, f.name)
-        if is_dataclass(value):
-            rows += describe(value, f"{prefix}{f.name}.")
-        else:
-            rows.append((f"{prefix}{f.name}", value))
+        key = f"{prefix}{f.name}"
+        rows += describe(value, f"{key}.") if isinstance(value, Settings) else [(key, value)]
     return rows
 
 
-def require(name: str, value: object, wanted: str, fits: bool) -> None:
-    """Refuse a setting that does not fit, in one sentence: what it must be and what it is.
-
-    A number that is not finite never fits.
-
-    Args:
-        name: Of the field, or dotted from the group that asks; where the group itself lies is added when it is
-            built from data or changed by assignments, so that the sentence names the key that the user gave.
-        value: What was given.
-        wanted: What it must be; "{here}" before the name of another field stands for where the group lies.
-        fits: Whether it is that.
-
-    Raises:
-        SettingError: it is not.
-    """
-    numbers = value if isinstance(value, tuple) else (value,)
-    finite = all(math.isfinite(number) for number in numbers if isinstance(number, float))
-    if not (fits and finite):
-        given = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-        raise SettingError(name, f"must be {wanted}; it is {'empty' if given == '' else given}.")
+def old_names(settings: Settings, data: object, assignments: Sequence[str] = ()) -> dict[str, str]:
+    """Keys, and values as "key=value", of earlier versions that data or assignments use, with their names of today."""
+    pairs = list(_names(settings, data))
+    for assignment in assignments:
+        key, nested = _split(assignment)
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        pairs += _names(settings, nested)
+    return {old: new for old, new in pairs if old != new}
 
 
-def require_within(settings: object, names: Sequence[str], low: float, high: float) -> None:
-    """Refuse each of the named numbers of ``settings`` that lies outside ``low`` to ``high``, both included.
-
-    Raises:
-        SettingError: as ``require``.
-    """
-    wanted = f"at least {low:,}" if high == math.inf else f"between {low:,} and {high:,}"
-    for name in names:
-        value = getattr(settings, name)
-        require(name, value, wanted, low <= value <= high)
-
-
-def _built(build: Callable[[], S], where: str) -> S:
-    """The settings that ``build`` makes; what they refuse is named from the whole: ``where`` and its own name."""
-    try:
-        return build()
-    except SettingError as error:
-        raise SettingError(f"{where}{error.key}", error.complaint.replace("{here}", where)) from None
+def _names(settings: Settings, data: object) -> Iterator[tuple[str, str]]:
+    """Dotted key of each value in nested data, as given and as of today."""
+    for old, value in data.items() if isinstance(data, Mapping) else ():
+        key, today = _of_today(settings, old, value)
+        current = getattr(settings, key, None)
+        if isinstance(current, Settings):
+            yield from ((f"{old}.{inner}", f"{key}.{new}") for inner, new in _names(current, value))
+        else:
+            yield (old, key) if value == today else (f"{old}={value}", f"{key}={today}")
 
 
-def _assign(changes: dict[str, Any], settings: Any, path: list[str], text: str, whole: str) -> None:
-    """Put the value of one assignment to its place among the changes."""
-    hints = get_type_hints(type(settings))
-    old, rest = path[0], path[1:]
-    head = getattr(type(settings), "RENAMED", {}).get(old, old)
-    if head not in hints:
-        raise _UnknownKeyError
-    current = getattr(settings, head)
-    if is_dataclass(current):
-        if not rest:
-            inner = ", ".join(f"{whole}.{f.name}" for f in fields(current))
-            raise InputError(f"Setting {whole!r} is a group: set one of {inner}.")
-        _assign(changes.setdefault(head, {}), current, rest, text, whole)
-    elif rest:
-        raise _UnknownKeyError
-    else:
-        new_words: Mapping[str, str] = getattr(type(settings), "RENAMED_VALUES", {}).get(head, {})
-        changes[head] = _parsed(hints[head], new_words.get(text, text), whole)
+def _of_today(settings: Settings, old: str, value: Any) -> tuple[str, Any]:
+    """Key and value of a file or assignment, under their names of today."""
+    key = settings.RENAMED.get(old, old)
+    words = settings.RENAMED_VALUES.get(key, {})
+    return key, words.get(value, value) if isinstance(value, str) else value
 
 
-class _UnknownKeyError(Exception):
-    """A dotted key that leads nowhere."""
+def _types(settings: Settings) -> dict[str, Any]:
+    """Type of each field, with its bounds."""
+    kind: Any = type(settings)
+    return _types_of(kind)
 
 
-def _suggestion(settings: Any, key: str) -> str:
-    """The end of a sentence about an unknown key: a known one with the same end, else one spelt alike."""
-    known = [name for name, _ in describe(settings)]
-    same_end = [name for name in known if name == key or name.endswith(f".{key}")]
-    return f"did you mean {same_end[0]!r}?" if same_end else did_you_mean(key, known)
+@functools.cache
+def _types_of(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(kind)}
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return to_dict(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _parsed(hint: Any, text: str, key: str) -> Any:
-    """``text`` from a command line as a value of type ``hint``."""
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    if type(None) in options and text.lower() in ("none", "null", ""):
-        return None
-    hint = next(option for option in options if option is not type(None))
-    origin = get_origin(hint)
-    if origin is tuple:
-        inner = get_args(hint)[0]
-        parts = [part for part in text.strip("()[]").split(",") if part.strip()]
-        return tuple(_parsed(inner, part.strip(), key) for part in parts)
-    if hint is bool:
-        if text.lower() in ("true", "yes", "on", "1"):
-            return True
-        if text.lower() in ("false", "no", "off", "0"):
-            return False
-        raise InputError(f"Setting {key} takes true or false; got {text!r}.")
-    if hint is int or hint is float:
-        try:
-            return _checked(hint, hint(text), key)
-        except InputError:
-            raise
-        except ValueError:
-            raise InputError(f"Setting {key} takes {_KINDS[hint]}; got {text!r}.") from None
-    return _checked(hint, text, key)
-
-
-def _checked(hint: Any, value: Any, key: str) -> Any:
-    """``value`` from plain data as a value of type ``hint``."""
-    origin = get_origin(hint)
+def _fitting(kind: Any, value: Any, key: str) -> Any:
+    """``value`` as a value of type ``kind``; a SettingError where it is none."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        value = _fitting(inner[0], value, key)
+        require(key, value, str(inner[1]), value in inner[1])
+        return value
     if origin in (Union, types.UnionType):
-        options = get_args(hint)
-        if value is None and type(None) in options:
-            return None
-        return _checked(next(option for option in options if option is not type(None)), value, key)
+        return None if value is None else _fitting(inner[0], value, key)
     if origin is Literal:
-        if value not in get_args(hint):
-            known = did_you_mean(str(value), map(str, get_args(hint)))
-            raise InputError(f"Setting {key} got {value!r}: {known}")
+        if value not in inner:
+            raise SettingError(f"{_HERE}{key} cannot be {reprlib.repr(value)}: {did_you_mean(str(value), inner)}")
         return value
     if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"Setting {key} takes a list; got {value!r}.")
-        return tuple(_checked(get_args(hint)[0], part, key) for part in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise InputError(f"Setting {key} takes a finite number; got one of hundreds of digits.") from None
-    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise InputError(f"Setting {key} takes {_KINDS.get(hint, hint.__name__)}; got {value!r}.")
-    if hint is float and not math.isfinite(value):
-        raise InputError(f"Setting {key} takes a finite number; got {value!r}.")
+        require(key, value, "a list", isinstance(value, list | tuple))
+        return tuple(_fitting(inner[0], part, key) for part in value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if kind is float and (whole or isinstance(value, float)):
+        finite = math.isfinite(value) if isinstance(value, float) else abs(value) < 10**308
+        require(key, value, "a finite number", finite)
+        return float(value)
+    fits = whole if kind is int else isinstance(value, kind)
+    require(key, value, _KINDS.get(kind, "a group of settings"), fits)
     return value
+
+
+def _split(assignment: str) -> tuple[str, Any]:
+    """Key and text of ``key=value``."""
+    key, separator, text = assignment.partition("=")
+    if not separator or not key.strip():
+        raise InputError(
+            f"A setting is changed by key=value, e.g. optimizer.lr=0.01; got {assignment!r}.", arguments=("set",)
+        )
+    return key.strip(), text.strip()
+
+
+def _require_known(known: bool, settings: Settings, key: str) -> None:
+    """Refuse an unknown dotted key, with a known one of the same end or else of similar spelling."""
+    if not known:
+        names = [name for name, _ in describe(settings)]
+        same_end = [name for name in names if name.endswith(f".{key}")]
+        meant = f"did you mean {same_end[0]!r}?" if same_end else did_you_mean(key, names)
+        raise InputError(f"Unknown setting {key!r}: {meant}")
+
+
+def _parsed(kind: Any, text: str) -> Any:
+    """The value that a text means for a field of type ``kind``; the text itself where it means none."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _parsed(inner[0], text)
+    if origin in (Union, types.UnionType):
+        return None if text.lower() in ("none", "null", "") else _parsed(inner[0], text)
+    if origin is tuple:
+        return tuple(_parsed(inner[0], part.strip()) for part in text.strip("()[]").split(",") if part.strip())
+    if kind is bool:
+        return _WORDS.get(text.lower(), text)
+    try:
+        return kind(text) if kind in (int, float) else text
+    except ValueError:
+        return text

@@ -96,7 +96,7 @@ def test_resume_of_a_finished_run_changes_nothing(yolo: Path, tmp_path: Path) ->
         (["data", "--recipe", "smal"], "Unknown recipe 'smal': did you mean 'small'?"),
         (["data", "--set", "loop.epoch=3"], "Unknown setting 'loop.epoch': did you mean 'loop.epochs'?"),
         (["data", "--set", "weights=x"], "did you mean 'rpn.backbone.weights'?"),
-        (["data", "--set", "loop.epochs=many"], "Setting loop.epochs takes a whole number; got 'many'."),
+        (["data", "--set", "loop.epochs=many"], "loop.epochs must be a whole number; it is 'many'."),
         (["data", "--set", "epochs"], "(--set)"),
         (["data", "--set", "rpn.backbone.name=resnet5O", "--set", "loop.workers=0"], "did you mean 'resnet50'?"),
         (["data", "--set", "rpn.anchors.sizes=1,2,3"], "cannot be dealt evenly to 4 feature levels"),

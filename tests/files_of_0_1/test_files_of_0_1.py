@@ -95,7 +95,12 @@ def test_a_file_of_settings() -> None:
     settings = merge(RunSettings(), json.loads((HERE / "settings.json").read_text()))
     rpn = settings.rpn
     assert (settings.recipe, settings.optimizer.lr) == ("two-stage", 0.25)
-    assert (rpn.head.tower_convolutions, rpn.match.atss_top_k, rpn.refinement.grid, rpn.oln.share) == (2, 5, 2, 3)
+    assert (rpn.head.tower_convolutions, rpn.match.atss_top_k, rpn.refinement.grid, rpn.oln.negatives_per_positive) == (
+        2,
+        5,
+        2,
+        3,
+    )
     assert (rpn.task_aligned.alpha, rpn.task_aligned.beta, rpn.task_aligned.gamma) == (0.5, 4, 1.5)
     assert (rpn.localization_quality.use, rpn.loss.objective) == ("both", "task-aligned")
     assert (rpn.select.pre_nms_top_n, rpn.select.post_nms_top_n) == (11, 12)
@@ -105,7 +110,7 @@ def test_the_configuration_of_a_run() -> None:
     config = json.loads((HERE / "run" / "config.json").read_text())
     settings = from_dict(RunSettings, config["settings"])
     assert (settings.recipe, settings.rpn.loss.objective) == ("task-aligned", "task-aligned")
-    assert settings.rpn.task_aligned.positives == 3
+    assert settings.rpn.task_aligned.top_k == 3
 
 
 def _data(folder: Path) -> Path:

@@ -130,7 +130,7 @@ def test_the_loss_over_the_samples() -> None:
     theirs = their_network(batch_size_per_image=2 * count)
     objectness, box = theirs.compute_loss(logits, deltas, [labels.float()], [targets])
     positive = labels == 1
-    settings = LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=1 / 9)
+    settings = LossSettings(normalize="samples", box_weight=1.0, smooth_l1_beta=1 / 9)
     boxes = smooth_l1(deltas[positive], targets[positive], settings.smooth_l1_beta)
     ours = image_loss(logits, labels, boxes, batch_size=1, locations=1, settings=settings)
     torch.testing.assert_close(ours.objectness, objectness)

@@ -25,11 +25,11 @@ def leaf(values: list[list[float]], width: int) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).reshape(-1, width).requires_grad_()
 
 
-@pytest.mark.parametrize("normalise", ["paper", "samples"])
+@pytest.mark.parametrize("normalize", ["paper", "samples"])
 @pytest.mark.parametrize("width", [1, 2])
-def test_an_empty_mini_batch_costs_nothing(normalise: str, width: int) -> None:
+def test_an_empty_mini_batch_costs_nothing(normalize: str, width: int) -> None:
     logits, deltas = leaf([], width), leaf([], 4)
-    settings = LossSettings(normalise=normalise)  # type: ignore[arg-type]
+    settings = LossSettings(normalize=normalize)  # type: ignore[arg-type]
     labels = torch.zeros(0, dtype=torch.int64)
     loss = image_loss(
         logits, labels, smooth_l1(deltas, torch.zeros(0, 4)), batch_size=256, locations=2400, settings=settings
@@ -40,10 +40,10 @@ def test_an_empty_mini_batch_costs_nothing(normalise: str, width: int) -> None:
     assert torch.isfinite(logits.grad).all()
 
 
-@pytest.mark.parametrize("normalise", ["paper", "samples"])
-def test_without_positives_the_box_part_is_exactly_0(normalise: str) -> None:
+@pytest.mark.parametrize("normalize", ["paper", "samples"])
+def test_without_positives_the_box_part_is_exactly_0(normalize: str) -> None:
     logits, deltas = leaf([[3.0], [-2.0]], 1), leaf([], 4)
-    settings = LossSettings(normalise=normalise)  # type: ignore[arg-type]
+    settings = LossSettings(normalize=normalize)  # type: ignore[arg-type]
     labels = torch.zeros(2, dtype=torch.int64)
     loss = image_loss(
         logits, labels, smooth_l1(deltas, torch.zeros(0, 4)), batch_size=256, locations=2400, settings=settings
@@ -95,7 +95,7 @@ def test_samples_divides_both_parts_by_the_mini_batch() -> None:
     logits = torch.zeros(256, 2)
     labels = torch.tensor([1] * 128 + [0] * 128)
     deltas = torch.ones(128, 4)
-    settings = LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=1 / 9)
+    settings = LossSettings(normalize="samples", box_weight=1.0, smooth_l1_beta=1 / 9)
     boxes = smooth_l1(deltas, torch.zeros(128, 4), 1 / 9)
     loss = image_loss(logits, labels, boxes, batch_size=256, locations=1, settings=settings)
     assert loss.objectness.item() == pytest.approx(math.log(2))
@@ -103,7 +103,7 @@ def test_samples_divides_both_parts_by_the_mini_batch() -> None:
 
 
 def test_samples_counts_what_was_drawn() -> None:
-    settings = LossSettings(normalise="samples", box_weight=1.0)
+    settings = LossSettings(normalize="samples", box_weight=1.0)
     loss = image_loss(
         torch.zeros(4, 1),
         torch.tensor([1, 0, 0, 0]),

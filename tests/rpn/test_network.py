@@ -243,7 +243,7 @@ def test_ignore_regions_are_not_sampled(make_network: Make) -> None:
     assert (width_inside / (drawn[:, 2] - drawn[:, 0]) <= 0.5).all()
 
 
-@pytest.mark.parametrize("sampler", ["random", "hard-loss", "hard-window", "iou-balanced"])
+@pytest.mark.parametrize("sampler", ["random", "ohem", "hard-window", "iou-balanced"])
 def test_every_sampler_trains(sampler: str, make_network: Make, tiny_settings: RPNSettings) -> None:
     settings = replace(tiny_settings, sample=SampleSettings(sampler=sampler))  # type: ignore[arg-type]
     network = make_network(settings)
@@ -333,7 +333,7 @@ def test_no_black_negative_is_drawn_of_a_black_image(make_network: Make, tiny_se
 def test_the_loss_falls_when_one_image_is_learnt(make_network: Make, tiny_settings: RPNSettings) -> None:
     settings = replace(
         tiny_settings,
-        loss=LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=1 / 9),
+        loss=LossSettings(normalize="samples", box_weight=1.0, smooth_l1_beta=1 / 9),
         head=HeadSettings(channels=32, two_class=False),
     )
     network = make_network(settings).train()

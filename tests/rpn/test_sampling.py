@@ -126,6 +126,6 @@ def test_random_draws_every_negative_alike() -> None:
 
 def test_the_sampler_that_the_settings_name() -> None:
     assert sampler_of(SampleSettings()) is sample_random
-    assert sampler_of(SampleSettings(sampler="hard-loss")) is sample_hard_loss
+    assert sampler_of(SampleSettings(sampler="ohem")) is sample_hard_loss
     assert sampler_of(SampleSettings(sampler="hard-window")) is sample_hard_window
     assert sampler_of(SampleSettings(sampler="iou-balanced")) is sample_iou_balanced

@@ -39,14 +39,14 @@ def test_the_defaults_are_the_papers() -> None:
         "faster-rcnn",
     )
     assert (settings.localization_quality.use, settings.task_aligned.unlabelled_weight) == ("none", 1)
-    assert (settings.loss.normalise, settings.loss.box_weight, settings.loss.smooth_l1_beta) == ("paper", 10, 1)
+    assert (settings.loss.normalize, settings.loss.box_weight, settings.loss.smooth_l1_beta) == ("paper", 10, 1)
 
 
 def test_a_round_trip_through_plain_data() -> None:
     settings = RPNSettings(
         backbone=BackboneSettings("resnet18", (8, 16, 32), 64, weights="w.safetensors"),
         anchors=AnchorSettings((16.0, 32.0, 64.0), (1.0,), style="py-faster-rcnn"),
-        loss=LossSettings(normalise="samples", box_weight=1.0),
+        loss=LossSettings(normalize="samples", box_weight=1.0),
     )
     assert from_dict(RPNSettings, to_dict(settings)) == settings
 
@@ -85,7 +85,7 @@ def test_files_of_earlier_versions_load() -> None:
         ),
         (BackboneSettings, {"frozen_stages": -1}, "frozen_stages must be at least 0; it is -1."),
         (HeadSettings, {"channels": 0}, "channels must be between 1 and 8,192; it is 0."),
-        (HeadSettings, {"initial_std": math.nan}, "initial_std must be between 0 and 10; it is nan."),
+        (HeadSettings, {"initial_std": math.nan}, "initial_std must be a finite number; it is nan."),
         (AnchorSettings, {"sizes": ()}, "sizes must be one or more lengths above 0 and at most 65,536; it is empty."),
         (
             AnchorSettings,
@@ -111,10 +111,14 @@ def test_files_of_earlier_versions_load() -> None:
         (MatchSettings, {"atss_top_k": 0}, "atss_top_k must be between 1 and 1,000,000; it is 0."),
         (TaskAlignedSettings, {"unlabelled_weight": 2.0}, "unlabelled_weight must be between 0 and 1; it is 2.0."),
         (TaskAlignedSettings, {"unlabelled_score": -0.1}, "unlabelled_score must be between 0 and 1; it is -0.1."),
-        (OLNSettings, {"share": math.inf}, "share must be between 0 and 1,000,000; it is inf."),
+        (
+            OLNSettings,
+            {"negatives_per_positive": math.inf},
+            "negatives_per_positive must be a finite number; it is inf.",
+        ),
         (LocalizationQualitySettings, {"weight": -1.0}, "weight must be at least 0; it is -1.0."),
         (LossSettings, {"box_weight": -1.0}, "box_weight must be at least 0; it is -1.0."),
-        (LossSettings, {"smooth_l1_beta": math.inf}, "smooth_l1_beta must be at least 0; it is inf."),
+        (LossSettings, {"smooth_l1_beta": math.inf}, "smooth_l1_beta must be a finite number; it is inf."),
         (SelectSettings, {"post_nms_top_n": 0}, "post_nms_top_n must be between 1 and 1,000,000; it is 0."),
         (SelectSettings, {"nms_iou": 1.1}, "nms_iou must be between 0 and 1; it is 1.1."),
     ],

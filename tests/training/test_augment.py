@@ -67,7 +67,7 @@ def test_crop_drops_cuts_and_ignores() -> None:
 
 @given(st.integers(0, 10_000))
 def test_whatever_is_drawn_boxes_stay_on_their_objects(seed: int) -> None:
-    settings = AugmentSettings(flip=0.5, flip_vertical=0.5, scale=(0.5, 2.0), crop=64, keep_visible=0.3)
+    settings = AugmentSettings(flip=0.5, flip_vertical=0.5, scale=(0.5, 2.0), crop=64, min_visibility=0.3)
     made = augment([example()], ImageSettings(60, 80), settings, np.random.default_rng(seed))
     assert max(made.pixels.shape[:2]) <= 64
     assert (area(made.boxes_xyxy) >= 1).all()
@@ -100,7 +100,7 @@ def test_mosaic_of_photographs_of_one_colour_each() -> None:
 
 @given(st.integers(0, 10_000))
 def test_boxes_stay_on_their_objects_in_a_mosaic(seed: int) -> None:
-    settings = AugmentSettings(scale=(0.8, 2.0), crop=96, keep_visible=0.3, mosaic=1.0, mosaic_shrink=0.7)
+    settings = AugmentSettings(scale=(0.8, 2.0), crop=96, min_visibility=0.3, mosaic=1.0, mosaic_shrink=0.7)
     made = augment([example()] * 4, ImageSettings(60, 80), settings, np.random.default_rng(seed))
     assert made.pixels.shape == (96, 96, 3)
     for x1, y1, x2, y2 in made.boxes_xyxy:
@@ -109,7 +109,7 @@ def test_boxes_stay_on_their_objects_in_a_mosaic(seed: int) -> None:
 
 
 def test_the_same_generator_gives_the_same_variation_and_nothing_asked_changes_nothing() -> None:
-    settings = AugmentSettings(scale=(0.5, 2.0), crop=40, colour=0.4)
+    settings = AugmentSettings(scale=(0.5, 2.0), crop=40, color_jitter=0.4)
     images = ImageSettings(60, 80)
     one, two = (augment([example()], images, settings, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(one.pixels, two.pixels)

@@ -43,10 +43,10 @@ def test_few_photographs_have_as_many_updates_as_is_least() -> None:
     """20 photographs: 5 batches of 4, so 3 updates of 2 batches an epoch; 4 epochs are 12 updates, 14 begin a fifth."""
     settings = LoopSettings(epochs=4, batch_size=4, accumulate=2)
     assert (planned_steps(20, settings), planned_epochs(20, settings)) == (12, 4)
-    least = LoopSettings(epochs=4, batch_size=4, accumulate=2, least_steps=14)
+    least = LoopSettings(epochs=4, batch_size=4, accumulate=2, min_steps=14)
     assert (planned_steps(20, least), planned_epochs(20, least)) == (14, 5)
     assert (planned_steps(200, least), planned_epochs(200, least)) == (100, 4)
-    exact = LoopSettings(epochs=4, batch_size=4, accumulate=2, least_steps=14, steps=2)
+    exact = LoopSettings(epochs=4, batch_size=4, accumulate=2, min_steps=14, steps=2)
     assert (planned_steps(20, exact), planned_epochs(20, exact)) == (2, 1)
 
 

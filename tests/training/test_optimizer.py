@@ -37,7 +37,7 @@ def test_the_papers_numbers_are_the_defaults() -> None:
     assert (settings.rpn.match.positive_iou, settings.rpn.match.negative_iou) == (0.7, 0.3)
     assert settings.rpn.match.drop_cross_boundary
     assert (settings.rpn.sample.size, settings.rpn.sample.positive_fraction) == (256, 0.5)
-    assert (settings.rpn.loss.normalise, settings.rpn.loss.box_weight) == ("paper", 10)
+    assert (settings.rpn.loss.normalize, settings.rpn.loss.box_weight) == ("paper", 10)
     assert (settings.rpn.head.channels, settings.rpn.head.two_class, settings.rpn.head.initial_std) == (512, True, 0.01)
     assert recipe("paper-zf").rpn.head.channels == 256
     assert (settings.rpn.select.pre_nms_top_n, settings.rpn.select.nms_iou, settings.rpn.select.post_nms_top_n) == (

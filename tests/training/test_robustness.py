@@ -281,9 +281,9 @@ def test_a_smaller_last_batch_weighs_by_its_images(photographs: Path, tiny: Tiny
 
     Anchors are drawn for each batch, so all of them are taken; norms without statistics of a batch.
     """
-    alike = ("rpn.sample.size=100000", "rpn.sample.positive_fraction=0", "rpn.loss.normalise=paper", "loop.steps=1",
+    alike = ("rpn.sample.size=100000", "rpn.sample.positive_fraction=0", "rpn.loss.normalize=paper", "loop.steps=1",
              "optimizer.kind=sgd", "optimizer.weight_decay=0", "optimizer.clip_norm=0", "loop.ema=0", "loop.amp=false",
-             "schedule.warmup_steps=0", "rpn.backbone.name=zf", "augment.flip=0", "augment.colour=0",
+             "schedule.warmup_steps=0", "rpn.backbone.name=zf", "augment.flip=0", "augment.color_jitter=0",
              "augment.scale=1,1")  # fmt: skip
     steps = {}
     for name, more in {

@@ -89,7 +89,7 @@ def sampler_of(settings: SampleSettings) -> Sampler:
     match settings.sampler:
         case "random":
             return sample_random
-        case "hard-loss":
+        case "ohem":
             return sample_hard_loss
         case "hard-window":
             return sample_hard_window

@@ -128,7 +128,7 @@ def image_loss(
     """
     objectness = objectness_losses(logits, labels).sum()
     box = box_losses.sum()
-    if settings.normalise == "paper":
+    if settings.normalize == "paper":
         return RPNLoss(objectness / batch_size, settings.box_weight * box / locations)
     count = max(1, len(labels))
     return RPNLoss(objectness / count, settings.box_weight * box / count)

@@ -50,20 +50,20 @@ def augment(
     if len(examples) == 1:
         example = fit(examples[0], images, _scale(settings, generator))
         if settings.crop:
-            example = crop(example, (settings.crop, settings.crop), settings.keep_visible, generator)
+            example = crop(example, (settings.crop, settings.crop), settings.min_visibility, generator)
     else:
         fitted = [fit(one, images, settings.mosaic_shrink * _scale(settings, generator)) for one in examples]
-        example = mosaic(fitted, settings.crop, settings.keep_visible, generator)
+        example = mosaic(fitted, settings.crop, settings.min_visibility, generator)
     if generator.random() < settings.flip:
         example = mirror(example)
     if generator.random() < settings.flip_vertical:
         example = mirror(example, vertical=True)
-    if settings.colour:
-        example = recolour(example, settings.colour, generator)
+    if settings.color_jitter:
+        example = recolour(example, settings.color_jitter, generator)
     return example
 
 
-def mosaic(examples: Sequence[Example], side: int, keep_visible: float, generator: np.random.Generator) -> Example:
+def mosaic(examples: Sequence[Example], side: int, min_visibility: float, generator: np.random.Generator) -> Example:
     """Four photographs around a random point of a square; each is cut to its quarter, or stays smaller.
 
     What no photograph covers is grey, as the padding of a batch.
@@ -74,7 +74,7 @@ def mosaic(examples: Sequence[Example], side: int, keep_visible: float, generato
     for index, example in enumerate(examples):
         right, below = index % 2 == 1, index >= 2
         room_hw = (side - y if below else y, side - x if right else x)
-        cut = crop(example, room_hw, keep_visible, generator)
+        cut = crop(example, room_hw, min_visibility, generator)
         height, width = cut.pixels.shape[:2]
         left, top = x if right else x - width, y if below else y - height
         pixels[top : top + height, left : left + width] = cut.pixels
@@ -93,11 +93,11 @@ def mirror(example: Example, vertical: bool = False) -> Example:
     return Example(np.ascontiguousarray(np.flip(example.pixels, axis)), boxes, example.ignore)
 
 
-def crop(example: Example, most_hw: tuple[int, int], keep_visible: float, generator: np.random.Generator) -> Example:
+def crop(example: Example, most_hw: tuple[int, int], min_visibility: float, generator: np.random.Generator) -> Example:
     """A random window of at most (height, width); a smaller photograph stays smaller, and the batch pads it.
 
     Boxes are cut at the window; those thinner than a pixel then are dropped, and those of which less than
-    ``keep_visible`` is left become ignore regions: neither object nor background.
+    ``min_visibility`` is left become ignore regions: neither object nor background.
     """
     height, width = example.pixels.shape[:2]
     top = int(generator.integers(0, max(0, height - most_hw[0]) + 1))
@@ -107,7 +107,7 @@ def crop(example: Example, most_hw: tuple[int, int], keep_visible: float, genera
     boxes = clip(example.boxes_xyxy - shift, pixels.shape[:2])
     left_over = area(boxes) / np.maximum(area(example.boxes_xyxy), 1e-6)
     seen = (boxes[:, 2:] - boxes[:, :2] >= 1).all(axis=1)
-    ignore = example.ignore | (left_over < keep_visible)
+    ignore = example.ignore | (left_over < min_visibility)
     return Example(pixels, boxes[seen].astype(np.float32), ignore[seen])
 
 

@@ -98,7 +98,7 @@ def images_of(count: int, settings: LoopSettings, first: int, batches: int) -> i
 
 def planned_steps(count: int, settings: LoopSettings) -> int:
     """How many updates a run on ``count`` photographs has."""
-    return settings.steps or max(settings.epochs * _updates_an_epoch(count, settings), settings.least_steps)
+    return settings.steps or max(settings.epochs * _updates_an_epoch(count, settings), settings.min_steps)
 
 
 def planned_epochs(count: int, settings: LoopSettings) -> int:

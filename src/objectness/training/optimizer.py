@@ -55,14 +55,14 @@ def rate_factor(settings: ScheduleSettings, step: int, steps: int) -> float:
     warmup = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
     match settings.kind:
         case "step":
-            passed = sum(step >= fraction * steps for fraction in settings.step_at)
+            passed = sum(step >= fraction * steps for fraction in settings.milestones)
             return warmup * settings.step_factor**passed
         case "cosine":
             share = min(1.0, step / max(1, steps))
             cosine = (1 + math.cos(math.pi * share)) / 2
             return warmup * (settings.final_factor + (1 - settings.final_factor) * cosine)
         case "trapezoid":
-            left = min(1.0, (1 - step / max(1, steps)) / (1 - settings.fall_from))
+            left = min(1.0, (1 - step / max(1, steps)) / (1 - settings.decay_start))
             return warmup * (settings.final_factor + (1 - settings.final_factor) * max(0.0, left))
 
 

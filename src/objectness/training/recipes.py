@@ -73,12 +73,12 @@ def fpn_resnet50() -> RunSettings:
             head=HeadSettings(channels=256, two_class=False),
             anchors=AnchorSettings(sizes=(32.0, 64.0, 128.0, 256.0, 512.0), offset=0.0),
             match=MatchSettings(drop_cross_boundary=False),
-            loss=LossSettings(normalise="samples", box_weight=1.0, smooth_l1_beta=0.0),
+            loss=LossSettings(normalize="samples", box_weight=1.0, smooth_l1_beta=0.0),
             select=SelectSettings(pre_nms_top_n=1000, post_nms_top_n=1000),
             select_train=SelectSettings(pre_nms_top_n=2000, post_nms_top_n=2000),
         ),
         optimizer=OptimizerSettings(lr=0.02, weight_decay=0.0001),
-        schedule=ScheduleSettings(warmup_steps=500, step_at=(2 / 3, 8 / 9)),
+        schedule=ScheduleSettings(warmup_steps=500, milestones=(2 / 3, 8 / 9)),
         loop=LoopSettings(epochs=12, batch_size=2, accumulate=8),
     )
 
@@ -105,13 +105,13 @@ def small() -> RunSettings:
             anchors=AnchorSettings(sizes=(16.0, 26.0, 42.0, 66.0, 104.0, 152.0, 216.0, 310.0), offset=0.5),
             match=MatchSettings(drop_cross_boundary=False),
             sample=SampleSettings(),
-            loss=LossSettings(normalise="samples", box_weight=2.0, smooth_l1_beta=0.1),
+            loss=LossSettings(normalize="samples", box_weight=2.0, smooth_l1_beta=0.1),
             select=SelectSettings(pre_nms_top_n=1000, post_nms_top_n=300),
             select_train=SelectSettings(pre_nms_top_n=2000, post_nms_top_n=2000),
         ),
         optimizer=OptimizerSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
         schedule=ScheduleSettings(kind="cosine", warmup_steps=100),
-        augment=AugmentSettings(scale=(0.6, 1.25), crop=320, colour=0.2),
+        augment=AugmentSettings(scale=(0.6, 1.25), crop=320, color_jitter=0.2),
         loop=LoopSettings(epochs=40, batch_size=8, ema=0.998),
     )
 
@@ -148,7 +148,7 @@ def task_aligned() -> RunSettings:
         ),
         optimizer=OptimizerSettings(kind="adamw", lr=0.001, weight_decay=0.05, clip_norm=5.0),
         schedule=ScheduleSettings(kind="cosine", warmup_steps=200),
-        augment=AugmentSettings(scale=(0.5, 1.3), crop=384, colour=0.2, mosaic=0.5),
+        augment=AugmentSettings(scale=(0.5, 1.3), crop=384, color_jitter=0.2, mosaic=0.5),
         loop=LoopSettings(epochs=40, batch_size=8, ema=0.999),
     )
 
@@ -170,7 +170,7 @@ def two_stage() -> RunSettings:
             refinement=RefinementSettings(grid=4, boxes=300),
             select=replace(base.rpn.select, nms_iou=0.75),
         ),
-        schedule=ScheduleSettings(kind="trapezoid", warmup_steps=100, fall_from=0.4),
+        schedule=ScheduleSettings(kind="trapezoid", warmup_steps=100, decay_start=0.4),
         augment=replace(base.augment, scale=(0.45, 1.2), mosaic_until=0.7),
         loop=replace(base.loop, epochs=8),
     )
@@ -192,7 +192,7 @@ def fine_tune() -> RunSettings:
         initial_weights="default",
         optimizer=replace(base.optimizer, lr=0.0005, layer_decay=0.7),
         schedule=ScheduleSettings(kind="cosine", warmup_steps=20),
-        loop=replace(base.loop, epochs=10, least_steps=250, ema=0.998),
+        loop=replace(base.loop, epochs=10, min_steps=250, ema=0.998),
     )
 
 

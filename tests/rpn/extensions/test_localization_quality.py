@@ -46,8 +46,8 @@ def settings(**quality: object) -> RPNSettings:
         localization_quality=LocalizationQualitySettings(use="both", **quality),  # type: ignore[arg-type]
         match=MatchSettings(positive_iou=0.5, drop_cross_boundary=False),
         sample=SampleSettings(size=4),
-        task_aligned=TaskAlignedSettings(positives=2, beta=2),
-        loss=LossSettings(box="giou", normalise="samples"),
+        task_aligned=TaskAlignedSettings(top_k=2, beta=2),
+        loss=LossSettings(box="giou", normalize="samples"),
     )
 
 

@@ -63,8 +63,8 @@ def test_two_logits_are_one_score() -> None:
 
 
 def test_how_many_are_drawn() -> None:
-    assert len(loss(answer(torch.zeros(4, 1)), negatives="all", share=0.5).samples[0].negatives) == 1
-    assert len(loss(answer(torch.zeros(4, 1)), negatives="all", share=0).samples[0].negatives) == 0
+    assert len(loss(answer(torch.zeros(4, 1)), negatives="all", negatives_per_positive=0.5).samples[0].negatives) == 1
+    assert len(loss(answer(torch.zeros(4, 1)), negatives="all", negatives_per_positive=0).samples[0].negatives) == 0
     assert len(loss(answer(torch.zeros(4, 1)), size=1).samples[0].positives) == 1
 
 

@@ -17,7 +17,7 @@ STRIDES = torch.full((4,), 4.0)
 EVERYONE = torch.ones(4, dtype=torch.bool)
 NOBODY = torch.zeros(0, 4)
 OBJECT = torch.tensor([[0.0, 0, 12, 10]])
-SETTINGS = TaskAlignedSettings(positives=2, alpha=1, beta=2)
+SETTINGS = TaskAlignedSettings(top_k=2, alpha=1, beta=2)
 
 
 def settings(**loss: object) -> RPNSettings:
@@ -54,7 +54,7 @@ def test_alignment_by_hand() -> None:
 
 
 def test_only_the_best_few_stand_for_a_box() -> None:
-    one = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(positives=1), EVERYONE)
+    one = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(top_k=1), EVERYONE)
     assert one.matches.labels.tolist() == [1, 0, 0, 0]
 
 
@@ -62,7 +62,7 @@ def test_the_box_that_is_made_of_an_anchor_decides_not_the_anchor() -> None:
     predicted = ANCHORS.clone()
     predicted[3] = OBJECT[0]
     found = align(
-        torch.full((4,), 0.5), predicted, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(positives=1), EVERYONE
+        torch.full((4,), 0.5), predicted, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(top_k=1), EVERYONE
     )
     assert found.matches.labels.tolist() == [0, 0, 0, 1]
     assert found.target_scores[3].item() == pytest.approx(1)
@@ -77,7 +77,7 @@ def test_a_tiny_box_is_reached_by_the_cell_that_it_lies_in() -> None:
 
 def test_an_anchor_between_two_boxes_stands_for_the_one_it_overlaps_more() -> None:
     boxes = torch.tensor([[0.0, 0, 12, 10], [0, 0, 40, 10]])
-    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, boxes, TaskAlignedSettings(positives=4), EVERYONE)
+    found = align(torch.full((4,), 0.5), ANCHORS, ANCHORS, STRIDES, boxes, TaskAlignedSettings(top_k=4), EVERYONE)
     assert found.matches.labels.tolist() == [1, 1, 1, 1]
     assert found.matches.box_index.tolist() == [0, 1, 1, 0]
 
@@ -142,7 +142,7 @@ def test_what_lies_in_an_ignore_region_is_asked_nothing() -> None:
 
 def taught(boxes: Tensor, logit: float = 0.0, **spared: float) -> list[bool]:
     """Which of the four anchors' scores the loss moves."""
-    chosen = replace(settings(), task_aligned=replace(SETTINGS, positives=1, **spared))
+    chosen = replace(settings(), task_aligned=replace(SETTINGS, top_k=1, **spared))
     logits = torch.full((4, 1), logit, requires_grad=True)
     task_aligned_loss([answer(logits, boxes)], chosen).loss.total.backward()
     assert logits.grad is not None

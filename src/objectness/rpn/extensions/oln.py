@@ -64,5 +64,5 @@ def _sample(matches: Matches, settings: OLNSettings, size: int, generator: torch
             background &= matches.iou > 0
         case "all":
             pass
-    count = int(settings.share * len(positives))
+    count = int(settings.negatives_per_positive * len(positives))
     return Sample(positives, draw(torch.nonzero(background).flatten(), count, generator))

@@ -75,7 +75,7 @@ def align(
     overlaps = box_iou(boxes_xyxy, predicted_xyxy)  # (G, M)
     reachable = _centred_in(anchors_xyxy, strides, boxes_xyxy) & valid
     t = torch.where(reachable, scores**settings.alpha * overlaps**settings.beta, 0.0)
-    best, chosen = t.topk(min(settings.positives, count), dim=1)  # (G, P)
+    best, chosen = t.topk(min(settings.top_k, count), dim=1)  # (G, P)
     claims = torch.zeros_like(t, dtype=torch.bool).scatter_(1, chosen, best > 0)
     iou, box_index = torch.where(claims, overlaps, -1.0).max(dim=0)  # (M,)
     positive = iou >= 0
