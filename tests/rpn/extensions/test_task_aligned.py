@@ -61,9 +61,7 @@ def test_only_the_best_few_stand_for_a_box() -> None:
 def test_the_box_that_is_made_of_an_anchor_decides_not_the_anchor() -> None:
     predicted = ANCHORS.clone()
     predicted[3] = OBJECT[0]
-    found = align(
-        torch.full((4,), 0.5), predicted, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(top_k=1), EVERYONE
-    )
+    found = align(torch.full((4,), 0.5), predicted, ANCHORS, STRIDES, OBJECT, TaskAlignedSettings(top_k=1), EVERYONE)
     assert found.matches.labels.tolist() == [0, 0, 0, 1]
     assert found.target_scores[3].item() == pytest.approx(1)
 
