@@ -14,7 +14,7 @@ import pytest
 import objectness.formats
 from objectness import formats
 from objectness.formats.core.spec import Format
-from objectness.formats.registry import NAMES, all_formats, format_named, guess_source_format
+from objectness.formats.registry import NAMES, all_formats, file_suffixes, format_named, guess_source_format
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen"}
@@ -62,4 +62,7 @@ def test_files_that_are_known_before_they_are_written(tmp_path: Path) -> None:
     assert format_named("coco-results").files(path) == (path, tmp_path / "a.images.json")
     assert format_named("coco").files(path) == (path,)
     assert format_named("yolo").files(tmp_path) == ()
-    assert [entry.name for entry in all_formats() if entry.is_folder] == ["yolo", "hosang", "fiftyone"]
+    folders = {entry.name: entry.parts for entry in all_formats() if entry.is_folder}
+    assert folders == {"yolo": (".txt", ".yaml", ".yml"), "hosang": (".mat",), "fiftyone": (".json",)}
+    assert not any(entry.parts for entry in all_formats() if not entry.is_folder)
+    assert {".pkl", ".mat", ".txt", ".geojson"} <= file_suffixes()

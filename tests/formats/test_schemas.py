@@ -95,9 +95,9 @@ class TestYolo:
         }
 
     def test_a_certain_score_is_no_track(self, tmp_path: Path) -> None:
-        yolo.write(tmp_path, {1: Proposals([[0, 0, 2, 2]], [1.0], (4, 4), "a.jpg")})
+        yolo.write(tmp_path, ProposalSet({1: Proposals([[0, 0, 2, 2]], [1.0], (4, 4), "a.jpg")}))
         assert (tmp_path / "labels" / "a.txt").read_text() == "0 0.25 0.25 0.5 0.5 1.0\n"
-        yolo.write(tmp_path, {1: Proposals([[0, 0, 2, 2]], [1.0], (4, 4), "a.jpg")}, with_scores=False)
+        yolo.write(tmp_path, ProposalSet({1: Proposals([[0, 0, 2, 2]], [1.0], (4, 4), "a.jpg")}), with_scores=False)
         assert (tmp_path / "labels" / "a.txt").read_text() == "0 0.25 0.25 0.5 0.5\n"
 
     def test_sizes_come_from_the_images_beside(self, sample: Any, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ class TestYolo:
 
     def test_unknown_sizes_and_foreign_labels(self, sample: Any, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"size of 1 images, a\.jpg among them, is unknown"):
-            yolo.write(tmp_path, {1: Proposals([], [], (0, 0), "a.jpg")})
+            yolo.write(tmp_path, ProposalSet({1: Proposals([], [], (0, 0), "a.jpg")}))
         put(tmp_path / "labels" / "old.txt", "")
         with pytest.raises(InputError, match=r"labels of other images \(old\.txt"):
             yolo.write(tmp_path, sample.proposals)
@@ -254,7 +254,7 @@ class TestDetectron:
 
     def test_scores_become_logits(self, tmp_path: Path) -> None:
         scores = [1.0, 0.75, 0.5, 0.0]
-        detectron2.write(tmp_path / "a.pkl", {1: Proposals(np.zeros((4, 4)), scores, (1, 1))})
+        detectron2.write(tmp_path / "a.pkl", ProposalSet({1: Proposals(np.zeros((4, 4)), scores, (1, 1))}))
         logits = pickle.loads((tmp_path / "a.pkl").read_bytes())["objectness_logits"][0]
         assert logits[1:3] == pytest.approx([np.log(3), 0])
         assert np.isfinite(logits).all()
@@ -326,7 +326,7 @@ class TestMmdetection:
         assert document["photos/a.png"]["scores"] == pytest.approx(S7)
         assert document["photos/b.png"]["bboxes"].shape == (0, 4)
         with pytest.raises(InputError, match="image 5 has none"):
-            mmdet3.write(tmp_path / "a.pkl", {5: Proposals([], [], (1, 1))})
+            mmdet3.write(tmp_path / "a.pkl", ProposalSet({5: Proposals([], [], (1, 1))}))
 
     def test_two(self, sample: Any, tmp_path: Path) -> None:
         mmdet2.write(tmp_path / "a.pkl", sample.proposals)
@@ -486,10 +486,10 @@ class TestCvat:
 
     def test_names_with_signs_of_xml(self, tmp_path: Path) -> None:
         name = "a<&>\"'é.jpg"
-        cvat.write(tmp_path / "a.xml", {1: Proposals([], [], (1, 1), name)})
+        cvat.write(tmp_path / "a.xml", ProposalSet({1: Proposals([], [], (1, 1), name)}))
         assert read_proposals(tmp_path / "a.xml", "cvat")[1].source == name
         with pytest.raises(InputError, match="letters that XML cannot hold"):
-            cvat.write(tmp_path / "a.xml", {1: Proposals([], [], (1, 1), "a\x01.jpg")})
+            cvat.write(tmp_path / "a.xml", ProposalSet({1: Proposals([], [], (1, 1), "a\x01.jpg")}))
 
     def test_entity_bombs_are_refused(self, tmp_path: Path) -> None:
         laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))

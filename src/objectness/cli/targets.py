@@ -13,7 +13,6 @@ from objectness.files.untrusted import is_inside
 from objectness.inference.model_files import OPENVINO, SUFFIXES, is_run_folder
 
 _BESIDE_A_MODEL = (".json", ".bin")
-_LABELS = (".txt", ".json", ".mat", ".parquet", ".pkl", ".csv", ".xml", ".yaml")
 _IMAGES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _COCO = re.compile(rb'\s*\{\s*"(info|images|annotations|categories|licenses|type)"')
 _HEAD, _MOST = 4096, 256 << 20
@@ -82,11 +81,14 @@ def _files(place: Path) -> Iterator[Path]:
     from objectness.formats.core.spec import images_path
 
     if place.is_dir():
-        is_run = is_run_folder(place)
-        suffixes, found = ((*SUFFIXES, *_BESIDE_A_MODEL), place.iterdir()) if is_run else (_LABELS, place.rglob("*"))
-        yield from (file for file in found if file.suffix.lower() in suffixes)
-        if is_run:
+        if is_run_folder(place):
+            suffixes = (*SUFFIXES, *_BESIDE_A_MODEL)
+            yield from (file for file in place.iterdir() if file.suffix.lower() in suffixes)
             yield from (place / "results.csv", place / "results.png")
+        else:
+            from objectness.formats.registry import file_suffixes
+
+            yield from (file for file in place.rglob("*") if file.suffix.lower() in file_suffixes())
         return
     yield place
     if place.suffix:

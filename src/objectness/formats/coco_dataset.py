@@ -7,7 +7,7 @@ only then. ``info`` holds the set's metadata; logits and levels are further keys
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from objectness.files.atomic_write import replacing
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
-from objectness.proposal_set import ImageId, ProposalSet, as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ImageId, ProposalSet
 
 
 def parse(path: Path, _: object = None) -> ParsedFile:
@@ -60,9 +59,8 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("annotation", json_values.metadata(document.content.get("info")), notes)
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write a COCO file whose every annotation is a proposal of the class "object"."""
-    proposals = as_set(proposals)
     images = []
     for image_id, found in proposals.items():
         entry: dict[str, Any] = {"id": image_id, "file_name": found.source or f"{image_id}.jpg"}
@@ -74,7 +72,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         "images": images,
         "categories": [{"id": 1, "name": "object", "supercategory": ""}],
     }
-    with replacing(Path(path)) as file:
+    with replacing(path) as file:
         for piece in json_values.object_lines(head, "annotations", _annotations(proposals)):
             file.write(piece)
 

@@ -25,7 +25,7 @@ from objectness.formats.core.sniffing import Content, FileHead, Signature
 from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path
 from objectness.image_index import ImageIndex
 from objectness.image_spelling import number_of
-from objectness.proposal_set import ImageId, ProposalSet, as_set
+from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import Proposals
 
 _HEADER = ("image_id", "path", "width", "height", "x_min", "y_min", "x_max", "y_max", "score", "rank")
@@ -98,9 +98,8 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     return builder.finish("row", notes=notes)
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write the rows, and the table of the images beside them."""
-    path, proposals = Path(path), as_set(proposals)
     more = [name for name, column in (("logit", proposals.logits), ("level", proposals.levels)) if column]
     # Without quotes the writer leaves a carriage return bare, which the reader takes for the end of a row.
     has_returns = any("\r" in f"{image_id}{found.source}" for image_id, found in proposals.items())

@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
@@ -26,8 +25,7 @@ from objectness.formats.core.sniffing import Content, FileHead, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
 from objectness.formats.cvat_shapes import attribute_number, box_of, score_of
 from objectness.formats.cvat_tracks import add_tracks
-from objectness.proposal_set import ProposalSet, as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 # Characters that no XML 1.0 document may hold, not even as &#1;.
@@ -68,14 +66,14 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("shape", notes=[note.format(count) for note, count in said.items()])
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write the XML; images are numbered from 0 as CVAT does, and called by file name.
 
     Raises:
         InputError: two images have one name, or a name that XML cannot hold; the place cannot be written to.
     """
-    with replacing(Path(path)) as file:
-        file.writelines(_lines(as_set(proposals)))
+    with replacing(path) as file:
+        file.writelines(_lines(proposals))
 
 
 def _has_outer_element(head: FileHead) -> bool:

@@ -6,7 +6,6 @@ entry an image. Every image of the data set must be there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.safe_pickle import dump, load_plain
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, Ids, Reaction, StemIds
-from objectness.proposal_set import as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _XYXY, _XYWH = 0, 1
 _SMALLEST = 1e-12  # a probability of 0 or 1 has no logit
@@ -52,16 +50,15 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("proposal")
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write the pickle: true logits where they are known, else the logit of the score."""
-    proposals = as_set(proposals)
     document = {
         "boxes": [found.boxes_xyxy for found in proposals.values()],
         "objectness_logits": [proposals.logits.get(key, logit(found.scores)) for key, found in proposals.items()],
         "ids": list(proposals),
         "bbox_mode": _XYXY,
     }
-    with replacing_bytes(Path(path)) as file:
+    with replacing_bytes(path) as file:
         dump(file, document)
 
 

@@ -8,9 +8,8 @@ or FiftyOne gets their folder as ``data_path``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
@@ -22,8 +21,7 @@ from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature, file_head
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
 from objectness.image_index import ImageIndex
-from objectness.proposal_set import ProposalSet, as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _LABELS = "labels.json"
 _OPENING = '{"classes": ["object"], "labels": {'
@@ -68,16 +66,15 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     return builder.finish("detection")
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write ``labels.json`` into the folder.
 
     Raises:
         InputError: the size of an image is unknown; two images have one name; the folder has a labels.json
             that was not written here; the place cannot be written to.
     """
-    proposals = as_set(proposals)
     need_sizes(proposals, FORMAT.title)
-    target = Path(path) / _LABELS
+    target = path / _LABELS
     if target.exists() and not file_head(target).head.startswith(_OPENING.encode()):
         raise InputError(f"{target} was not written here, maybe it is the ground truth: name a new folder.")
     with replacing(target) as file:
@@ -112,6 +109,7 @@ FORMAT = Format(
     name="fiftyone",
     title="FiftyOne",
     suffixes=(),
+    parts=(".json",),
     holds=Capabilities(names=FileNames.STEM, empty=True),
     consumers="FiftyOne (FiftyOneImageDetectionDataset)",
     signatures=(

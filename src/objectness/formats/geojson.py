@@ -7,7 +7,7 @@ The images, with those that have no proposals, stand beside the features as a fu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from objectness.files.atomic_write import replacing
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
-from objectness.proposal_set import ProposalSet, as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _OURS = "objectness"
 
@@ -62,15 +61,14 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("feature", metadata, notes)
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write one collection for all images; each feature says which image it lies on."""
-    proposals = as_set(proposals)
     images = []
     for image_id, found in proposals.items():
         size = {"width": found.size_hw[1], "height": found.size_hw[0]} if min(found.size_hw) > 0 else {}
         images.append({"id": image_id, "image": found.source, **size})
     head = {"type": "FeatureCollection", _OURS: {"metadata": dict(proposals.metadata), "images": images}}
-    with replacing(Path(path)) as file:
+    with replacing(path) as file:
         for piece in json_values.object_lines(head, "features", _features(proposals)):
             file.write(piece)
 

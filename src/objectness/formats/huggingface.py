@@ -9,7 +9,7 @@ names no image: the data set must tell), and the document of our server, ``{"ima
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,7 @@ from objectness.formats.core.parsed import FileBuilder, ImageBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids
 from objectness.image_index import ImageIndex
-from objectness.proposal_set import ProposalSet, as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -49,10 +48,10 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     return builder.finish("object")
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write one object an image; corners stay fractions of a pixel (the pipeline's own are whole numbers)."""
-    with replacing(Path(path)) as file:
-        json_values.write_list(file, _lines(as_set(proposals)))
+    with replacing(path) as file:
+        json_values.write_list(file, _lines(proposals))
 
 
 def _several(path: Path, document: list[Any], image_index: ImageIndex | None, builder: FileBuilder) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -23,8 +23,7 @@ from objectness.formats.core.parsed import FileBuilder, ImageBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.image_index import ImageIndex
-from objectness.proposal_set import ProposalSet, as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 CONFIG = """<View>
   <Image name="image" value="$image"/>
@@ -67,15 +66,14 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     return builder.finish("region", metadata, notes)
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write one task an image.
 
     Raises:
         InputError: the size of an image with proposals is unknown; the place cannot be written to.
     """
-    proposals = as_set(proposals)
     need_sizes(proposals, FORMAT.title)
-    with replacing(Path(path)) as file:
+    with replacing(path) as file:
         json_values.write_list(file, _tasks(proposals))
 
 

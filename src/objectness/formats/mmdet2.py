@@ -6,7 +6,7 @@ The file names no image at all: the data set gives the images, in its order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,7 @@ from objectness.formats.core.safe_pickle import dump, load_plain
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, Reaction
 from objectness.image_index import ImageIndex
-from objectness.proposal_set import as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 
 def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
@@ -57,11 +56,11 @@ def _columns(rows: Any) -> int:
     return 4 if is_bare else 5
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write the images in the order of the set, which must be that of the data set."""
-    found = as_set(proposals).values()
+    found = proposals.values()
     document = [np.concatenate([image.boxes_xyxy, image.scores[:, None]], axis=1) for image in found]
-    with replacing_bytes(Path(path)) as file:
+    with replacing_bytes(path) as file:
         dump(file, document)
 
 

@@ -6,7 +6,6 @@ does its own ``InstanceData``; both are read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +17,7 @@ from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.safe_pickle import dump, load_plain
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileNames, Format, Reaction
-from objectness.proposal_set import as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 
 def parse(path: Path, _: object = None) -> ParsedFile:
@@ -42,14 +40,14 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("proposal")
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write the pickle.
 
     Raises:
         InputError: an image has no file name, or two have one; the place cannot be written to.
     """
     document: dict[str, Any] = {}
-    for image_id, found in as_set(proposals).items():
+    for image_id, found in proposals.items():
         if not found.source:
             raise InputError(
                 f"MMDetection 3 finds proposals by file name, and image {image_id} has none: "
@@ -60,7 +58,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
         if key in document:
             raise InputError(f"Two images are called {key}, which MMDetection 3 cannot tell apart: rename one folder.")
         document[key] = {"bboxes": found.boxes_xyxy, "scores": found.scores}
-    with replacing_bytes(Path(path)) as file:
+    with replacing_bytes(path) as file:
         dump(file, document)
 
 

@@ -21,8 +21,7 @@ from objectness.files.untrusted import regular_file
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Signature
 from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path, need_module
-from objectness.proposal_set import ImageId, ProposalSet, as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ImageId, ProposalSet
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 _NAMES = ("path", "file_name", "filename", "image_path")  # in files of other tools; ours are in the table of the images
@@ -69,7 +68,7 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("row", metadata)
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write both tables.
 
     Raises:
@@ -78,7 +77,6 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
     need_module("pyarrow", "tables", "Parquet")
     import pyarrow as pa
 
-    path, proposals = Path(path), as_set(proposals)
     text = any(isinstance(image_id, str) or not -(2**63) <= image_id < 2**63 for image_id in proposals)
     id_type = pa.string() if text else pa.int64()
     ids = [str(image_id) if text else image_id for image_id in proposals]

@@ -58,6 +58,12 @@ def all_formats() -> Iterator[Format]:
     return map(format_named, NAMES)
 
 
+@cache
+def file_suffixes() -> frozenset[str]:
+    """Suffixes of all files that hold proposals, alone or in a folder."""
+    return frozenset(suffix for entry in all_formats() for suffix in (*entry.suffixes, *entry.parts))
+
+
 def recognised_formats(path: Path) -> list[Format]:
     """The formats whose signature a file or folder has."""
     head = file_head(path)

@@ -8,11 +8,10 @@ training takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from objectness.datasets.outlines import Box
 from objectness.datasets.yolo_labels import BadLine, LabelLine, declared_keypoints, has_tracks, label_lines
@@ -27,7 +26,7 @@ from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Reaction
 from objectness.image_index import ImageIndex
-from objectness.proposal_set import as_set
+from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
 _YAML = "data.yaml"
@@ -129,14 +128,14 @@ def _judged(label: Path, line: LabelLine, keypoints: int, tracks: bool) -> tuple
     return (line.box, score, numbers[:4]) if is_box else (line.outline, score, numbers[: count - has_score])
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals], *, with_scores: bool = True) -> None:
+def write(path: Path, proposals: ProposalSet, *, with_scores: bool = True) -> None:
     """Write the folder; label files that were written here before are replaced, never added to.
 
     Raises:
         InputError: the size of an image is unknown; two images have one name; the folder has labels of other
             images, or some that were not written here; the place cannot be written to.
     """
-    folder, proposals = Path(path), as_set(proposals)
+    folder = path
     need_sizes(proposals, FORMAT.title)
     names = {image_id: f"{stem(name)}.txt" for image_id, name in short_names(proposals).items()}
     labels = folder / "labels"
@@ -214,6 +213,7 @@ FORMAT = Format(
     name="yolo",
     title="YOLO",
     suffixes=(),
+    parts=(".txt", ".yaml", ".yml"),
     holds=Capabilities(
         names=FileNames.STEM,
         empty=True,

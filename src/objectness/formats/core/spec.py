@@ -139,6 +139,7 @@ class Format:
         write_without_scores: The same without scores, where readers want that; None for most.
         reactions: Reactions of its consumers to faults.
         coverage: Images that its consumers need; missing ones are added, others are left out.
+        parts: Suffixes of the files in its folder; empty for a file.
         needs: What must be installed to use it, by import name, and the extra that brings it.
         has_image_table: A table of the images lies beside its file (``images_path``).
         stem_ids: Ids of images that have none.
@@ -157,6 +158,7 @@ class Format:
     write_without_scores: Callable[[Path, ProposalSet], None] | None = None
     reactions: Mapping[Fault, Reaction] = field(default_factory=dict)
     coverage: Coverage = Coverage.ANY
+    parts: tuple[str, ...] = ()
     needs: tuple[str, Extra] | None = None
     has_image_table: bool = False
     stem_ids: StemIds | None = None

@@ -6,9 +6,7 @@ are read and taken off when they are written. Some of its files call the ids ``i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +17,7 @@ from objectness.formats.core.safe_pickle import dump
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, Format, Ids, Reaction, StemIds
 from objectness.formats.detectron2 import parallel_lists
-from objectness.proposal_set import as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _LAST_PIXEL = np.array([0, 0, 1, 1])
 
@@ -40,15 +37,14 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("proposal")
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write the pickle."""
-    proposals = as_set(proposals)
     document = {
         "boxes": [(found.boxes_xyxy - _LAST_PIXEL).astype(np.float32) for found in proposals.values()],
         "scores": [found.scores for found in proposals.values()],
         "ids": list(proposals),
     }
-    with replacing_bytes(Path(path)) as file:
+    with replacing_bytes(path) as file:
         dump(file, document, protocol=2)  # Python 2 reads no newer one
 
 

@@ -6,9 +6,7 @@ for methods that have none; ``num_candidates`` is the number of proposals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +18,7 @@ from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileNames, Format, Reaction
 from objectness.formats.legacy.mat_files import Value, from_matlab, is_ours, load_mat, save_mat, to_matlab
-from objectness.proposal_set import as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _LETTERS = 4
 
@@ -47,17 +44,16 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     return builder.finish("proposal")
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write one file an image; files of the same images that were written here before are replaced.
 
     Raises:
         InputError: two images have one name; the folder has other .mat files; the place cannot be written to.
     """
-    proposals = as_set(proposals)
     # Evaluation code knows no folders but those of the first letters.
     names = {image_id: name.rpartition("/")[2] for image_id, name in short_names(proposals).items()}
     refuse_doubles(names)
-    folder = Path(path)
+    folder = path
     files = {image_id: _file(folder, stem(name)) for image_id, name in names.items()}
     there = sorted(folder.rglob("*.mat")) if folder.is_dir() else []
     others = set(there) - set(files.values())
@@ -92,6 +88,7 @@ FORMAT = Format(
     name="hosang",
     title="Hosang .mat folder",
     suffixes=(),
+    parts=(".mat",),
     holds=Capabilities(names=FileNames.STEM, empty=True, is_file_an_image=True),
     consumers="hosang/detection-proposals, EdgeBoxes and MCG evaluation code",
     signatures=(Signature(Content.FOLDER, check=_holds_mat_files),),

@@ -6,9 +6,7 @@ a further cell array ``scores`` is written, which their readers do not look at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
@@ -20,8 +18,7 @@ from objectness.formats.core.sniffing import Signature
 from objectness.formats.core.spec import Capabilities, Coverage, Fault, FileNames, Format, Reaction
 from objectness.formats.legacy.mat_files import Value, flat_cells, from_matlab, load_mat, save_mat, to_matlab
 from objectness.image_index import ImageIndex
-from objectness.proposal_set import as_set
-from objectness.proposals import Proposals
+from objectness.proposal_set import ProposalSet
 
 _YXYX = [1, 0, 3, 2]
 
@@ -55,20 +52,19 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     return builder.finish("proposal")
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals]) -> None:
+def write(path: Path, proposals: ProposalSet) -> None:
     """Write the file; images are called by their names without suffix, as the published files do.
 
     Raises:
         InputError: two images have one name, or one that is no text; the place cannot be written to.
     """
-    proposals = as_set(proposals)
     names = {image_id: _encodable(stem(name)) for image_id, name in short_names(proposals).items()}
     variables: dict[str, Value] = {
         "images": [names[image_id] for image_id in proposals],
         "boxes": [to_matlab(found.boxes_xyxy)[:, _YXYX] for found in proposals.values()],
         "scores": [found.scores[:, None] for found in proposals.values()],
     }
-    with replacing_bytes(Path(path)) as file:
+    with replacing_bytes(path) as file:
         save_mat(file, variables)
 
 
