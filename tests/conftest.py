@@ -191,3 +191,32 @@ def make_proposals() -> Callable[..., Proposals]:
         return Proposals(np.array(boxes_xyxy, dtype=np.float32), given, (480, 640), source)
 
     return make
+
+
+# Imported inside, so that no module of the network is imported before its shapes are checked.
+@pytest.fixture(scope="session")
+def tiny_settings() -> Any:
+    """``RPNSettings``: one level of stride 16 on timm's smallest network, for images of about 64 to 128 pixels."""
+    from objectness.rpn.settings import AnchorSettings, BackboneSettings, HeadSettings, ImageSettings, RPNSettings
+
+    return RPNSettings(
+        images=ImageSettings(short_side=96, long_side=160),
+        backbone=BackboneSettings(name="test_resnet", strides=(16,), pretrained=False, frozen_stages=0),
+        head=HeadSettings(channels=32),
+        anchors=AnchorSettings(sizes=(16.0, 32.0, 64.0)),
+    )
+
+
+@pytest.fixture
+def make_network(tiny_settings: Any) -> Callable[..., Any]:
+    """A ``RegionProposalNetwork`` in evaluation mode, with the same random weights each time."""
+
+    def make(settings: Any = tiny_settings, seed: int = 0) -> Any:
+        import torch
+
+        from objectness.rpn.network import build_network
+
+        torch.manual_seed(seed)
+        return build_network(settings)[0].eval()
+
+    return make
