@@ -472,11 +472,11 @@ def two_stages(tiny_settings: RPNSettings) -> RPNSettings:
 def test_both_stages_learn_from_a_batch(make_network: Make, two_stages: RPNSettings) -> None:
     network = make_network(two_stages).train()
     outputs = network(torch.cat([photo(), photo(seed=1)]))
-    assert outputs.detail is not None
-    assert [tuple(level.shape) for level in outputs.detail] == [(2, 6, 6, 8)]
+    assert outputs.refinement_maps is not None
+    assert [tuple(level.shape) for level in outputs.refinement_maps] == [(2, 6, 6, 8)]
     targets = [target([[10, 10, 50, 60], [40, 30, 90, 80]]), target([], ignore=[[0, 0, 30, 30]])]
     report = criterion(network, outputs, targets, chance())
-    alone = replace(outputs, detail=None)
+    alone = replace(outputs, refinement_maps=None)
     network.refinement = None
     first = criterion(network, alone, targets, chance())
     assert float(report.loss.objectness.detach()) > float(first.loss.objectness.detach())

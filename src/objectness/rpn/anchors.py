@@ -65,7 +65,7 @@ def grid_anchors(
 
 
 def anchors_per_cell(settings: AnchorSettings, levels: int) -> int:
-    """The paper's k: how many anchors stand in each cell of a level."""
+    """The paper's k: the number of anchors in each cell of a level."""
     return len(settings.sizes_per_level(levels)[0]) * len(settings.ratios_height_over_width)
 
 

@@ -1,4 +1,4 @@
-"""What a backbone starts from: ImageNet weights through timm, a file, or chance."""
+"""Initial weights of a backbone: ImageNet weights through timm, a file, or random numbers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PATIENCE = 5.0  # seconds until the hub must have answered
 
 
 def initialise(backbone: nn.Module, settings: BackboneSettings) -> tuple[bool, str]:
-    """Fill ``backbone`` from where the settings say.
+    """Fill ``backbone`` with the initial weights that the settings name.
 
     Returns:
-        Whether weights were loaded, and one sentence that says what the backbone starts from.
+        Whether weights were loaded, and one sentence on the weights that the backbone starts from.
 
     Raises:
         InputError: a weights file that is missing, broken or of another network.
@@ -51,7 +51,7 @@ def initialise(backbone: nn.Module, settings: BackboneSettings) -> tuple[bool, s
 
 
 def initialise_from_scratch(backbone: nn.Module) -> None:
-    """He initialisation of plain chains, which have no batch norm to forgive a bad scale; else timm's own."""
+    """He initialisation of plain chains, which have no batch norm to correct a bad scale; else timm's own."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in backbone.modules()):
         return
     for module in backbone.modules():
@@ -92,7 +92,7 @@ def load_weights_file(backbone: nn.Module, path: Path) -> None:
 
 
 def _flat(key: str) -> str:
-    """A key without what wrapping adds: for features only, timm flattens ``stages.0`` to ``stages_0``."""
+    """A key in one spelling: for features only, timm flattens ``stages.0`` to ``stages_0``."""
     return key.removeprefix("body.").removeprefix("model.").replace(".", "_")
 
 
@@ -118,8 +118,8 @@ def _in_layer_order(given: dict[str, Tensor]) -> list[Tensor]:
 def _imagenet_file(name: str) -> Path:
     """Find the safetensors file of a timm model in the cache, else download it; nothing downloaded is unpickled.
 
-    Nobody is asked for what the cache has. A hub that cannot be reached, or takes the call and does not answer, is
-    given a few seconds: its own client would try again for minutes.
+    A cached file needs no network. A hub that cannot be reached, or accepts the connection without an answer, is given
+    a few seconds: its own client would retry for minutes.
 
     Raises:
         OSError: it cannot be reached, or the model has no such file.

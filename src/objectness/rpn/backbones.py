@@ -1,7 +1,7 @@
 """Backbones: pixels to feature maps at declared strides.
 
 Each one is an ``nn.Module`` that states ``strides`` and ``channels`` (one per map, finest first) and
-``stages``: the modules of each stage in order, which is what freezing goes by; no map needs more than the first
+``stages``: the modules of each stage in order, the unit of freezing; no map needs more than the first
 ``used_stages`` of them. B images.
 """
 
@@ -48,7 +48,7 @@ class SequentialBackbone(nn.Module):
         return [list(stage.modules()) for stage in self.layers]
 
     def forward(self, pixels: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
-        """The last stage's map, as a list of one; what is thinner than a cell is padded to one with the mean."""
+        """The last stage's map, as a list of one; an image thinner than a cell is padded to one with the mean."""
         least = self.strides[0]
         missing = [torch.sym_max(least - side, 0) for side in pixels.shape[2:]]
         pixels = F.pad(pixels, (0, missing[1], 0, missing[0]))  # type: ignore[arg-type]  # symbols are counts too
@@ -58,7 +58,7 @@ class SequentialBackbone(nn.Module):
 
 
 class TimmBackbone(nn.Module):
-    """Any timm model, as the maps at the wanted strides."""
+    """Any timm model: its maps at the given strides."""
 
     rounds_down = False
 
@@ -79,12 +79,12 @@ class TimmBackbone(nn.Module):
         self.channels = tuple(channels[index] for index in self._picked)
 
     def refuse_misfits(self) -> None:
-        """Refuse a model that takes one size of image only, or whose maps lie beside the anchors' grid.
+        """Refuse a model for a single image size, or with maps that do not fit the grid of the anchors.
 
-        It is tried on an image whose sides no stride divides, of which only shapes are computed.
+        A trial image has sides that no stride divides; only shapes are computed.
 
         Raises:
-            InputError: it is one of these.
+            InputError: the model is one of these.
         """
         name, trial = self.name, copy.deepcopy(self.body).eval().to("meta")
         height, width = _TRIAL_HW
@@ -92,7 +92,7 @@ class TimmBackbone(nn.Module):
         try:
             with torch.no_grad():
                 maps = trial(torch.zeros(1, 3, height, width, device="meta"))
-        except NotImplementedError:  # it can compute no bare shapes; nothing is known against it
+        except NotImplementedError:  # it cannot compute bare shapes; nothing speaks against it
             return
         except (RuntimeError, AssertionError, ValueError, IndexError) as error:
             reason = (str(error).splitlines() or ["no reason given"])[0][:120]
@@ -111,10 +111,7 @@ class TimmBackbone(nn.Module):
 
     @property
     def stages(self) -> Stages:
-        """Modules up to and including each feature map's, each for what it holds itself, without its children.
-
-        A stage ends where the module that gives its map does.
-        """
+        """The modules of each stage, children as entries of their own; a stage ends with the module of its map."""
         info: Any = self.body.feature_info
         ends = [_flat(name) for name in info.module_name()]
         stages: list[list[nn.Module]] = [[] for _ in ends]
@@ -196,15 +193,15 @@ def zf() -> SequentialBackbone:
 def build_backbone(settings: BackboneSettings, *, load_weights: bool = True) -> tuple[Backbone, BackboneSettings, str]:
     """Build the backbone that the settings name.
 
-    With loaded weights the first ``frozen_stages`` stages stay fixed; without any there is nothing to keep,
-    so nothing is frozen and the returned settings say 0.
+    With loaded weights the first ``frozen_stages`` stages stay fixed; without any, nothing is frozen and the returned
+    settings say 0.
 
     Args:
         settings: Name, strides and starting point.
         load_weights: False where a checkpoint follows, whose settings already say what is frozen.
 
     Returns:
-        The backbone, the settings as they came out, and one sentence on what it starts from.
+        The backbone, its resulting settings, and one sentence on the weights that it starts from.
 
     Raises:
         InputError: an unknown name, a stride that the backbone does not have, weights that do not fit.
@@ -234,7 +231,7 @@ def build_backbone(settings: BackboneSettings, *, load_weights: bool = True) -> 
 
 
 def _flat(name: str) -> str:
-    """A module's name without what wrapping changes: ``model.blocks.0`` and ``blocks_0`` are the same."""
+    """A module's name in one spelling: timm wraps ``blocks.0`` as ``model.blocks.0`` or ``blocks_0``."""
     return name.removeprefix("model.").replace(".", "_")
 
 

@@ -48,7 +48,7 @@ class LossOutput:
 
 
 def objectness_logit(logits: Float[Tensor, "S K"]) -> Float[Tensor, " S"]:
-    """One number an anchor whose sigmoid is the probability of an object.
+    """A logit of each anchor: its sigmoid is the probability of an object.
 
     K = 2: background and object logits under a softmax, whose object probability is the sigmoid of their
     difference; K = 1: the logit itself.

@@ -88,8 +88,8 @@ class RegionProposalNetwork(nn.Module):
             for extra in self.extra:
                 maps.append(extra(maps[-1]))
         logits, deltas, quality = self.head(maps)
-        detail = None if self.refinement is None else self.refinement(maps)
-        return Outputs(logits, deltas, maps, quality, detail, pixels)
+        refinement_maps = None if self.refinement is None else self.refinement(maps)
+        return Outputs(logits, deltas, maps, quality, refinement_maps, pixels)
 
     def anchors(
         self, maps_hw: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
@@ -142,8 +142,8 @@ class RegionProposalNetwork(nn.Module):
         ]
         deltas, clamp = [level[index] for level in outputs.deltas], self.settings.head.delta_clamp
         refiner = None
-        if refine and self.refinement is not None and outputs.detail is not None:
-            correct = partial(self.refinement.correct, [level[index] for level in outputs.detail])
+        if refine and self.refinement is not None and outputs.refinement_maps is not None:
+            correct = partial(self.refinement.correct, [level[index] for level in outputs.refinement_maps])
             refiner = partial(refine_best, correct, self.settings.refinement.boxes, size_hw, settings, clamp)
         return candidates(scores, deltas, levels, size_hw, settings, clamp, refiner)
 

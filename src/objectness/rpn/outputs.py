@@ -17,7 +17,7 @@ class Outputs:
         deltas: ``(B, N, 4)`` each.
         features: ``(B, C, H, W)`` each: the maps that the head was given.
         quality: ``(B, N, 1)`` each: localization-quality logits; None without that layer.
-        detail: ``(B, H, W, c)`` each: the maps that the refinement head reads; None without that head.
+        refinement_maps: ``(B, H, W, c)`` each: the maps that the refinement head reads; None without that head.
         pixels: ``(B, 3, H, W)`` as given; None where only the outputs are known.
     """
 
@@ -25,7 +25,7 @@ class Outputs:
     deltas: list[Float[Tensor, "B _ 4"]]
     features: list[Float[Tensor, "B C _ _"]]
     quality: list[Float[Tensor, "B _ 1"]] | None = None
-    detail: list[Float[Tensor, "B _ _ c"]] | None = None
+    refinement_maps: list[Float[Tensor, "B _ _ c"]] | None = None
     pixels: Tensor | None = None
 
     @property

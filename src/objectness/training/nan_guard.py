@@ -81,7 +81,7 @@ def _culprits(outputs: Outputs, names: list[str]) -> str:
             ("scores", outputs.logits),
             ("scores of the fit", outputs.quality or []),
             ("deltas", outputs.deltas),
-            ("maps of the second stage", outputs.detail or []),
+            ("maps of the second stage", outputs.refinement_maps or []),
         ):
             broken = [str(at) for at, level in enumerate(levels) if not bool(torch.isfinite(level[index]).all())]
             if broken:

@@ -34,11 +34,11 @@ def refinement_loss(
         targets: One for each image.
         settings: Of the whole network.
     """
-    assert outputs.detail is not None
+    assert outputs.refinement_maps is not None
     predictions = []
     strides = torch.tensor(head.strides, device=outputs.logits[0].device)
     for index, (first, target) in enumerate(zip(first_stage, targets, strict=True)):
-        maps, before = [level[index] for level in outputs.detail], torch.logit(first.scores, eps=SCORE_EPS)
+        maps, before = [level[index] for level in outputs.refinement_maps], torch.logit(first.scores, eps=SCORE_EPS)
         parts = []
         for level in range(len(maps)):
             of_level = first.levels == level

@@ -1,7 +1,7 @@
-"""How much what lies under an anchor varies, in features and in pixels: a textured window, or a flat one.
+"""Variation of features and pixels under an anchor: textured windows and flat ones.
 
-C channels of an H x W map, N anchors. Sums over windows are differences of sums over the whole map, so a window costs
-the same whatever its size.
+C channels of an H x W map, N anchors. Sums over windows are differences of cumulative sums, so that the cost does not
+grow with the size of a window.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _FLAT = 0.02  # of the deviation of the pixels: about one of 255 levels in a pho
 def window_variation(
     anchors_xyxy: Float[Tensor, "N 4"], feature_map: Float[Tensor, "C H W"], stride: float, size_hw: tuple[int, int]
 ) -> Float[Tensor, " N"]:
-    """The variation of the features under each anchor, beside that of the whole map: 1.4 where all of it is noise.
+    """The variation of the features under each anchor, relative to that of the whole map; 1.4 for a map of noise.
 
     It is the root mean square of the differences between neighbouring cells of the window, divided by the standard
-    deviation of the map; so neither scale and offset of the features nor the number of channels matters, and a slow
-    gradient, as of a clear sky, counts little however far it reaches. The window holds the cells that the anchor
-    touches, and at least the 3 x 3 about its centre, which is what the head sees. Padding is no variation: cells
-    beyond the image are left out, and with them the outermost of the image, whose features see what lies beyond it.
+    deviation of the map. So scale, offset and number of channels do not matter, and a slow gradient, as of a clear sky,
+    counts little. The window holds the cells that the anchor touches, and at least the 3 x 3 cells about its centre,
+    which the head sees. Padding does not count as variation: cells beyond the image are left out, and so are the
+    outermost cells of the image, whose receptive field contains padding.
 
     Args:
         anchors_xyxy: In pixels of the image.
@@ -45,9 +45,10 @@ def window_variation(
 
 
 def flat_windows(anchors_xyxy: Float[Tensor, "N 4"], pixels: Tensor, size_hw: tuple[int, int]) -> Bool[Tensor, " N"]:
-    """Under which anchors the image is flat: its neighbouring pixels differ by less than a fiftieth of its deviation.
+    """Mask of the anchors over a flat part of the image.
 
-    Features cannot tell: under a black window they hold what lies about it, and the border of the image.
+    Neighbouring pixels there differ by less than a fiftieth of the deviation of all pixels. Features would not do:
+    under a black window they depend on its surroundings and on the border of the image.
 
     Args:
         anchors_xyxy: In pixels of the image. A window reaches from the first whole pixel to the last.
@@ -60,7 +61,7 @@ def flat_windows(anchors_xyxy: Float[Tensor, "N 4"], pixels: Tensor, size_hw: tu
 
 
 def _variation(values: Float[Tensor, "C H W"], windows_xyxy: Int[Tensor, "N 4"]) -> Float[Tensor, " N"]:
-    """Root mean square of the differences between neighbours in each window, beside the deviation of all values."""
+    """Root mean square of the differences between neighbours in each window, divided by the deviation of all values."""
     left, top, right, bottom = windows_xyxy.unbind(1)
     down = (values[:, 1:] - values[:, :-1]).square().mean(dim=0)
     across = (values[:, :, 1:] - values[:, :, :-1]).square().mean(dim=0)
@@ -82,7 +83,7 @@ def _within(
     height, width = values.shape
     left, top = left.clamp(0, width), top.clamp(0, height)
     right, bottom = torch.maximum(right.clamp(max=width), left), torch.maximum(bottom.clamp(max=height), top)
-    # In double precision, so that the rounding of large sums does not look like variation.
+    # Double precision: in single precision the rounding of large sums would look like variation.
     sums = F.pad(values.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
     total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
     return total, (right - left) * (bottom - top)
