@@ -29,7 +29,8 @@ from objectness.evaluation import per_object
 from objectness.evaluation.baselines import baseline
 from objectness.evaluation.bootstrap import Sampled, over_images, sample
 from objectness.evaluation.measurement import measure
-from objectness.export import ExportSettings, export_model
+from objectness.export.export_model import export_model
+from objectness.export.settings import ExportSettings
 from objectness.images import open_upright
 from objectness.inference.loading import load
 from objectness.inference.proposer import Proposer

@@ -5,8 +5,9 @@
     >>> proposals = propose("photo.jpg")
     >>> proposals.boxes_xyxy, proposals.scores
 
-Nothing heavy is imported here: names are resolved on first use, and proposing never needs PyTorch.
-Libraries that would send reports of their use are kept from it (see :mod:`objectness.telemetry`).
+Each name has an example in docs/how-to/python.md. Nothing heavy is imported here: names are resolved on first use, and
+PyTorch is needed for ``train`` and ``export_checkpoint`` alone.
+Usage reports of libraries are switched off (see :mod:`objectness.telemetry`).
 """
 
 from __future__ import annotations
@@ -17,20 +18,48 @@ from objectness import telemetry
 from objectness.version import __version__
 
 if TYPE_CHECKING:
+    from objectness.datasets.layout import load_dataset
     from objectness.errors import InputError
+    from objectness.evaluation.run_comparison import compare, evaluate
+    from objectness.export.export_checkpoint import export_checkpoint
+    from objectness.formats import read_proposals, write_proposals
     from objectness.inference.loading import load
     from objectness.inference.proposer import Proposer
+    from objectness.proposal_set import ProposalSet
     from objectness.proposals import Proposals
+    from objectness.training.train import train
 
-__all__ = ["InputError", "Proposals", "Proposer", "__version__", "load"]
+__all__ = [
+    "InputError",
+    "ProposalSet",
+    "Proposals",
+    "Proposer",
+    "__version__",
+    "compare",
+    "evaluate",
+    "export_checkpoint",
+    "load",
+    "load_dataset",
+    "read_proposals",
+    "train",
+    "write_proposals",
+]
 
 telemetry.switch_off()  # here, as nothing of ours can import a library before it
 
 _HOME = {
     "InputError": "objectness.errors",
+    "ProposalSet": "objectness.proposal_set",
     "Proposals": "objectness.proposals",
     "Proposer": "objectness.inference.proposer",
+    "compare": "objectness.evaluation.run_comparison",
+    "evaluate": "objectness.evaluation.run_comparison",
+    "export_checkpoint": "objectness.export.export_checkpoint",
     "load": "objectness.inference.loading",
+    "load_dataset": "objectness.datasets.layout",
+    "read_proposals": "objectness.formats",
+    "train": "objectness.training.train",
+    "write_proposals": "objectness.formats",
 }
 
 

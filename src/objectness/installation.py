@@ -1,9 +1,11 @@
-"""How to install what an extra adds."""
+"""Packages that extras add: the command that installs them, and an error where they are missing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+
+from objectness.errors import NotInstalledError
 
 Extra = Literal["train", "openvino", "tables", "supervision", "baselines", "heif", "bench"]
 
@@ -16,6 +18,22 @@ def how_to_install(extra: Extra) -> str:
     """
     source = _source_folder()
     return f'pip install ".[{extra}]" in {"the source folder of objectness" if source is None else source}'
+
+
+def require_training(what: str) -> None:
+    """Refuse work that needs PyTorch where one of its packages is missing.
+
+    Args:
+        what: The work, as the start of a sentence: "Training".
+
+    Raises:
+        NotInstalledError: with the missing packages and the command that installs them.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "torchvision", "timm", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise NotInstalledError(f"{what} needs {', '.join(missing)}: {how_to_install('train')}.")
 
 
 def _source_folder() -> Path | None:

@@ -13,9 +13,10 @@ import torch
 
 from objectness.engines import EngineSettings, GraphEngine
 from objectness.engines.onnx_runtime import open_onnx
-from objectness.export import ExportReport, ExportSettings, export_model
+from objectness.export.export_model import ExportReport, export_model
 from objectness.export.graph import export_choice, export_network
 from objectness.export.metadata import weights_hash
+from objectness.export.settings import ExportSettings
 from objectness.rpn.checkpoint import save_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.settings import override

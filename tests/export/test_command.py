@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from objectness.cli import app
 from objectness.errors import InputError
-from objectness.export import ExportSettings, export_model
+from objectness.export.export_model import export_model
+from objectness.export.settings import ExportSettings
 from objectness.inference.loading import load
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from objectness.errors import InputError
-from objectness.export import ExportSettings, Sources, export_model
+from objectness.export.export_model import Sources, export_model
 from objectness.export.metadata import portable
+from objectness.export.settings import ExportSettings
 from objectness.inference.loading import load
 from objectness.rpn.checkpoint import load_network, read_description
 from objectness.rpn.network import RegionProposalNetwork

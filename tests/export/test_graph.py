@@ -12,7 +12,8 @@ import torch
 from objectness.engines import EngineSettings
 from objectness.engines.candidates import select
 from objectness.engines.onnx_runtime import open_onnx
-from objectness.export import ExportSettings, export_model
+from objectness.export.export_model import export_model
+from objectness.export.settings import ExportSettings
 from objectness.export.verification import agreement
 from objectness.inference.loading import load
 from objectness.inference.torch_engine import open_checkpoint

@@ -11,7 +11,8 @@ from objectness.engines import (
 )
 from objectness.engines.openvino_runtime import open_openvino
 from objectness.errors import InputError
-from objectness.export import ExportSettings, export_model
+from objectness.export.export_model import export_model
+from objectness.export.settings import ExportSettings
 from objectness.inference.loading import load
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"

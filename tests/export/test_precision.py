@@ -12,7 +12,8 @@ from objectness.engines import (
     RankedBoxes,
 )
 from objectness.errors import InputError
-from objectness.export import ExportSettings, Sources, export_model
+from objectness.export.export_model import Sources, export_model
+from objectness.export.settings import ExportSettings
 from objectness.export.verification import share_lost
 from objectness.inference.loading import load
 

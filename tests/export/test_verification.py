@@ -12,7 +12,7 @@ from objectness.engines import (
     GraphEngine,
 )
 from objectness.errors import InputError
-from objectness.export import export_model
+from objectness.export.export_model import export_model
 from objectness.export.verification import agreement
 from objectness.inference.torch_engine import TorchEngine
 

@@ -49,7 +49,7 @@ def test_an_exported_model_proposes_the_same_boxes(tmp_path: Path) -> None:
 def test_a_checkpoint_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import jaxtyping
 
-    from objectness.export import export_model
+    from objectness.export.export_model import export_model
 
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # export traces with symbols, which are no ints
 

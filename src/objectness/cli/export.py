@@ -16,7 +16,7 @@ from objectness.installation import how_to_install
 if TYPE_CHECKING:
     from objectness.datasets import Dataset
     from objectness.evaluation import RecallReport
-    from objectness.export import ExportReport, Sources
+    from objectness.export.export_model import ExportReport, Sources
 
 _SHOWN_KS = (10, 100, 300, 1000)
 
@@ -99,7 +99,8 @@ def command(
     if checkpoint.suffix.lower() != CHECKPOINT:
         raise InputError(f"{checkpoint}: is exported already; give a run folder or a .safetensors file.")
     try:
-        from objectness.export import ExportSettings, export_model
+        from objectness.export.export_model import export_model
+        from objectness.export.settings import ExportSettings
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "objectness":
             raise
@@ -120,8 +121,8 @@ def _sources(
     checkpoint: Path, calibrate: str | None, photos: Path | None, output: Output, allow_outside: bool
 ) -> Sources:
     from objectness.datasets import available_splits, load_dataset
-    from objectness.export import Sources
     from objectness.export.calibration_data import load_measured
+    from objectness.export.export_model import Sources
     from objectness.images.finding import find_photos, say_left
 
     calibration: Dataset | None = None

@@ -11,7 +11,7 @@ import typer
 from objectness.cli.output import EXIT_INTERRUPTED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 from objectness.files.untrusted import load_json
-from objectness.installation import how_to_install
+from objectness.installation import require_training
 
 if TYPE_CHECKING:
     from objectness.rpn.losses import LossOutput
@@ -80,7 +80,7 @@ def command(
     and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves; --resume RUN goes on.
     """
     output = Output(as_json, quiet)
-    _require_torch()
+    require_training("Training")
     from objectness.settings import describe, merge, override, to_dict
     from objectness.training import run
     from objectness.training.choose_settings import choose_settings
@@ -176,14 +176,6 @@ def _recipe_in(path: Path | None, document: object) -> str | None:
     if named is not None and not isinstance(named, str):
         raise InputError(f"{path}: its recipe must be a name, e.g. fine-tune; it is {named!r}.")
     return named
-
-
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "torchvision", "timm", "safetensors") if find_spec(name) is None]
-    if missing:
-        raise InputError(f"Training needs {', '.join(missing)}: {how_to_install('train')}.")
 
 
 class _Live:
