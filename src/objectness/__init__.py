@@ -18,7 +18,7 @@ from objectness import telemetry
 from objectness.version import __version__
 
 if TYPE_CHECKING:
-    from objectness.datasets.layout import load_dataset
+    from objectness.datasets import load_dataset
     from objectness.errors import InputError
     from objectness.evaluation.run_comparison import compare, evaluate
     from objectness.export.export_checkpoint import export_checkpoint
@@ -56,7 +56,7 @@ _HOME = {
     "evaluate": "objectness.evaluation.run_comparison",
     "export_checkpoint": "objectness.export.export_checkpoint",
     "load": "objectness.inference.loading",
-    "load_dataset": "objectness.datasets.layout",
+    "load_dataset": "objectness.datasets",
     "read_proposals": "objectness.formats",
     "train": "objectness.training.train",
     "write_proposals": "objectness.formats",

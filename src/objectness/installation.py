@@ -20,18 +20,19 @@ def how_to_install(extra: Extra) -> str:
     return f'pip install ".[{extra}]" in {"the source folder of objectness" if source is None else source}'
 
 
-def require_training(what: str) -> None:
+def require_training(what: str, *more: str) -> None:
     """Refuse work that needs PyTorch where one of its packages is missing.
 
     Args:
         what: The work, as the start of a sentence: "Training".
+        more: Packages that it needs beside PyTorch, torchvision, timm and safetensors.
 
     Raises:
         NotInstalledError: with the missing packages and the command that installs them.
     """
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "torchvision", "timm", "safetensors") if find_spec(name) is None]
+    missing = [name for name in ("torch", "torchvision", "timm", "safetensors", *more) if find_spec(name) is None]
     if missing:
         raise NotInstalledError(f"{what} needs {', '.join(missing)}: {how_to_install('train')}.")
 

@@ -11,12 +11,11 @@ import typer
 
 from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors, tracker
 from objectness.errors import InputError
-from objectness.installation import how_to_install
+from objectness.installation import require_training
 
 if TYPE_CHECKING:
-    from objectness.datasets import Dataset
     from objectness.evaluation import RecallReport
-    from objectness.export.export_model import ExportReport, Sources
+    from objectness.export.export_model import ExportReport
 
 _SHOWN_KS = (10, 100, 300, 1000)
 
@@ -98,13 +97,11 @@ def command(
     checkpoint = model_file(run)
     if checkpoint.suffix.lower() != CHECKPOINT:
         raise InputError(f"{checkpoint}: is exported already; give a run folder or a .safetensors file.")
-    try:
-        from objectness.export.export_model import export_model
-        from objectness.export.settings import ExportSettings
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == "objectness":
-            raise
-        raise InputError(f"Exporting needs {error.name}: {how_to_install('train')}.") from None
+    require_training("Exporting", "onnx", "onnxscript")
+    from objectness.export.export_checkpoint import choose_sources
+    from objectness.export.export_model import export_model
+    from objectness.export.settings import ExportSettings
+
     settings = ExportSettings(format_.value, precision.value, nms, licence, tuple(set_ or ()), most_lost)
     target = out or checkpoint.with_suffix(settings.variant + settings.suffix)
     if target.suffix != settings.suffix:
@@ -112,61 +109,17 @@ def command(
     require_targets((target,), (photos, checkpoint), None if calibrate in (None, "none") else Path(calibrate))
     if target.exists():
         output.note(f"{target} is there already, and will be replaced.")
-    sources = _sources(checkpoint, calibrate, photos, output, allow_outside)
+    sources = choose_sources(
+        checkpoint,
+        True if calibrate is None else calibrate != "none" and calibrate,
+        photos,
+        output.warn,
+        allow_outside=allow_outside,
+    )
+    if calibrate is None and sources.calibration is None:
+        output.warn("Photos with boxes to calibrate on can be named by --calibrate.")
     report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), tell=output.note)
     _report(report, output)
-
-
-def _sources(
-    checkpoint: Path, calibrate: str | None, photos: Path | None, output: Output, allow_outside: bool
-) -> Sources:
-    from objectness.datasets import available_splits, load_dataset
-    from objectness.export.calibration_data import load_measured
-    from objectness.export.export_model import Sources
-    from objectness.images.finding import find_photos, say_left
-
-    calibration: Dataset | None = None
-    if calibrate is None:
-        calibration = _own_validation(checkpoint, output)
-    elif calibrate != "none":
-        calibration = load_measured(Path(calibrate), allow_outside=allow_outside)
-    if photos is None:
-        return Sources(calibration, calibrate is not None)
-    try:
-        measured = load_measured(photos, allow_outside=allow_outside)
-    except InputError:  # photographs without boxes are enough for int8
-        found = find_photos([str(photos)])
-        for sentence in say_left(found):
-            output.warn(sentence)
-        return Sources(calibration, calibrate is not None, None, found.photos)
-    seen = measured
-    if "train" in available_splits(photos, allow_outside=allow_outside):
-        seen = load_dataset(photos, "train", allow_outside=allow_outside)
-    return Sources(calibration, calibrate is not None, measured, [record.path for record in seen.records])
-
-
-def _own_validation(checkpoint: Path, output: Output) -> Dataset | None:
-    """The validation photographs of the run that the checkpoint lies in, where they still are."""
-    from objectness.settings import from_dict
-    from objectness.training.run import read_config, read_splits
-    from objectness.training.settings import RunSettings
-
-    why = "no run folder"
-    try:
-        config = read_config(checkpoint.parent)
-        settings = from_dict(RunSettings, config["settings"])
-        dataset = read_splits(
-            Path(config["data"]), settings, bool(config["strict"]), allow_outside=bool(config["allow_outside"])
-        ).validation
-        if any(len(record.boxes_xyxy) for record in dataset.records):
-            return dataset
-        why = f"no boxes in {config['data']}"
-    except InputError as error:
-        why = str(error).removesuffix(".")
-    output.warn(
-        f"Scores stay as the network gives them, not calibrated ({why}): name photos with boxes by --calibrate."
-    )
-    return None
 
 
 def _report(report: ExportReport, output: Output) -> None:

@@ -59,7 +59,7 @@ def export_checkpoint(
     Raises:
         InputError: a model that is exported already, photographs that are missing, a file that differs from PyTorch.
     """
-    require_training("Exporting")
+    require_training("Exporting", "onnx", "onnxscript")
     from objectness.export.export_model import export_model
 
     checkpoint = model_file(Path(model))
