@@ -177,3 +177,10 @@ def test_every_file_is_written_through_this_module() -> None:
         "formats/coco_journal.py",  # whole after every image, under a name of its own
         "training/report.py",  # TensorBoard's events, which grow
     }, found
+
+
+def test_an_error_inside_a_new_folder_keeps_the_arguments_that_would_help(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"out/a\.txt") as caught, filling(tmp_path / "out") as folder:
+        raise InputError(f"{folder / 'a.txt'} lacks sizes.", arguments=("data",))
+    assert caught.value.arguments == ("data",)
+    assert not (tmp_path / "out").exists()

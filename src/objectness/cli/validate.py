@@ -31,7 +31,7 @@ def command(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Name what is wrong in a proposals file and what its readers do about it (exit code 1 if one would break)."""
+    """Name the faults of a proposals file and what its readers do about them (exit code 1 if one would break)."""
     from objectness.formats.validation import validate
 
     output = Output(as_json, quiet)

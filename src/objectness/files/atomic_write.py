@@ -171,7 +171,8 @@ def _under_its_name(temporary: Path, folder: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(str(error).replace(str(temporary), str(folder))) from None
+        message = str(error).replace(str(temporary), str(folder))
+        raise InputError(message, arguments=error.arguments) from None
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:
