@@ -44,9 +44,16 @@ def test_with_one_and_with_all(rows: ModuleType) -> None:
     assert rows.overrides("+".join(["standard", *rows.INGREDIENTS]), SIZES) == []
 
 
-def test_every_row_is_a_change_that_the_settings_take(rows: ModuleType) -> None:
-    for row in (rows.OURS, rows.TORCHVISION, *rows.ABLATION):
-        override(recipe("task-aligned"), rows.overrides(row, SIZES))
+def test_every_row_changes_the_settings_of_its_base(rows: ModuleType) -> None:
+    def settings(row: str) -> object:
+        return override(recipe("task-aligned"), rows.overrides(row, SIZES))
+
+    bases = {row: base for row, (base, _) in rows.MORE.items()}
+    bases |= {f"ours-{name}": "ours" for name in rows.INGREDIENTS}
+    bases |= {f"standard+{name}": "standard" for name in rows.INGREDIENTS}
+    assert {*bases, "standard"} == set(rows.ABLATION)
+    assert [row for row, base in bases.items() if settings(row) == settings(base)] == []
+    assert len({repr(settings(row)) for row in bases}) == len(bases) - 2  # two rows of torchvision change what two of ours change
 
 
 def test_more_rows_start_from_another(rows: ModuleType) -> None:
