@@ -53,7 +53,8 @@ def test_every_row_changes_the_settings_of_its_base(rows: ModuleType) -> None:
     bases |= {f"standard+{name}": "standard" for name in rows.INGREDIENTS}
     assert {*bases, "standard"} == set(rows.ABLATION)
     assert [row for row, base in bases.items() if settings(row) == settings(base)] == []
-    assert len({repr(settings(row)) for row in bases}) == len(bases) - 2  # two rows of torchvision change what two of ours change
+    # Two rows of torchvision change the same settings as two rows of ours.
+    assert len({repr(settings(row)) for row in bases}) == len(bases) - 2
 
 
 def test_more_rows_start_from_another(rows: ModuleType) -> None:
