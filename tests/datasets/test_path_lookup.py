@@ -119,7 +119,7 @@ def test_addresses_and_places_on_other_machines_are_taken_by_their_name_and_said
     assert dataset.records[0].path == image
     assert dataset.problems == ()
     assert len(dataset.notes) == 1
-    assert "names 1 images by addresses or by places on another machine" in dataset.notes[0]
+    assert "names 1 files or folders by addresses or by places on another machine" in dataset.notes[0]
 
 
 def test_a_plain_name_is_never_looked_for_in_another_folder(tmp_path: Path, making: Any) -> None:

@@ -185,19 +185,19 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
         for same in by_number(images).values()  # 1 and "1" are two images here and one for other readers
         if len(same) > 1
     )
-    locate = Locator(path, _folders(path, split), boundary)
+    locator = Locator(path, _folders(path, split), boundary)
     are_numbers = all(isinstance(key, int) and abs(key) < _LARGEST_ID for key in images)
     records = [
         build_record(
             key if are_numbers and isinstance(key, int) else number,
-            locate(str(image.file_name)),
+            locator.find(str(image.file_name)) or locator.expected(str(image.file_name)),
             image.size_hw,
             rows.get(key, ()),
             None if are_numbers else key,
         )
         for number, (key, image) in enumerate(images.items(), start=1)
     ]
-    notes = locate.note()
+    notes = locator.notes()
     if outlined:
         notes += (f"{path}: {outlined} annotations have no 'bbox': the boxes around their outlines were taken.",)
     return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems), notes)

@@ -1,15 +1,15 @@
-"""Where the files lie that an annotation names: only in the data set's own folder, unless more is allowed.
+"""Lookup of the files that an annotation names: only in the data set's own folder, unless more is allowed.
 
-What an annotation says was written by somebody else: ``../../.ssh/id_rsa`` and ``/etc/passwd`` are names too. So a
-name counts only where it stays in the data set's folder, the one that the user named (or that holds the file that
-he named). Links are followed: they belong to the file system, not to the annotation.
+Names in an annotation may come from an attacker: ``../../.ssh/id_rsa`` and ``/etc/passwd`` are names too. So a name
+counts only where it stays in the data set's folder, the one that the user gave (or that holds the given file). Links
+are followed: they belong to the file system, not to the annotation.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -42,7 +42,7 @@ class Boundary:
         return is_inside(path, self.folder)
 
     def refusal(self, where: Path, name: str) -> InputError:
-        """The error for a file that names something outside."""
+        """The error for a file that names a place outside."""
         shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
         return InputError(
             f"{where} names {shown!a}, which lies outside of the data set's folder {self.folder}: "
@@ -52,7 +52,7 @@ class Boundary:
 
 
 def home_of(path: Path) -> Path:
-    """The folder of the data set that a user named: itself, or that of a file; ``annotations/`` belongs to its own."""
+    """The data set's folder for a given folder or file; an ``annotations/`` folder belongs to the one above."""
     folder = path if path.is_dir() else path.parent
     return folder.parent if is_annotation_folder(folder) else folder
 
@@ -63,65 +63,88 @@ def is_annotation_folder(folder: Path) -> bool:
 
 
 class Locator:
-    """The images of one annotation file: tries the folders in turn, the last that held an image first.
+    """Lookup of the names in one file of a data set: in its folders in turn, as written and then as spelled elsewhere.
 
-    Attributes:
-        adapted: Names that are addresses, or places on another machine, whose file was found in the folders all the
-            same.
+    Args:
+        file: The file that holds the names; for messages.
+        folders: At least one. The last that held something is tried first the next time.
+        boundary: How far the names may lead.
+        keep_order: The folders are always tried in their order.
     """
 
-    def __init__(self, annotation: Path, folders: Sequence[Path], boundary: Boundary) -> None:
-        self._annotation = annotation
+    def __init__(self, file: Path, folders: Sequence[Path], boundary: Boundary, *, keep_order: bool = False) -> None:
+        self._file = file
         self._folders = list(folders)
         self._boundary = boundary
-        self.adapted: list[str] = []
+        self._keep_order = keep_order
+        self._adapted: list[str] = []
 
-    def __call__(self, name: str) -> Path:
-        """The file of that name; where there is none, the place where it ought to be.
+    def find(
+        self,
+        name: str,
+        *,
+        near: Sequence[Path] = (),
+        aliases: Sequence[str] = (),
+        accept: Callable[[Path], bool] = is_file,
+    ) -> Path | None:
+        """The file (or what else to ``accept``) of that name; None where there is none.
+
+        Args:
+            name: As written.
+            near: Folders to try before the others.
+            aliases: Further names that mean the same.
+            accept: Whether a path is of the kind that is wanted.
 
         Raises:
             InputError: it lies outside of the data set's folder.
         """
-        outside = False
-        for spelling in dict.fromkeys([name, name.replace("\\", "/")]):
-            found, leaves = self._look_for(spelling)
-            if found is not None:
-                return found
-            outside |= leaves
-        for spelling in other_spellings(name):
-            found, _ = self._look_for(spelling)
-            if found is not None:
-                self.adapted.append(name)
-                return found
-        if outside:
-            raise self._boundary.refusal(self._annotation, name)
+        found, outside = self._look_for([name, name.replace("\\", "/"), *aliases], near, accept)
+        if found is None:
+            found, _ = self._look_for(other_spellings(name), near, accept)
+            self._adapted += [name] if found is not None else []
+        if found is None and outside:
+            raise self._boundary.refusal(self._file, name)
+        return found
+
+    def expected(self, name: str) -> Path:
+        """The place where a file that was not found ought to be."""
         return self._folders[0] / name
 
-    def _look_for(self, name: str) -> tuple[Path | None, bool]:
-        """The file, and whether something of this name lies outside."""
-        leaves = False
-        for index, folder in enumerate(self._folders):
-            path = folder / name
-            if not self._boundary.admits(path):
-                leaves |= exists(path) and not path.is_dir()
-            elif is_file(path):
-                self._folders.insert(0, self._folders.pop(index))
-                return path, False
-        return None, leaves
+    def _look_for(
+        self, names: Iterable[str], near: Sequence[Path], accept: Callable[[Path], bool]
+    ) -> tuple[Path | None, bool]:
+        """The first place, and whether one lies outside."""
+        outside = False
+        for name in dict.fromkeys(names):
+            for folder in (*near, *self._folders):
+                path = normal_path(folder / name)
+                if not self._boundary.admits(path):
+                    outside |= accept(path) or (exists(path) and not path.is_dir())
+                elif accept(path):
+                    if not self._keep_order and folder in self._folders[1:]:
+                        self._folders.remove(folder)
+                        self._folders.insert(0, folder)
+                    return path, False
+        return None, outside
 
-    def note(self) -> tuple[str, ...]:
-        """One sentence about the adapted names, where there are any."""
-        if not self.adapted:
+    def notes(self) -> tuple[str, ...]:
+        """One sentence about the names that were found under another spelling, where there are any."""
+        if not self._adapted:
             return ()
-        first = self.adapted[0] if len(self.adapted[0]) <= _SHOWN else f"{self.adapted[0][:_SHOWN]}..."
+        first = self._adapted[0] if len(self._adapted[0]) <= _SHOWN else f"{self._adapted[0][:_SHOWN]}..."
         return (
-            f"{self._annotation} names {len(self.adapted)} images by addresses or by places on another machine, the "
-            f"first {first!a}: the files of these names in {self._folders[0]} were taken.",
+            f"{self._file} names {len(self._adapted)} files or folders by addresses or by places on another machine, "
+            f"the first {first!a}: those of these names in {self._folders[0]} were taken.",
         )
 
 
+def normal_path(path: Path) -> Path:
+    """The path without ``.`` and ``..``."""
+    return Path(os.path.normpath(path))
+
+
 def other_spellings(name: str) -> Iterator[str]:
-    """What an address, an escaped name or an absolute path of another machine may be called here.
+    """Local names for an address, an escaped name or an absolute path of another machine.
 
     The longest first: for ``https://example.com/val/a%20b.jpg`` ``val/a%20b.jpg``, ``val/a b.jpg``, ``a%20b.jpg``,
     ``a b.jpg``. A plain relative name has no other spelling: a file of the same name in another folder is another.
@@ -151,5 +174,5 @@ def _address_path(name: str) -> str | None:
 
 
 def exists(path: Path) -> bool:
-    """Whether anything lies there; a name that no file can have is nothing, and no error."""
+    """Whether a file or folder lies there; False, and no error, for a name that no file can have."""
     return os.path.lexists(path) and os.path.exists(path)  # noqa: PTH110

@@ -7,13 +7,13 @@ show it. An empty or missing label file means an image without boxes.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from objectness.datasets.path_lookup import Boundary, exists, other_spellings
+from objectness.datasets.path_lookup import Boundary, Locator, exists, normal_path
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
 from objectness.datasets.splits import ALL, SPLITS, in_order, split_of, wanted_split
@@ -214,48 +214,31 @@ def _from_yaml(path: Path, document: Mapping[Any, Any], allow_outside: bool) -> 
 
 
 class _Search:
-    """Finds what data.yaml and its lists name, within its boundary."""
+    """Search for the images that data.yaml and its lists name, within the boundary.
+
+    Attributes:
+        closed: Folders that cannot be read -> why.
+    """
 
     def __init__(self, path: Path, stated: object, boundary: Boundary) -> None:
-        self._path = path
-        self._boundary = boundary
-        self._bases = [path.parent]
-        self._adapted: list[str] = []
-        self.closed: dict[Path, str] = {}
+        bases = [path.parent]
         if isinstance(stated, str) and exists(path.parent / stated):  # an absolute path replaces the file's folder
             folder = path.parent / stated
-            if not boundary.admits(_normal(folder)):
+            if not boundary.admits(normal_path(folder)):
                 raise boundary.refusal(path, stated)
-            self._bases = [folder, path.parent] if folder.is_dir() else self._bases
+            bases = [folder, path.parent] if folder.is_dir() else bases
+        self._locator = Locator(path, bases, boundary, keep_order=True)
+        self.notes = self._locator.notes
+        self.closed: dict[Path, str] = {}
 
-    def locate(self, item: str, near: Sequence[Path] = (), *, may_be_folder: bool = True) -> Path | None:
+    def locate(self, item: str, near: Sequence[Path] = (), accept: Callable[[Path], bool] = exists) -> Path | None:
         """The folder or file of that name; Roboflow writes ``../train/images`` for a folder beside the file.
 
         Raises:
             InputError: it lies outside of the data set's folder.
         """
-        plain = item.replace("\\", "/")
-        inner = plain
-        while inner.startswith("../"):
-            inner = inner[3:]
-        found, outside = self._look_for((item, plain, inner), near, may_be_folder)
-        if found is None:
-            found, _ = self._look_for(tuple(other_spellings(item)), near, may_be_folder)
-            self._adapted += [item] if found is not None else []
-        if found is None and outside:
-            raise self._boundary.refusal(self._path, item)
-        return found
-
-    def _look_for(self, names: Sequence[str], near: Sequence[Path], may_be_folder: bool) -> tuple[Path | None, bool]:
-        outside = False
-        for name in dict.fromkeys(names):
-            for base in (*near, *self._bases):
-                place = _normal(base / name)
-                if exists(place) and (may_be_folder or not place.is_dir()):
-                    if self._boundary.admits(place):
-                        return place, False
-                    outside = True
-        return None, outside
+        inner = re.sub(r"^(\.\./)+", "", item.replace("\\", "/"))
+        return self._locator.find(item, near=near, aliases=[inner], accept=accept)
 
     def images_of(self, place: Path) -> list[Path]:
         """The images of a folder, of a text file that lists them, or of one image's name."""
@@ -266,20 +249,11 @@ class _Search:
         if is_image(place):
             return [place]
         names = [line.strip() for line in read_text(place).split("\n") if line.strip()]
-        return [self.locate(name, [place.parent], may_be_folder=False) or place.parent / name for name in names]
-
-    def notes(self) -> tuple[str, ...]:
-        """One sentence about what was found elsewhere than it is said to lie."""
-        if not self._adapted:
-            return ()
-        return (
-            f"{self._path} names {len(self._adapted)} places by addresses or as on another machine, the first "
-            f"{self._adapted[0][:100]!a}: those of these names in {self._path.parent} were taken.",
-        )
+        return [self.locate(name, [place.parent], _is_no_folder) or place.parent / name for name in names]
 
 
-def _normal(path: Path) -> Path:
-    return Path(os.path.normpath(path))
+def _is_no_folder(path: Path) -> bool:
+    return exists(path) and not path.is_dir()
 
 
 def _class_names(path: Path, document: Mapping[Any, Any]) -> dict[int, str]:
