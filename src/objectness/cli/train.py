@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from objectness.cli.old_names import tell_old_names
 from objectness.cli.output import EXIT_INTERRUPTED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 from objectness.files.untrusted import load_json
@@ -84,6 +85,7 @@ def command(
     from objectness.settings import describe, merge, override, to_dict
     from objectness.training import run
     from objectness.training.choose_settings import choose_settings
+    from objectness.training.recipes import name_of_today
 
     short = {"loop.seed": seed, "data.only_classes": only_classes, "data.held_out_classes": held_out_classes}
     assignments = [*(set_ or ()), *(f"{key}={value}" for key, value in short.items() if value is not None)]
@@ -98,12 +100,13 @@ def command(
     else:
         document = {} if settings_file is None else _read_settings(settings_file)
         written_for = _recipe_in(settings_file, document)
-        if recipe is not None and written_for is not None and recipe != written_for:
+        if recipe is not None and written_for is not None and name_of_today(recipe) != name_of_today(written_for):
             raise InputError(
                 f"{settings_file} holds settings for the recipe {written_for}: leave out --recipe {recipe}, or use "
                 "settings that are for it."
             )
         named = recipe or written_for
+        tell_old_names(output, assignments if recipe is None else [*assignments, f"recipe={recipe}"], document)
         settings = choose_settings(named, weights, lambda chosen: override(merge(chosen, document), assignments))
         if show:
             for key, value in describe(settings):

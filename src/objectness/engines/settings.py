@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from objectness.arguments import is_whole
 from objectness.errors import InputError, did_you_mean
@@ -12,8 +12,8 @@ from objectness.errors import InputError, did_you_mean
 EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-ENGINES = ("auto", "onnxruntime", "openvino", "torch")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+ENGINES: tuple[str, ...] = get_args(EngineName)
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 _MOST_THREADS = 1024  # a runtime starts them all at once, and many more can stop a machine
 
 

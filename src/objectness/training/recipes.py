@@ -207,13 +207,18 @@ RECIPES: dict[str, Callable[[], RunSettings]] = {
 }
 
 
+def name_of_today(recipe_name: str) -> str:
+    """Name of a recipe that may be called by its name in an earlier version."""
+    return RunSettings.RENAMED_VALUES["recipe"].get(recipe_name, recipe_name)
+
+
 def recipe(name: str) -> RunSettings:
     """The settings of a recipe by name.
 
     Raises:
         InputError: no such recipe.
     """
-    name = RunSettings.RENAMED_VALUES["recipe"].get(name, name)
+    name = name_of_today(name)
     if name not in RECIPES:
         raise InputError(f"Unknown recipe {name!r}: {did_you_mean(name, RECIPES)}")
     return RECIPES[name]()
