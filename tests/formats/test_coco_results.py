@@ -92,6 +92,7 @@ class TestWrite:
         with pytest.raises(InputError, match="cannot be written"):
             coco_results.write(tmp_path / "folder.json", {})
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_images(self, tmp_path: Path) -> None:
         found = Proposals(np.random.default_rng(0).random((1000, 4)), np.linspace(1, 0, 1000), (5, 6))
         many = dict.fromkeys(range(40), found)
@@ -264,6 +265,7 @@ _ODD = st.one_of(
 _USUAL = st.one_of(st.integers(0, 9), st.floats(0, 9))
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.fixed_dictionaries(

@@ -30,6 +30,7 @@ def same(count: int, **more: Any) -> dict[str, Any]:
     return {"image_id": pa.array(np.zeros(count, np.int64)), **dict.fromkeys(CORNERS, zeros), **more}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "says"),
     [

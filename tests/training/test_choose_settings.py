@@ -107,6 +107,7 @@ def test_a_start_that_is_not_there() -> None:
         choose_settings(None, "nowhere.onnx")
 
 
+@pytest.mark.slow
 def test_a_run_begins_as_its_start_and_says_so_for_good(trained: Path, photographs: Path, tmp_path: Path) -> None:
     tiny = ["rpn.images.short_side=96", "augment.mosaic=0", "augment.crop=0", "loop.batch_size=2", "loop.workers=0",
             "loop.steps=1", "loop.amp=false"]  # fmt: skip

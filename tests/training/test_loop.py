@@ -67,6 +67,7 @@ def test_a_run_leaves_everything_a_person_needs(photographs: Path, tiny: Tiny, t
     assert len(proposals) > 0
 
 
+@pytest.mark.slow
 def test_the_loss_falls(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     outcome = go(photographs, tiny("loop.epochs=15", "loop.validate_every=0"), tmp_path / "run")
     assert outcome.rows[-1]["loss"] < 0.6 * outcome.rows[0]["loss"]
@@ -83,12 +84,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert differences(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
+@pytest.mark.slow
 def test_workers_and_accumulation_do_not_change_what_is_learned(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     go(photographs, tiny("loop.epochs=1"), tmp_path / "a")
     go(photographs, tiny("loop.epochs=1", "loop.workers=2"), tmp_path / "b")
     assert not differences(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
+@pytest.mark.slow
 def test_an_updates_gradient_is_the_mean_over_the_batches_it_has(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     """One batch an epoch: however many batches are to be summed up, there is only one."""
     go(photographs, tiny("loop.batch_size=6", "loop.accumulate=1"), tmp_path / "one")
@@ -96,6 +99,7 @@ def test_an_updates_gradient_is_the_mean_over_the_batches_it_has(photographs: Pa
     assert not differences(weights(tmp_path / "one"), weights(tmp_path / "three"))
 
 
+@pytest.mark.slow
 def test_a_save_at_the_end_of_an_epoch_is_resumed_into_its_validation(
     photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +210,7 @@ def test_a_loss_that_is_no_number_names_photographs_step_and_level(
     assert "optimizer.lr" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_that_does_not_get_better(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     outcome = go(photographs, tiny("loop.epochs=9", "loop.patience=2", "optimizer.lr=0"), tmp_path / "run")
     assert len(outcome.rows) == 3
@@ -261,6 +266,7 @@ def epoch_of(folder: Path, name: str) -> int:
     return epoch
 
 
+@pytest.mark.slow
 def test_without_a_box_to_find_the_last_weights_are_the_best(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     document = json.loads((photographs / "instances_val.json").read_text())
     (photographs / "instances_val.json").write_text(json.dumps(document | {"annotations": []}))
@@ -270,6 +276,7 @@ def test_without_a_box_to_find_the_last_weights_are_the_best(photographs: Path, 
     assert epoch_of(tmp_path / "run", "best") == epoch_of(tmp_path / "run", "last") == 3
 
 
+@pytest.mark.slow
 def test_without_validation_a_resumed_run_ends_with_its_own_weights(
     photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +292,7 @@ def test_without_validation_a_resumed_run_ends_with_its_own_weights(
     assert epoch_of(tmp_path / "run", "best") == epoch_of(tmp_path / "run", "last") == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_ran_out_of_patience_stays_ended(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     settings = tiny("loop.epochs=9", "loop.patience=2", "optimizer.lr=0")
     assert len(go(photographs, settings, tmp_path / "run").rows) == 3
@@ -301,6 +309,7 @@ def _change(folder: Path, key: str, value: object) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_obeys_its_configuration(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     go(photographs, tiny("loop.ema=0.9"), tmp_path / "run")
     _change(tmp_path / "run", "loop.epochs", 3)
@@ -356,6 +365,7 @@ def test_boxes_that_are_no_numbers_stop_a_run_whatever_the_objective_makes_of_th
         go(photographs, settings, tmp_path / "run", watchers=[Poison(99)])
 
 
+@pytest.mark.slow
 def test_photographs_of_one_cell_train(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     """A batch norm learns nothing of a single cell, and PyTorch refuses."""
     one_cell = ("rpn.images.short_side=12", "rpn.images.long_side=16", "rpn.anchors.sizes=8", "loop.batch_size=1")

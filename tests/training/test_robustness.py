@@ -181,6 +181,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_saved(
         assert len(list(csv.DictReader((tmp_path / "run" / "results.csv").open()))) == 1
 
 
+@pytest.mark.slow
 def test_resuming_on_a_full_disk_keeps_the_last_state(
     photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +202,7 @@ def test_resuming_on_a_full_disk_keeps_the_last_state(
     assert len(run.resume(tmp_path / "run").rows) == 2
 
 
+@pytest.mark.slow
 def test_a_kill_between_save_and_table_loses_no_row(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     class Cut(Watching):
         def on_batch(self, step: int, *_: object) -> None:
@@ -218,6 +220,7 @@ def test_a_kill_between_save_and_table_loses_no_row(photographs: Path, tiny: Tin
     assert (tmp_path / "run" / "results.png").exists()
 
 
+@pytest.mark.slow
 def test_a_run_stopped_before_its_first_save_begins_again(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     settings = tiny("loop.epochs=1")
     go(photographs, settings, tmp_path / "whole")
@@ -257,6 +260,7 @@ def test_what_a_run_writes_obeys_the_umask(umask: int, photographs: Path, tiny: 
     assert set(modes.values()) == {0o666 & ~umask}, modes
 
 
+@pytest.mark.slow
 def test_a_warm_up_that_outlasts_the_run_is_said(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     said: list[str] = []
     go(photographs, tiny("loop.steps=2", "schedule.warmup_steps=9"), tmp_path / "run", tell=said.append)
@@ -276,6 +280,7 @@ def test_the_images_of_an_update(first: int, batches: int, expected: int) -> Non
     assert images_of(99, LoopSettings(batch_size=4, epoch_images=10), first, batches) == expected
 
 
+@pytest.mark.slow
 def test_a_smaller_last_batch_weighs_by_its_images(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     """Six photographs as 4 + 2 give the update that they give at once: each photograph's loss counts a sixth.
 
@@ -303,6 +308,7 @@ def test_a_run_is_called_by_a_name_not_a_path(name: str, tmp_path: Path) -> None
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_run_measures_what_it_starts_from_and_keeps_it_where_it_stays_the_best(
     photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
