@@ -82,6 +82,14 @@ class Match:
     is_double: bool = False
 
 
+class _DoubtError(Exception):
+    """The reason why images cannot be told apart."""
+
+
+class _DoubleError(_DoubtError):
+    """Two references mean one image."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageIndex:
     """The images of a data set or a folder, to be found by name and by id.
@@ -142,6 +150,12 @@ class ImageIndex:
 
     def match(self, references: Sequence[ImageReference]) -> Match:
         """Find the image of every reference; each image of the data set is found once at most."""
+        try:
+            return self._match(references)
+        except _DoubtError as doubt:
+            return Match((None,) * len(references), doubt=str(doubt), is_double=isinstance(doubt, _DoubleError))
+
+    def _match(self, references: Sequence[ImageReference]) -> Match:
         if not any(one.name for one in references):
             return self._match_ids(references)
         found = self.each([one.name for one in references])
@@ -150,8 +164,7 @@ class ImageIndex:
                 return self._match_ids([ImageReference(one.image_id) for one in references])
             return self._match_renamed(references)
         sure = {position: places[0] for position, places in enumerate(found) if len(places) == 1}
-        if doubt := self._ids_for_names(references, sure):
-            return _doubtful(references, doubt)
+        self._refuse_ids_for_names(references, sure)
         is_trusted = self._ids_agree(references, sure)
         for position, (one, places) in enumerate(zip(references, found, strict=True)):
             if position in sure or (one.name is not None and not places):
@@ -160,7 +173,7 @@ class ImageIndex:
             if places:
                 chosen = tuple(place for place in chosen if place in places)
             if len(chosen) != 1:
-                return _doubtful(references, self._unclear(one, places))
+                raise self._unclear(one, places)
             sure[position] = chosen[0]
         return self._each_once(references, sure)
 
@@ -187,7 +200,7 @@ class ImageIndex:
         return positions_by(int(it[1]) if it and len(it[1]) <= LONGEST_NUMBER else None for it in found)
 
     def _match_ids(self, references: Sequence[ImageReference]) -> Match:
-        """Without names: all ids must be of one kind, and known."""
+        """Match by ids alone: all must be of one kind."""
         ids = [one.image_id for one in references]
         if not references or not self.images:
             return Match((None,) * len(references))
@@ -205,22 +218,21 @@ class ImageIndex:
                 if len(set(sure)) < len(sure):
                     return self._each_once(references, dict(enumerate(sure)))
                 if self._may_be_numbered(ids, sure, by_number=name != "id"):
-                    return _doubtful(
-                        references,
+                    raise _DoubtError(
                         "the ids may be running numbers as well as the numbers in the file names: "
-                        "give the file names with the proposals",
+                        "give the file names with the proposals"
                     )
                 return Match(tuple(sure), name)
             double = next((at for at, place in enumerate(found) if len(place) > 1), None)
             if double is not None and name == "id":
-                return _doubtful(references, self._unclear(references[double], found[double]))
+                raise self._unclear(references[double], found[double])
             if name == "id":
                 best = places
         unknown = [one for one, place in zip(references, best, strict=True) if place is None]
         if len(unknown) == len(references):
             return Match((None,) * len(references))
         if any(self._is_found(one) for one in unknown):
-            return _doubtful(references, f"its ids are of several kinds ({unknown[0].label} is another than the rest)")
+            raise _DoubtError(f"its ids are of several kinds ({unknown[0].label} is another than the rest)")
         return Match(tuple(best), "id")
 
     def _is_found(self, one: ImageReference) -> bool:
@@ -232,7 +244,7 @@ class ImageIndex:
         return () if number is None else tuple(self._by_last_number.get(number, ()))
 
     def _may_be_numbered(self, ids: Sequence[ImageId | None], places: Sequence[int], *, by_number: bool) -> bool:
-        """Whether numbers that were found in names may be somebody's running numbers of the same files."""
+        """Whether numbers that were found in names may be running numbers of the same files."""
         if not are_running_numbers(ids) or not (by_number or all(map(self._is_called_by_id, places))):
             return False
         pairs = sorted(
@@ -247,19 +259,15 @@ class ImageIndex:
         return isinstance(own, str) and number_of(own) == number_of(stem_of(self._paths[place]))
 
     def _match_renamed(self, references: Sequence[ImageReference]) -> Match:
-        """No name is known. Ids that are more than running numbers may still be."""
-        unknown = Match((None,) * len(references))
-        if any(one.image_id is None for one in references):
-            return unknown
-        by_id = self._match_ids([ImageReference(one.image_id) for one in references])
-        if by_id.doubt or None in by_id.places:
-            return unknown
-        if are_running_numbers([one.image_id for one in references]):
-            return _doubtful(
-                references,
+        """Match by ids where no name is known, unless they may be running numbers."""
+        ids = [one.image_id for one in references]
+        by_id = self.match([ImageReference(image_id) for image_id in ids])
+        if None in ids or None in by_id.places:
+            return Match((None,) * len(references))
+        if are_running_numbers(ids):
+            raise _DoubtError(
                 f"none of its file names is known ({references[0].name} is the first), and its ids may be running "
-                "numbers: "
-                "give the files the names that the data set has, or leave the names out to go by id",
+                "numbers: give the files the names that the data set has, or leave the names out to go by id"
             )
         return by_id
 
@@ -272,46 +280,43 @@ class ImageIndex:
             for position, place in sure.items()
         )
 
-    def _ids_for_names(self, references: Sequence[ImageReference], sure: Mapping[int, int]) -> str | None:
+    def _refuse_ids_for_names(self, references: Sequence[ImageReference], sure: Mapping[int, int]) -> None:
         """Names that are ids ("7", "7.jpg" of image 7), made up by a format that must have names, prove nothing."""
+        by_id = []
         for position, one in enumerate(references):
             if one.name is None or position not in sure:
-                return None
+                return
             number = number_of(stem_of(plain_path(one.name)))
             if number is None or (one.image_id is not None and number_of(one.image_id) != number):
-                return None
+                return
             if one.image_id is None and final_name(one.name) != stem_of(one.name):
-                return None
-        by_id = [self.with_id(number_of(stem_of(plain_path(one.name or ""))) or 0) for one in references]
-        if any(len(places) != 1 for places in by_id):
-            return None
-        other = next((at for at, places in enumerate(by_id) if places[0] != sure[at]), None)
-        if other is None:
-            return None
-        name, meant = references[other].name, self._paths[by_id[other][0]]
-        return f"{name} may be the file of this name or the image of this id ({meant})"
+                return
+            by_id.append(self.with_id(number))
+        if all(len(places) == 1 for places in by_id):
+            for position, (place,) in enumerate(by_id):
+                if place != sure[position]:
+                    name = references[position].name
+                    raise _DoubtError(
+                        f"{name} may be the file of this name or the image of this id ({self._paths[place]})"
+                    )
 
     def _each_once(self, references: Sequence[ImageReference], sure: Mapping[int, int]) -> Match:
-        """Every image is found once, or there is a doubt."""
+        """A match in which every image is found once at most."""
         users: dict[int, int] = {}
         for position, place in sorted(sure.items()):
             if place in users:
                 labels = f"{_label(references[users[place]])} and {_label(references[position])}"
-                return _doubtful(
-                    references,
-                    f"images {labels} are both for {final_name(self._paths[place])}: keep one of them",
-                    is_double=True,
-                )
+                raise _DoubleError(f"images {labels} are both for {final_name(self._paths[place])}: keep one of them")
             users[place] = position
         return Match(tuple(sure.get(position) for position in range(len(references))))
 
-    def _unclear(self, one: ImageReference, places: Sequence[int]) -> str:
+    def _unclear(self, one: ImageReference, places: Sequence[int]) -> _DoubtError:
         if not places:
-            return f"{one.label} has no file name, and ids cannot be trusted here: give it one"
-        named = [self._paths[place] for place in places[:2]]
-        if named[0] == named[1]:
-            return f"{one.label} is listed {len(places)} times in the data set"
-        return f"{one.label} may be {named[0]} or {named[1]}: give more of its path"
+            return _DoubtError(f"{one.label} has no file name, and ids cannot be trusted here: give it one")
+        first, second = (self._paths[place] for place in places[:2])
+        if first == second:
+            return _DoubtError(f"{one.label} is listed {len(places)} times in the data set")
+        return _DoubtError(f"{one.label} may be {first} or {second}: give more of its path")
 
 
 def _is_made_of_id(one: ImageReference) -> bool:
@@ -322,7 +327,3 @@ def _is_made_of_id(one: ImageReference) -> bool:
 def _label(one: ImageReference) -> str:
     """Name and id, since one of them may be the same for both of two images."""
     return f"{one.image_id} ({one.name})" if one.name and one.image_id is not None else one.name or str(one.image_id)
-
-
-def _doubtful(references: Sequence[ImageReference], doubt: str, *, is_double: bool = False) -> Match:
-    return Match((None,) * len(references), doubt=doubt, is_double=is_double)
