@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +17,22 @@ from torchvision.ops import box_iou
 from objectness.rpn import matching, matching_index
 from objectness.rpn.anchors import inside_image, level_anchors
 from objectness.rpn.extensions.atss import atss_match
-from objectness.rpn.matching import Matches, match, match_overlaps, plain_match
-from objectness.rpn.matching_index import Blocks
+from objectness.rpn.matching import Matches, label, match, plain_match
+from objectness.rpn.matching_index import Blocks, overlaps_in_chunks
 from objectness.rpn.settings import AnchorSettings, MatchSettings
 
 
 def boxes(*rows: list[float]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+
+
+def match_overlaps(
+    overlaps: Callable[[Tensor], Tensor], *, count: int, boxes: int, settings: MatchSettings | None = None
+) -> Matches:
+    """Match by a table of overlaps, as a GPU does."""
+    settings = settings or MatchSettings()
+    best = overlaps_in_chunks(overlaps, count=count, boxes=boxes, tie_tolerance=settings.tie_tolerance)
+    return label(best, settings)
 
 
 def of_matrix(overlaps_by_anchor: list[list[float]], settings: MatchSettings | None = None) -> Matches:

@@ -24,10 +24,10 @@ from objectness.rpn.faster_rcnn_loss import faster_rcnn_loss
 from objectness.rpn.losses import LossOutput, RPNLoss
 from objectness.rpn.matching import Matcher, match
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.rpn.outputs import Outputs
+from objectness.rpn.outputs import ImagePredictions, Outputs
 from objectness.rpn.sampling import Sampler, sample_random
 from objectness.rpn.settings import MatchSettings, RPNSettings, SampleSettings
-from objectness.rpn.targets import ImagePredictions, Target
+from objectness.rpn.targets import Target
 
 # Predictions of the images, settings and random numbers in, the loss of the batch out.
 Objective: TypeAlias = Callable[[Sequence[ImagePredictions], RPNSettings, torch.Generator], LossOutput]

@@ -8,9 +8,9 @@ import torch
 
 from objectness.rpn.losses import LossOutput, box_losses, image_loss, mean_loss
 from objectness.rpn.matching import Matcher, match
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.sampling import Sampler, sample_random
 from objectness.rpn.settings import RPNSettings
-from objectness.rpn.targets import ImagePredictions
 
 
 def faster_rcnn_loss(

@@ -92,7 +92,7 @@ def match(
     wide = torch.promote_types(torch.promote_types(anchors_xyxy.dtype, boxes_xyxy.dtype), torch.float32)
     rows = None if valid is None else torch.nonzero(valid).flatten()
     anchors = (anchors_xyxy if rows is None else anchors_xyxy[rows]).to(wide)
-    matches = _label(_best_overlaps(anchors, boxes_xyxy.to(wide), settings.tie_tolerance), settings)
+    matches = label(_best_overlaps(anchors, boxes_xyxy.to(wide), settings.tie_tolerance), settings)
     if ignore_xyxy is not None:
         matches = without_ignored(matches, anchors, ignore_xyxy, settings.ignore_iof)
     if rows is None:
@@ -103,20 +103,6 @@ def match(
     iou = torch.zeros(count, device=device)
     labels[rows], box_index[rows], iou[rows] = matches.labels, matches.box_index, matches.iou
     return Matches(labels, box_index, iou)
-
-
-def match_overlaps(
-    overlaps: Callable[[Tensor], Float[Tensor, "C G"]],
-    *,
-    count: int,
-    boxes: int,
-    settings: MatchSettings | None = None,
-    device: torch.device | str = "cpu",
-) -> Matches:
-    """Match by any overlap, computed for a chunk of anchors at a time: see ``overlaps_in_chunks``."""
-    settings = settings or MatchSettings()
-    best = overlaps_in_chunks(overlaps, count=count, boxes=boxes, tie_tolerance=settings.tie_tolerance, device=device)
-    return _label(best, settings)
 
 
 def _best_overlaps(
@@ -134,7 +120,8 @@ def _best_overlaps(
     )
 
 
-def _label(best: BestOverlaps, settings: MatchSettings) -> Matches:
+def label(best: BestOverlaps, settings: MatchSettings) -> Matches:
+    """Labels by the best overlaps: negatives first, so that positives win."""
     labels = torch.full_like(best.box_index, IGNORED, dtype=torch.int8)
     labels[best.iou < settings.negative_iou] = NEGATIVE
     labels[(best.iou > settings.positive_iou) | best.leads] = POSITIVE

@@ -15,8 +15,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from objectness.rpn.matching import NEGATIVE, POSITIVE, Matches
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.settings import SampleSettings
-from objectness.rpn.targets import ImagePredictions
 
 
 @dataclass(frozen=True, eq=False)

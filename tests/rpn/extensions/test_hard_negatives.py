@@ -13,9 +13,10 @@ from objectness.rpn.extensions.hard_negatives import (
     sample_iou_balanced,
 )
 from objectness.rpn.matching import Matches
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.sampling import Sample
 from objectness.rpn.settings import SampleSettings
-from objectness.rpn.targets import ImagePredictions, Target
+from objectness.rpn.targets import Target
 
 
 def matched(labels: list[int], iou: Tensor | None = None) -> Matches:

@@ -18,9 +18,10 @@ from objectness.rpn.extensions.localization_quality import (
 )
 from objectness.rpn.extensions.settings import LocalizationQualitySettings, TaskAlignedSettings
 from objectness.rpn.losses import LossOutput
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.selection import candidates
 from objectness.rpn.settings import LossSettings, MatchSettings, RPNSettings, SampleSettings, SelectSettings
-from objectness.rpn.targets import ImagePredictions, Target
+from objectness.rpn.targets import Target
 
 ANCHORS = torch.tensor([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10], [4, 0, 14, 10]])
 OBJECT = torch.tensor([[0.0, 0, 12, 10]])  # IoU with the anchors: 5/6, 1/10, 0, 4/7

@@ -10,8 +10,9 @@ from torch import Tensor
 from objectness.rpn.extensions.oln import oln_loss
 from objectness.rpn.extensions.settings import OLNSettings
 from objectness.rpn.losses import LossOutput
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.settings import LossSettings, MatchSettings, RPNSettings, SampleSettings
-from objectness.rpn.targets import ImagePredictions, Target
+from objectness.rpn.targets import Target
 
 # Their IoU with the object: 5/6, 1/10, 0 and 4/7; their centres lie at x = 5, 15, 25 and 9.
 ANCHORS = torch.tensor([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10], [4, 0, 14, 10]])

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from objectness.rpn.extensions.settings import TaskAlignedSettings
 from objectness.rpn.extensions.task_aligned import align, quality_focal_losses, task_aligned_loss
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.settings import LossSettings, MatchSettings, RPNSettings
-from objectness.rpn.targets import ImagePredictions, Target
+from objectness.rpn.targets import Target
 
 ANCHORS = torch.tensor([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10], [4, 0, 14, 10]])
 STRIDES = torch.full((4,), 4.0)

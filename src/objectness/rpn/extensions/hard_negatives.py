@@ -9,9 +9,9 @@ from torch import Tensor
 from objectness.rpn.extensions.window_variation import flat_windows, window_variation
 from objectness.rpn.losses import objectness_losses
 from objectness.rpn.matching import NEGATIVE, Matches
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.sampling import Sample, draw, draw_positives
 from objectness.rpn.settings import SampleSettings
-from objectness.rpn.targets import ImagePredictions
 
 
 def sample_hard_loss(

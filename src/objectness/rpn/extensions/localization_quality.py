@@ -16,8 +16,8 @@ from torch import Tensor
 from objectness.rpn.box_coder import decode
 from objectness.rpn.extensions.settings import LocalizationQualitySettings
 from objectness.rpn.losses import LossOutput, objectness_scores
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.settings import RPNSettings
-from objectness.rpn.targets import ImagePredictions
 
 
 def paired_iou(boxes_xyxy: Float[Tensor, "P 4"], others_xyxy: Float[Tensor, "P 4"]) -> Float[Tensor, " P"]:

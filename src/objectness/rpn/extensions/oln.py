@@ -15,9 +15,9 @@ from objectness.rpn.extensions.localization_quality import quality_target, score
 from objectness.rpn.extensions.settings import OLNSettings
 from objectness.rpn.losses import LossOutput, RPNLoss, box_losses, objectness_logit
 from objectness.rpn.matching import NEGATIVE, POSITIVE, Matcher, Matches, match
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.sampling import Sample, draw
 from objectness.rpn.settings import RPNSettings
-from objectness.rpn.targets import ImagePredictions
 
 
 def oln_loss(

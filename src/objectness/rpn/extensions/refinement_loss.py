@@ -12,10 +12,10 @@ import torch
 from objectness.rpn.extensions.refinement_head import SCORE_EPS, RefinementHead
 from objectness.rpn.extensions.task_aligned import task_aligned_loss
 from objectness.rpn.losses import RPNLoss
-from objectness.rpn.outputs import Outputs
+from objectness.rpn.outputs import ImagePredictions, Outputs
 from objectness.rpn.selection import Selection
 from objectness.rpn.settings import RPNSettings
-from objectness.rpn.targets import ImagePredictions, Target
+from objectness.rpn.targets import Target
 
 
 def refinement_loss(

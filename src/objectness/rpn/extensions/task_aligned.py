@@ -19,9 +19,9 @@ from objectness.rpn.box_coder import decode
 from objectness.rpn.extensions.settings import TaskAlignedSettings
 from objectness.rpn.losses import LossOutput, RPNLoss, box_losses, objectness_logit
 from objectness.rpn.matching import IGNORED, NEGATIVE, POSITIVE, Matches, inside_fraction, without_ignored
+from objectness.rpn.outputs import ImagePredictions
 from objectness.rpn.sampling import Sample
 from objectness.rpn.settings import MatchSettings, RPNSettings
-from objectness.rpn.targets import ImagePredictions
 
 _SHOWN_NEGATIVES = 128
 
