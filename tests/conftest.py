@@ -40,9 +40,10 @@ hypothesis.settings.register_profile("objectness", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("objectness")
 
 
-# A program that is started under nohup leaves this signal ignored to all that it starts; tests send it.
+# Tests send these signals. Under nohup the first is ignored, in a shell's background the second.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # With OBJECTNESS_EVERY_TEST=1, as in CI, slow tests run too, none may be deselected, and a skip is a failure, but for
 # these reasons: words of the reason -> why it cannot be helped. A test in test_skips.py keeps the list short.
