@@ -80,7 +80,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often proposals of about one score are right, score by score.
+    """Share of right proposals by score.
 
     Attributes:
         scores: Mean score of each bin that is not empty, rising.

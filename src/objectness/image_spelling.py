@@ -157,7 +157,7 @@ def _folders(folder: str) -> tuple[str, ...]:
 
 
 def common_folders(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many folders two paths share, from the name upwards."""
+    """Number of folders that two paths share, from the name upwards."""
     return next(
         (depth for depth, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
@@ -220,7 +220,7 @@ class NameLookup:
         return tuple(place for place in alike if self._shared(path, place) > most)
 
     def _nearest(self, path: str, found: tuple[int, ...]) -> tuple[int, ...]:
-        """Of several paths of one name those that share most folders with ``path``, from the name upwards."""
+        """Paths of one name that share most folders with ``path``, from the name upwards."""
         if len(found) == 1:
             return found
         shared = {place: self._shared(path, place) for place in found}

@@ -36,7 +36,7 @@ class Directory:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """What some boxes may overlap: ``counts`` entries of a directory from ``starts`` on, for each of ``asking``."""
+    """Boxes that may overlap each of ``asking``: ``counts`` entries of a directory from ``starts`` on."""
 
     asking: Indices
     starts: Indices
@@ -44,7 +44,7 @@ class Runs:
 
     @property
     def total(self) -> int:
-        """How many pairs these are."""
+        """Number of pairs."""
         return int(self.counts.sum())
 
 
@@ -164,7 +164,7 @@ class Neighbours:
 
 
 def _reach(threshold: float) -> float:
-    """How far the centres of two boxes with an IoU above the threshold lie apart, in sides of either box.
+    """Largest distance of the centres of two boxes with an IoU above the threshold, in sides of either box.
 
     Let the sides be a <= b along one axis. IoU > t means a common length above t * b, hence a distance below
     (a + b) / 2 - t * b, with b <= a / t: at most (1 - t) * a where t >= 1/2, and else (1 / 2t - 1/2) * a. The

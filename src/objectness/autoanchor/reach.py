@@ -1,4 +1,4 @@
-"""How well the best anchor of a grid fits each box: what training can match at most (paper, section 3.1.2).
+"""IoU of each box with the best anchor of a grid: the upper bound of matching in training (paper, section 3.1.2).
 
 N boxes, L levels, A anchors a cell of a level.
 """

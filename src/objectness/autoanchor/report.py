@@ -46,7 +46,7 @@ class SeenBoxes:
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """What an anchor set can reach on a data set.
+    """Reach of an anchor set on a data set.
 
     Attributes:
         anchors: The set.
@@ -177,7 +177,7 @@ def is_better(before: Examination, after: Examination) -> bool:
 
 
 def _lost(before: Examination, after: Examination) -> float:
-    """How many more boxes, as shares of all, are below IoU .5 or out of reach afterwards."""
+    """Increase of the shares of boxes below IoU .5 and out of reach."""
     unreached = (len(after.out_of_reach) - len(before.out_of_reach)) / max(1, len(after.reach.iou))
     return max(0.0, before.recall[0.5] - after.recall[0.5]) + max(0.0, unreached)
 

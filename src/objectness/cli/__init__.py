@@ -33,13 +33,13 @@ _COMMANDS = {
         "objectness.cli.evaluate", "Measure the recall of models, proposals files and baselines; write a report."
     ),
     "compare": _Command("objectness.cli.compare", "Recall and time of several methods, side by side."),
-    "check": _Command("objectness.cli.check", "Count a data set and name everything that is wrong with it."),
+    "check": _Command("objectness.cli.check", "Count a data set and list its faults."),
     "benchmark": _Command("objectness.cli.benchmark", "Time models on this machine, from file to boxes."),
-    "anchors": _Command("objectness.cli.anchors", "Say how well anchors fit a data set, and suggest better ones."),
-    "convert": _Command("objectness.cli.convert", "Turn a proposals file into the format of another framework."),
-    "validate": _Command("objectness.cli.validate", "Say what a framework would choke on in a proposals file."),
+    "anchors": _Command("objectness.cli.anchors", "Measure how well anchors fit a data set, and suggest better ones."),
+    "convert": _Command("objectness.cli.convert", "Convert a proposals file to the format of another framework."),
+    "validate": _Command("objectness.cli.validate", "List the faults of a proposals file and their consequences."),
     "data": _Command("objectness.cli.data", "Convert a data set, or split it into training, validation and test."),
-    "export": _Command("objectness.cli.export", "Turn a trained checkpoint into one ONNX file that needs no PyTorch."),
+    "export": _Command("objectness.cli.export", "Export a checkpoint to one ONNX file that needs no PyTorch."),
 }
 
 

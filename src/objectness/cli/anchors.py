@@ -114,7 +114,7 @@ def command(
 
 
 def _judgement(present: Examination, suggested: Examination | None) -> str:
-    """What is won and what is given up for it, in one sentence."""
+    """One sentence on the figures that rise and fall."""
     if suggested is None:
         return (
             "No anchors are suggested: as many of other shapes do not overlap these boxes better without losing some "
@@ -130,7 +130,7 @@ def _judgement(present: Examination, suggested: Examination | None) -> str:
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What of nested settings is not as before."""
+    """Nested settings that differ from before."""
     changed = {}
     for key, value in after.items():
         if value != before[key]:

@@ -22,14 +22,14 @@ _SHOWN_KS = (10, 100, 300, 1000)
 
 
 class Format(StrEnum):
-    """What kind of file."""
+    """Kind of the exported file."""
 
     onnx = "onnx"
     openvino = "openvino"
 
 
 class Precision(StrEnum):
-    """How its weights are kept."""
+    """Number format of the weights."""
 
     fp32 = "fp32"
     fp16 = "fp16"

@@ -1,4 +1,4 @@
-"""What every command shares: where its words go and how it ends.
+"""Output that all commands share: streams, tables, and the end of a command.
 
 Results go to standard output (as a table, or as one JSON document with ``--json``), everything else to standard
 error. Exit codes: 0 done, 1 some inputs failed, 2 wrong use, 130 stopped by Ctrl-C (143 by a kill, 129 by a closed

@@ -45,14 +45,14 @@ class _Task:
 
 @dataclass
 class _Results:
-    """What has been done so far.
+    """Progress of the run.
 
     Attributes:
         journal: Where the boxes go as they are found; None where no file was asked for.
         proposals: Image id -> boxes, held where a JSON document is to be printed at the end.
         rows: What is said of each photograph.
         failed: What went wrong.
-        interrupted: Whether somebody stopped the run.
+        interrupted: Whether the run was stopped.
     """
 
     journal: Journal | None = None

@@ -1,4 +1,4 @@
-"""What ``objectness propose`` says at its end: the table, the closing line, the JSON document."""
+"""Final report of ``objectness propose``: table, closing line, JSON document."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Written:
 
     @property
     def older_pictures(self) -> int:
-        """How many pictures lie in the folder that an earlier run drew."""
+        """Number of pictures in the folder that an earlier run drew."""
         from objectness.images.finding import DRAWN_SUFFIX
 
         if self.folder is None:
@@ -67,7 +67,7 @@ def _names(folder: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Left:
-    """What there are no proposals for.
+    """Inputs without proposals.
 
     Attributes:
         failed: Photographs, folders and other sources that could not be used, with the reason.
@@ -147,7 +147,7 @@ def show(
 
 
 def _older(images: int, written: Written) -> list[str]:
-    """What an earlier run left, and what became of it."""
+    """Files of an earlier run, and their fate."""
     assert written.folder is not None
     said = []
     if written.replaced:

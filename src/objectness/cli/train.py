@@ -140,7 +140,7 @@ def command(
 
 
 def _reached(outcome: Outcome) -> str:
-    """How good it became, when, and how good it was before."""
+    """Sentence on the best recall, its epoch, and the recall before training."""
     if outcome.best_ar100 is None:
         return "Not validated"
     reached = {row["epoch"]: row["AR@100"] for row in outcome.rows if row.get("AR@100") is not None}
@@ -152,7 +152,7 @@ def _reached(outcome: Outcome) -> str:
 
 
 def _next_steps(folder: Path, data: Path, allow_outside: bool) -> list[str]:
-    """What one does with a trained network, as commands that can be copied."""
+    """Next commands for a trained network, to be copied."""
     from objectness.datasets import available_splits
 
     known = available_splits(data, allow_outside=allow_outside)

@@ -1,4 +1,4 @@
-"""What makes a box or an annotation wrong: the one place that says so, for check and repair alike.
+"""Faults of boxes and annotations: one definition for check and repair.
 
 N boxes. The rules, in order (a box is named once, by the first that it breaks):
 

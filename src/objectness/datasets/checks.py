@@ -24,7 +24,7 @@ PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a data set holds.
+    """Contents of a data set.
 
     Attributes:
         root: The folder or file.

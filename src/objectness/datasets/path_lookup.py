@@ -23,7 +23,7 @@ _SHOWN = 100
 
 @dataclass(frozen=True)
 class Boundary:
-    """How far the names in a data set may lead.
+    """Folders that the names in a data set may lead to.
 
     Attributes:
         folder: The data set's own.

@@ -1,4 +1,4 @@
-"""What the parts of a data set are called, in whatever words a tool wrote them."""
+"""Names of splits, in the spellings of different tools."""
 
 from __future__ import annotations
 

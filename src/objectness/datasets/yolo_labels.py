@@ -117,7 +117,7 @@ def label_lines(path: Path) -> Iterator[LabelLine | BadLine]:
 
 
 def declared_keypoints(document: Mapping[Any, Any]) -> int:
-    """How many numbers of key points ``kpt_shape`` of a data.yaml declares; 0 for none."""
+    """Number of key-point values that ``kpt_shape`` of a data.yaml declares; 0 for none."""
     match document.get("kpt_shape"):
         case [int(points), int(2 | 3 as each)] if 0 < points < 10_000:
             return points * each

@@ -1,4 +1,4 @@
-"""How far a score can be trusted: the share of right proposals against what their score promised."""
+"""Reliability diagram: the share of right proposals against their score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training sees in one image: the ground truth and the anchors that were drawn for the mini-batch."""
+"""Picture of one training image: ground truth and the sampled anchors of its mini-batch."""
 
 from __future__ import annotations
 

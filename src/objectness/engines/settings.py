@@ -1,4 +1,4 @@
-"""How a model is run: by what, on what, with how many threads."""
+"""Settings of an engine: runtime, device, threads, precision."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_THREADS = 1024  # a runtime starts them all at once, and many more can sto
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How a model is run.
+    """Settings of an engine.
 
     Attributes:
         engine: "auto" takes what the file is made for: ONNX Runtime for .onnx, OpenVINO for .xml, PyTorch for

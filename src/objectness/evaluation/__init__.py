@@ -1,4 +1,4 @@
-"""How many objects the proposals find: recall in all its definitions, intervals, reports. Never sees a model."""
+"""Recall of proposals in all its definitions, intervals and reports. Independent of models."""
 
 from objectness.evaluation.measurement import Measurement, measure
 from objectness.evaluation.recall import RecallReport, average_recall, recall_report

@@ -1,4 +1,4 @@
-"""How well the best k proposals cover each object: the closest one, and the closest one of its own.
+"""Overlap of each object with the best k proposals: the closest one, and the closest one of its own.
 
 N proposals best first, M objects, K counts of proposals.
 """

@@ -1,4 +1,4 @@
-"""How sure a figure is: resample the images, not the objects, for objects of one image are not independent.
+"""Bootstrap intervals: images are resampled, not objects, because objects of one image are not independent.
 
 I images, M objects, C figures, B draws. A figure is a sum over images divided by another sum over images.
 """

@@ -69,7 +69,7 @@ def by_aspect(boxes_xyxy: NDArray[np.floating]) -> Groups:
 
 
 def by_objects_per_image(image_of: NDArray[np.integer]) -> Groups:
-    """How many objects, ignore regions not counted, the object's image holds.
+    """Number of objects in the object's image, without ignore regions.
 
     Args:
         image_of: ``(M,)`` the position of each object's image.

@@ -28,7 +28,7 @@ SIZE, RELATIVE_SIZE = "size", "relative size"
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What the best proposals of one method are to the objects of a data set.
+    """Overlaps of the best proposals of one method with the objects of a data set.
 
     Attributes:
         ks: Counts of proposals an image, ascending; no more than the last were looked at.
@@ -233,7 +233,7 @@ def _ranks_among(ious: NDArray[np.float64], ranks: NDArray[np.int64], members: g
 def _overlaps(
     found: Proposals | None, boxes_xyxy: NDArray[np.float64], record: Record, count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of the best ``count`` proposals: scores ``(N,)``, IoU ``(N, M)``, about an object ``(N,)``, ignored ``(N,)``."""
+    """Best ``count`` proposals: scores ``(N,)``, IoU ``(N, M)``, about an object ``(N,)``, ignored ``(N,)``."""
     if found is None or not len(found):
         return np.zeros(0, np.float32), np.zeros((0, len(boxes_xyxy))), np.zeros(0, np.bool_), np.zeros(0, np.bool_)
     best = np.argsort(-found.scores, kind="stable")[:count]

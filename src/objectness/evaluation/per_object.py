@@ -1,4 +1,4 @@
-"""What each object contributes to a figure: every figure is a mean of these over objects.
+"""Contribution of each object to a figure: every figure is a mean of these over objects.
 
 M objects, K counts of proposals, T IoU thresholds. The three things that papers call AR have three names here:
 

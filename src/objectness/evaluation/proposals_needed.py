@@ -1,4 +1,4 @@
-"""How many proposals it takes to find a given share of the objects, and which score that is."""
+"""Number of proposals that finds a given share of the objects, and the score threshold for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECALLS = (0.5, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Budget:
-    """What recall r costs, in two ways of choosing proposals.
+    """Cost of recall r for two ways of choosing proposals.
 
     Attributes:
         recall: r, the share of the objects to be found.
@@ -33,7 +33,7 @@ class Budget:
 
 
 def budget(measured: Measurement, recall: float, iou_threshold: float = 0.5) -> Budget:
-    """How many proposals give recall ``recall`` on this data.
+    """Number of proposals that gives recall ``recall`` on this data.
 
     A proposal's match does not depend on those that score less, so one matching answers for every k and for
     every threshold.

@@ -17,7 +17,7 @@ from objectness.proposals import Proposals
 
 @dataclass(frozen=True)
 class RecallReport:
-    """How many objects the best k proposals of each image find.
+    """Share of the objects that the best k proposals of each image find.
 
     All figures are shares in [0, 1], and None where there is no object to find.
 

@@ -24,7 +24,7 @@ Propose = Callable[[Any], Proposals]  # of pixels ``uint8 (H, W, 3)``; of a file
 
 @dataclass
 class Progress:
-    """What one method has done so far: whole at any moment, so that stopping loses nothing.
+    """Progress of one method: complete at any moment, so that a stop loses nothing.
 
     Attributes:
         proposals: image id -> proposals.

@@ -126,7 +126,7 @@ def _verdict(difference: Estimate) -> str:
 
 
 def budgets(results: Results) -> Table:
-    """How many proposals it takes."""
+    """Number of proposals for a given recall."""
     rows: list[tuple[Cell, ...]] = []
     for result in results.methods:
         for iou in BUDGET_IOUS:

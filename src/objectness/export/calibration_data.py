@@ -1,4 +1,4 @@
-"""What a model finds on photographs with boxes: its average recall, and how often its scores are right."""
+"""Results of a model on photographs with boxes: average recall, and the share of right proposals by score."""
 
 from __future__ import annotations
 

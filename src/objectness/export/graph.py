@@ -1,4 +1,4 @@
-"""What PyTorch exports: the network for a batch, and the choice of candidates for one image.
+"""Graphs that PyTorch exports: the network for a batch, and the choice of candidates for one image.
 
 Two graphs rather than one, because how many candidates an image has depends on what is in it, and PyTorch exports
 no loop over images whose results differ in length. ``export.tail`` joins them.
@@ -92,7 +92,7 @@ def _example(network: RegionProposalNetwork) -> tuple[Tensor, dict[str, Tensor],
 
 
 def _answer(network: RegionProposalNetwork, pixels: Tensor) -> Outputs:
-    """What the network says of ``uint8 (B, H, W, 3)``, without the pixels, which are the graph's input anyway."""
+    """Outputs of the network for ``uint8 (B, H, W, 3)``, without the pixels, which are the graph's input anyway."""
     outputs: Outputs = network(pixels.permute(0, 3, 1, 2))
     return replace(outputs, pixels=None)
 

@@ -172,7 +172,7 @@ def _suppress(body: _Nodes, found: dict[str, str], levels: int) -> dict[str, str
 
 
 def _most_candidates(outside: _Nodes, network: onnx.ModelProto, pre_nms_top_n: int) -> str:
-    """How many candidates an image can have: the sum over levels of what enters suppression."""
+    """Largest number of candidates of an image: the sum over levels of the boxes that enter suppression."""
     limit = outside.constant(np.array([pre_nms_top_n]), "pre_nms_top_n")
     anchors = [value.name for value in network.graph.output if value.name.startswith("anchors")]
     counts = [

@@ -30,7 +30,7 @@ _COMPARED = 300  # of the best boxes: the worst may change places among equals
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two engines are from each other: largest differences over the candidates both give.
+    """Disagreement of two engines: largest differences over the candidates that both give.
 
     Attributes:
         size_hw: (height, width) of the images.

@@ -176,7 +176,7 @@ def _under_its_name(temporary: Path, folder: Path) -> Iterator[None]:
 
 
 def _identity(path: Path | str) -> tuple[int, int] | None:
-    """What a file is, whatever its name; None where there is none."""
+    """Identity of a file, whatever its name; None if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError):

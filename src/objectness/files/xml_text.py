@@ -1,4 +1,4 @@
-"""XML from strangers: parsed without document types, whose entities can unfold into gigabytes."""
+"""XML from untrusted sources: parsed without document types, whose entities can unfold into gigabytes."""
 
 from __future__ import annotations
 

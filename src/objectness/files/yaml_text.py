@@ -1,4 +1,4 @@
-"""YAML from strangers: plain values only, bounded, and one sentence for whatever cannot be read.
+"""YAML from untrusted sources: plain values only, bounded, and one sentence for whatever cannot be read.
 
 PyYAML's safe loader builds dates, sets and byte strings, follows aliases whose lists unfold without bound when they
 are printed or merged, and raises whatever Python raises inside it. Here a document is text, numbers, flags, nulls,

@@ -171,7 +171,7 @@ def validate(
 def _against(
     parsed: ParsedFile, places: Sequence[int | None], image_index: ImageIndex, source: Format
 ) -> Iterator[tuple[Fault, str | None, int | None, str]]:
-    """What the data set has to say about the images."""
+    """Findings about the images, from the data set."""
     for image, place in zip(parsed.images, places, strict=True):
         if place is None:
             yield Fault.UNKNOWN_IMAGE, image.label, None, f"is not in {image_index.where}"

@@ -1,4 +1,4 @@
-"""What is wrong with an image file: the one list of what decoders raise, and the one error that says it."""
+"""Damaged image files: the one list of exceptions of decoders, and the one error made of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAMAGED = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What Pillow's decoders raise on damaged bytes: they are many, and few are its own."""
+"""Exceptions of Pillow's decoders for damaged bytes; few are Pillow's own."""
 
 
 class ImageError(InputError):

@@ -33,7 +33,7 @@ HIDDEN, DRAWN, NO_SUFFIX = "hidden", "drawn", "no suffix"
 
 @dataclass(frozen=True)
 class Walked:
-    """What lies in a folder and its subfolders.
+    """Files of a folder and its subfolders.
 
     Attributes:
         images: Its images, sorted.
@@ -103,7 +103,7 @@ def find_photos(sources: Sequence[str]) -> Found:
 
 
 def say_left(found: Found) -> list[str]:
-    """What was not taken, in sentences."""
+    """Sentences on the files that were left out."""
     return [*found.failed.values(), *([not_taken(found.passed_over)] if found.passed_over else [])]
 
 
@@ -172,7 +172,7 @@ def real_path(path: Path | str) -> str:
 
 
 def _kind_not_taken(path: Path) -> str | None:
-    """What to count a file as that is no photograph; None for a photograph."""
+    """Kind under which a file is counted that is no photograph; None for a photograph."""
     suffix = path.suffix.lower()
     if path.name.startswith("."):
         return HIDDEN

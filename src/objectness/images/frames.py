@@ -1,4 +1,4 @@
-"""How many frames or pages a file holds: only the first is taken for the photograph, and the others are named."""
+"""Number of frames or pages of a file: only the first is read as the photograph, the others are reported."""
 
 from __future__ import annotations
 

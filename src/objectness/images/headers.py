@@ -244,7 +244,7 @@ def _require_few_scans(image: Image.Image, file: IO[bytes], name: str) -> None:
 
 
 def _count_scans(content: bytes, bands: int) -> int:
-    """How many scans a JPEG has, of those that are read: one, where the first holds all bands; else not above 101."""
+    """Number of scans of a JPEG that are read: one if the first holds all bands, else at most 101."""
     scans, at, progressive = 0, 2, False
     while scans <= _MOST_SCANS and (marker := _MARKER.search(content, at)):
         kind, at = content[marker.end() - 1], marker.end()

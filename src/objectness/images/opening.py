@@ -120,7 +120,7 @@ def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS)
 
 
 def describe(source: Source) -> str:
-    """What to call a photograph in a message: its file where there is one."""
+    """Name of a photograph in a message: its file, if there is one."""
     if isinstance(source, np.ndarray):
         return f"the array of shape {source.shape}"
     if isinstance(source, Image.Image):

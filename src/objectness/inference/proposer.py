@@ -31,7 +31,7 @@ MIN_SIDE = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of one photograph of a stream.
+    """Result for one photograph of a stream.
 
     Attributes:
         source: As it was given.
@@ -128,7 +128,7 @@ class Proposer:
 
     @property
     def device(self) -> str:
-        """What the network runs on, as its runtime says: "cpu", "cuda:0", "gpu"."""
+        """Device of the network in the words of its runtime: "cpu", "cuda:0", "gpu"."""
         return self._engine.device
 
     @overload

@@ -1,1 +1,1 @@
-"""How fast a model is on this machine, part by part. No torch."""
+"""Speed of a model on this machine, part by part. No torch."""

@@ -1,4 +1,4 @@
-"""How much arithmetic a graph does, and how much of it this machine could do at best."""
+"""Arithmetic of a graph, and the peak rate of this machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(2 * SIDE**3 / best / 1e9)
 
 @dataclass(frozen=True)
 class Work:
-    """What one run of a graph does.
+    """Work of one run of a graph.
 
     Attributes:
         flops: Multiplications and additions of convolutions and matrix products, two for each pair.
@@ -73,7 +73,7 @@ def watch(model: Path | bytes, pixels: NDArray[np.uint8], threads: int) -> Work:
 def _profile(
     model: Path | bytes, pixels: NDArray[np.uint8], threads: int, level: Any, *, runs: int
 ) -> list[dict[str, Any]]:
-    """What the profiler tells of each operation of the last run."""
+    """The profiler's record of each operation of the last run."""
     ort = import_onnxruntime()
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()

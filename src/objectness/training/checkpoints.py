@@ -19,7 +19,7 @@ STATE_FILE = "last.state.safetensors"
 
 
 class Checkpoints:
-    """What a run writes into its folder, each file whole or not at all.
+    """Files of a run in its folder, each written atomically.
 
     Args:
         folder: Where they go.

@@ -25,7 +25,7 @@ from objectness.training.settings import LoopSettings, RunSettings
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one forward pass takes.
+    """Input of one forward pass.
 
     Attributes:
         pixels: ``uint8 (B, 3, H, W)``.
@@ -86,23 +86,23 @@ def batch_chance(seed: int, epoch: int, batch: int) -> torch.Generator:
 
 
 def batches_an_epoch(count: int, settings: LoopSettings) -> int:
-    """How many batches an epoch of ``count`` photographs has; the last one may be smaller."""
+    """Number of batches in an epoch of ``count`` photographs; the last one may be smaller."""
     return -(-min(count, settings.epoch_images or count) // settings.batch_size)
 
 
 def images_of(count: int, settings: LoopSettings, first: int, batches: int) -> int:
-    """How many photographs that many batches of an epoch of ``count`` photographs hold, from batch ``first`` on."""
+    """Number of photographs in these batches of an epoch of ``count`` photographs, from batch ``first`` on."""
     drawn = min(count, settings.epoch_images or count)
     return min(drawn, (first + batches) * settings.batch_size) - first * settings.batch_size
 
 
 def planned_steps(count: int, settings: LoopSettings) -> int:
-    """How many updates a run on ``count`` photographs has."""
+    """Number of updates of a run on ``count`` photographs."""
     return settings.steps or max(settings.epochs * _updates_an_epoch(count, settings), settings.min_steps)
 
 
 def planned_epochs(count: int, settings: LoopSettings) -> int:
-    """How many epochs these are; the last one may be cut short."""
+    """Number of epochs; the last one may be cut short."""
     return -(-planned_steps(count, settings) // _updates_an_epoch(count, settings))
 
 

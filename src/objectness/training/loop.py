@@ -42,7 +42,7 @@ _START_ROW: dict[str, Any] = {"epoch": 0, "step": 0} | dict.fromkeys(
 
 @dataclass(frozen=True)
 class Step:
-    """What is told after each update: position, losses, pace."""
+    """Report after each update: position, losses, pace."""
 
     step: int
     steps: int
@@ -55,7 +55,7 @@ class Step:
 
 
 class Watcher(Protocol):
-    """Who is told how it goes."""
+    """Receivers of reports."""
 
     def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
         """Before anything is done: ``step`` of ``steps`` updates and these rows are there from before."""
@@ -72,7 +72,7 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its best validation (None without any), its rows, and whether Ctrl-C cut it short."""
+    """Result of a run: its best validation (None without any), its rows, and whether Ctrl-C cut it short."""
 
     best_ar100: float | None
     rows: list[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""What is not a number stops the run: a loss or a box with its photographs and level, weights with their name."""
+"""Values that are not finite stop the run: a loss or a box with its photographs and level, weights with their name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind for a person to read: results.csv, results.png, TensorBoard, sample pictures."""
+"""Readable results of a run: results.csv, results.png, TensorBoard, sample pictures."""
 
 from __future__ import annotations
 

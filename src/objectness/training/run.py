@@ -38,7 +38,7 @@ _ORIGIN = ("name", "licence", "training", "weights_sha256")
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """What a run trains and validates on, repaired, with sentences on how it came about."""
+    """Data of a run to train and validate on, repaired, with sentences on the repairs."""
 
     training: Dataset
     validation: Dataset

@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it stopped: raw weights, moving average, optimizer, position, tallies."""
+"""State of a run, to resume exactly: raw weights, moving average, optimizer, position, tallies."""
 
 from __future__ import annotations
 

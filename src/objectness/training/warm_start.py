@@ -26,7 +26,7 @@ _COUNTER = "num_batches_tracked"  # of a batch norm: an exported graph has no us
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What another network can begin as.
+    """A trained network from which another one can start.
 
     Attributes:
         name: What to call it in a sentence.

@@ -66,7 +66,7 @@ def edge_boxes(model: Path, top: int, threads: int | None = None) -> Baseline:
 
 
 def _missing_parts(cv2: Any, model: Path) -> tuple[str, ...]:
-    """What the file lacks of a random forest: OpenCV divides by numbers it does not find, and takes Python with it."""
+    """Parts of a random forest that the file lacks: OpenCV divides by missing numbers and crashes Python."""
     storage = cv2.FileStorage(str(model), cv2.FILE_STORAGE_READ)
     try:
         if not storage.isOpened():

@@ -13,7 +13,7 @@ NEUTRAL = "#8a8f98"
 
 
 def colour(number: int) -> str:
-    """Of a line; the colours come round again."""
+    """Colour of a line; the colours repeat."""
     return NEUTRAL if number < 0 else COLOURS[number % len(COLOURS)]
 
 

@@ -74,7 +74,7 @@ def _first_double(names: Mapping[ImageId, str]) -> str | None:
 
 
 def _common_depth(parts: Sequence[Sequence[str]]) -> int:
-    """How many folders all names have in common."""
+    """Number of leading folders that all names share."""
     depth = min(len(own) for own in parts) - 1
     same = [len(set(folders)) == 1 for folders in zip(*(own[:depth] for own in parts), strict=True)]
     return same.index(False) if False in same else depth

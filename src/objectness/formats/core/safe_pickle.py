@@ -269,7 +269,7 @@ class _Plain:
 
 
 def _most(content: bytes) -> int:
-    """How many values a file of this content may stand for."""
+    """Largest number of values that a file of this content may hold."""
     return _MOST_TIMES * len(content) + _SHARED_VALUES
 
 
