@@ -10,7 +10,7 @@ import functools
 import math
 import reprlib
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -41,11 +41,7 @@ class SettingError(InputError):
 class Bounds:
     """Bounds of a number, as a part of the type of its field: ``Annotated[float, Bounds(ge=0, lt=1)]``.
 
-    Attributes:
-        ge: The number is at least this.
-        gt: Or above this.
-        le: At most this.
-        lt: Or below this.
+    ``ge`` and ``le`` belong to the range, ``gt`` and ``lt`` do not.
     """
 
     ge: float = -math.inf
@@ -53,10 +49,8 @@ class Bounds:
     le: float = math.inf
     lt: float = math.inf
 
-    def __contains__(self, number: float) -> bool:
-        return (
-            self.ge <= number <= self.le and (self.gt < number or self.gt == -math.inf) and number <= self.lt != number
-        )
+    def __contains__(self, number: float) -> bool:  # only finite numbers come here
+        return self.ge <= number <= self.le and self.gt < number < self.lt
 
     def __str__(self) -> str:
         if -math.inf < self.ge and self.le < math.inf:
@@ -87,7 +81,7 @@ class Settings:
     """Keys of earlier versions that have no effect any more."""
 
     def __post_init__(self) -> None:
-        for name, kind in _types(self).items():
+        for name, kind in _types(type(self)).items():
             object.__setattr__(self, name, _fitting(kind, getattr(self, name), name))
 
 
@@ -133,7 +127,7 @@ def merge(settings: S, data: object) -> S:
     """
     if not isinstance(data, Mapping):
         raise InputError(f"Settings of a model or run take names and values; got {reprlib.repr(data)}.")
-    kinds = _types(settings)
+    kinds = _types(type(settings))
     values: dict[str, Any] = {}
     for old, value in data.items():
         if old in settings.RETIRED:
@@ -174,7 +168,7 @@ def override(settings: S, assignments: Sequence[str]) -> S:
             place = place.setdefault(name, {})
             _require_known(isinstance(group, Settings), settings, key)
         name, text = _of_today(group, last, text)
-        kind = _types(group).get(name)
+        kind = _types(type(group)).get(name)
         _require_known(kind is not None, settings, key)
         if isinstance(getattr(group, name), Settings):
             inner = ", ".join(f"{key}.{f.name}" for f in fields(getattr(group, name)))
@@ -222,16 +216,13 @@ def _of_today(settings: Settings, old: str, value: Any) -> tuple[str, Any]:
     return key, words.get(value, value) if isinstance(value, str) else value
 
 
-def _types(settings: Settings) -> dict[str, Any]:
+def _read_types(group: type) -> dict[str, Any]:
     """Type of each field, with its bounds."""
-    kind: Any = type(settings)
-    return _types_of(kind)
+    hints = get_type_hints(group, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(group)}
 
 
-@functools.cache
-def _types_of(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind, include_extras=True)
-    return {f.name: hints[f.name] for f in fields(kind)}
+_types: Callable[[type], dict[str, Any]] = functools.cache(_read_types)
 
 
 def _fitting(kind: Any, value: Any, key: str) -> Any:

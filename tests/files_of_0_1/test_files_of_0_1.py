@@ -46,6 +46,7 @@ def test_an_exported_model_proposes_the_same_boxes(tmp_path: Path) -> None:
     assert_proposes(unpacked("open-world.onnx", tmp_path), EXPECTED["open-world.onnx"])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import jaxtyping
 
