@@ -7,9 +7,9 @@ from torch import Tensor
 from objectness.rpn.criterion import sampler_of
 from objectness.rpn.extensions.hard_negatives import (
     draw_hard_windows,
-    sample_hard_loss,
     sample_hard_window,
     sample_iou_balanced,
+    sample_ohem,
 )
 from objectness.rpn.matching import Matches
 from objectness.rpn.outputs import ImagePredictions
@@ -43,7 +43,7 @@ def drawn_by(sampler: Sampler, labels: list[int] | Tensor, settings: SampleSetti
     return sampler(matched(labels), image(torch.zeros(len(labels))), settings, chance(seed))
 
 
-SAMPLERS = [sample_random, sample_hard_loss, sample_varied, sample_iou_balanced]
+SAMPLERS = [sample_random, sample_ohem, sample_varied, sample_iou_balanced]
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -127,6 +127,6 @@ def test_random_draws_every_negative_alike() -> None:
 
 def test_the_sampler_that_the_settings_name() -> None:
     assert sampler_of(SampleSettings()) is sample_random
-    assert sampler_of(SampleSettings(sampler="ohem")) is sample_hard_loss
+    assert sampler_of(SampleSettings(sampler="ohem")) is sample_ohem
     assert sampler_of(SampleSettings(sampler="hard-window")) is sample_hard_window
     assert sampler_of(SampleSettings(sampler="iou-balanced")) is sample_iou_balanced

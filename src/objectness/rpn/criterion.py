@@ -15,7 +15,7 @@ import torch
 
 from objectness.rpn.anchors import valid_anchors
 from objectness.rpn.extensions.atss import atss_match
-from objectness.rpn.extensions.hard_negatives import sample_hard_loss, sample_hard_window, sample_iou_balanced
+from objectness.rpn.extensions.hard_negatives import sample_hard_window, sample_iou_balanced, sample_ohem
 from objectness.rpn.extensions.localization_quality import quality_loss
 from objectness.rpn.extensions.oln import oln_loss
 from objectness.rpn.extensions.refinement_loss import refinement_loss
@@ -90,7 +90,7 @@ def sampler_of(settings: SampleSettings) -> Sampler:
         case "random":
             return sample_random
         case "ohem":
-            return sample_hard_loss
+            return sample_ohem
         case "hard-window":
             return sample_hard_window
         case "iou-balanced":

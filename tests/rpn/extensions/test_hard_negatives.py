@@ -9,8 +9,8 @@ from torch import Tensor
 from objectness.rpn.extensions.hard_negatives import (
     anchor_variation,
     draw_hard_windows,
-    sample_hard_loss,
     sample_iou_balanced,
+    sample_ohem,
 )
 from objectness.rpn.matching import Matches
 from objectness.rpn.outputs import ImagePredictions
@@ -34,7 +34,7 @@ def hard_loss(labels: list[int], logits: Tensor, settings: SampleSettings) -> Sa
     everyone = torch.ones(count, dtype=torch.bool)
     target = Target(nowhere[:0], nowhere[:0], (96, 96))
     image = ImagePredictions(nowhere, torch.ones(count), logits[:, None], nowhere, everyone, count, target)
-    return sample_hard_loss(matched(labels), image, settings, chance())
+    return sample_ohem(matched(labels), image, settings, chance())
 
 
 def hard_windows(

@@ -14,7 +14,7 @@ from objectness.rpn.sampling import Sample, draw, draw_positives
 from objectness.rpn.settings import SampleSettings
 
 
-def sample_hard_loss(
+def sample_ohem(
     matches: Matches, image: ImagePredictions, settings: SampleSettings, generator: torch.Generator
 ) -> Sample:
     """Online hard example mining (OHEM, arXiv 1604.03540) of negatives: those with the highest loss.

@@ -50,7 +50,7 @@ def align(
 ) -> Alignment:
     """Assign anchors to boxes by the alignment metric t = score ** alpha * IoU ** beta (TOOD, section 3.2).
 
-    The ``positives`` anchors with the highest t of a box are positive; their target score is t, scaled so that the
+    The ``top_k`` anchors with the highest t of a box are positive; their target score is t, scaled so that the
     highest of a box is its highest IoU. An anchor that several boxes claim is assigned to the one that its predicted
     box overlaps most.
 
