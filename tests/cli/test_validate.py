@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import Result
 
 from objectness.formats.core.spec import Fault
+from objectness.formats.registry import NAMES
 from objectness.formats.validation import Validation, validate
 
 Run = Callable[..., Result]
@@ -172,3 +173,7 @@ def test_what_the_reader_took_otherwise_is_said(run: Run) -> None:
     said = "a.csv is read with semicolons between its values and decimal commas"
     assert f"note: {said}." in run("a.csv").stdout
     assert json.loads(run("a.csv", "--json").stdout)["notes"] == [said]
+
+
+def test_the_help_names_every_format(run: Run) -> None:
+    assert f"Formats: {', '.join(NAMES)}." in " ".join(run("--help").stdout.split())

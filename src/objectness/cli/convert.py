@@ -15,6 +15,7 @@ DataOption = Annotated[
     typer.Option("--data", help="The data set the proposals are for: gives image ids, files, sizes and order."),
 ]
 SplitOption = Annotated[str | None, typer.Option("--split", help="The part of the data set: train, val or test.")]
+FORMATS = f"\n\nFormats: {', '.join(NAMES)}."
 ImagesOption = Annotated[
     Path | None, typer.Option("--images", help="In place of --data, the folder of images: gives files and sizes.")
 ]
@@ -86,4 +87,4 @@ def command(
     output.summary(f"Wrote {target}: {counted}, from {reading.title} to {writing.title}.")
 
 
-command.__doc__ = f"{command.__doc__}\n\nFormats: {', '.join(NAMES)}."
+command.__doc__ = f"{command.__doc__}{FORMATS}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from objectness.cli.convert import DataOption, ImagesOption, SplitOption
+from objectness.cli.convert import FORMATS, DataOption, ImagesOption, SplitOption
 from objectness.cli.output import EXIT_SOME_FAILED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ def command(
     _print(found, output.tables, is_bare=data is None and images is None)
     if found.breaks:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+command.__doc__ = f"{command.__doc__}{FORMATS}"
 
 
 def _document(found: Validation) -> dict[str, Any]:

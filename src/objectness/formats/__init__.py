@@ -138,18 +138,8 @@ def convert_proposals(
 ) -> Conversion:
     """Read proposals in one format and write them in another, as its readers need them for the data set.
 
-    Args:
-        source: The file or folder to read.
-        target: The file or folder to write.
-        source_format: As in :func:`read_proposals`.
-        target_format: As in :func:`write_proposals`.
-        data: As in :func:`read_proposals`; it also gives the order, and the images without proposals.
-        images: As in :func:`read_proposals`.
-        split: As in :func:`read_proposals`.
-        top: Keep the best this many proposals of each image.
-        scores: As in :func:`write_proposals`.
-        repair: As in :func:`read_proposals`.
-        allow_outside: As in :func:`read_proposals`.
+    The arguments are those of :func:`read_proposals` and :func:`write_proposals`, and ``top``: keep the best this many
+    proposals of each image. ``data`` also gives the order, and the images without proposals.
 
     Raises:
         InputError: as those two; the data set has one id for several images.

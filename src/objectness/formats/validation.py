@@ -21,6 +21,7 @@ from objectness.image_index import ImageIndex
 from objectness.proposal_set import ImageId
 
 _TOLERANCE_PX = 1.0
+_Fact = tuple[Fault, str | None, int | None, str]  # kind, image, number of the entry, end of a sentence
 
 # Of every consumer, unless the format declares another reaction.
 _GENERAL = {
@@ -128,7 +129,7 @@ def validate(
     source = format_named(source_format) if source_format else guess_source_format(Path(path))
     image_index = image_index or index_images(data, images, split, allow_outside=allow_outside)
     reactions = {**_GENERAL, **source.reactions}
-    findings: list[tuple[Fault, str | None, int | None, str]] = []
+    findings: list[_Fact] = []
     try:
         parsed = source.parse(existing_path(path), image_index)
     except InputError as error:
@@ -170,7 +171,7 @@ def validate(
 
 def _against(
     parsed: ParsedFile, places: Sequence[int | None], image_index: ImageIndex, source: Format
-) -> Iterator[tuple[Fault, str | None, int | None, str]]:
+) -> Iterator[_Fact]:
     """Findings about the images, from the data set."""
     for image, place in zip(parsed.images, places, strict=True):
         if place is None:
@@ -219,7 +220,7 @@ def _sized(image: ParsedImage, image_index: ImageIndex, place: int | None) -> Pa
     return image if found is None else replace(image, name=str(found.path), size_hw=found.size_hw or image.size_hw)
 
 
-def _of_image(image: ParsedImage) -> Iterator[tuple[Fault, str | None, int | None, str]]:
+def _of_image(image: ParsedImage) -> Iterator[_Fact]:
     faults = unusable(image)
     for fault, mask in faults.items():
         kind = Fault.SWAPPED if fault == "swapped" else Fault.NOT_FINITE
@@ -243,9 +244,7 @@ def _of_image(image: ParsedImage) -> Iterator[tuple[Fault, str | None, int | Non
     yield from _doubles(image)
 
 
-def _outside(
-    image: ParsedImage, boxes: NDArray[np.float64], sound: NDArray[np.bool_]
-) -> Iterator[tuple[Fault, str | None, int | None, str]]:
+def _outside(image: ParsedImage, boxes: NDArray[np.float64], sound: NDArray[np.bool_]) -> Iterator[_Fact]:
     if image.size_hw is None:
         if len(boxes):
             yield Fault.NO_SIZE, image.label, None, "has no width and height in the file"
@@ -258,14 +257,12 @@ def _outside(
     yield from _each(image, Fault.STICKS_OUT, sticks, f"sticks out of {width} x {height} by more than a pixel")
 
 
-def _each(
-    image: ParsedImage, kind: Fault, mask: NDArray[np.bool_], detail: str
-) -> Iterable[tuple[Fault, str | None, int | None, str]]:
+def _each(image: ParsedImage, kind: Fault, mask: NDArray[np.bool_], detail: str) -> Iterable[_Fact]:
     for index in np.flatnonzero(mask).tolist():
         yield kind, image.label, int(image.numbers[index]), detail
 
 
-def _doubles(image: ParsedImage) -> Iterator[tuple[Fault, str | None, int | None, str]]:
+def _doubles(image: ParsedImage) -> Iterator[_Fact]:
     first: dict[bytes, int] = {}
     for box, number in zip(image.boxes_xyxy, image.numbers.tolist(), strict=True):
         same = first.setdefault(box.tobytes(), number)
