@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from objectness.autoanchor.reach import best_anchors, level_shapes
 from objectness.autoanchor.report import SeenBoxes, boxes_as_seen
 from objectness.autoanchor.suggest import climb
 from objectness.datasets import Dataset, load_dataset, repair
-from objectness.datasets.class_filter import label_only
+from objectness.datasets.class_filter import filter_classes
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.evaluation import groups, per_object
@@ -32,9 +33,9 @@ from objectness.rpn.renamed_weights import current_names
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict, override, to_dict
 from objectness.training.checkpoints import STATE_FILE
-from objectness.training.loop import Step, train
+from objectness.training.loop import StepReport, Watcher, fit
 from objectness.training.recipes import recipe
-from objectness.training.report import Tables
+from objectness.training.report import tables
 from objectness.training.settings import RunSettings
 
 KS = (1, 3, 10, 30, 100, 300, 1000)
@@ -124,7 +125,7 @@ def read_data(data: Path, split: str, budget: Budget) -> DataSplit:
     seen = frozenset(budget.only_classes)
     if seen == {"voc"}:
         seen = groups.VOC_CLASSES.intersection(whole.class_names)
-    training = label_only(whole, sorted(seen))
+    training = filter_classes(whole, sorted(seen))
     measured = repair(load_dataset(data, split), decode=False)[0].records
     if budget.measured:
         places = np.linspace(0, len(measured) - 1, min(budget.measured, len(measured))).round().astype(int)
@@ -197,20 +198,20 @@ def train_and_measure(
     if not ended.exists():
         network, sentence = build(row, settings, data)
         tell(f"{row}, seed {seed}: {sentence}")
-        outcome = train(
+        trained = fit(
             settings,
             network,  # type: ignore[arg-type]
             data.training.records,
             (),
             folder,
             {"name": row},
-            (Tables(folder), _Pace(tell)),
+            (tables(folder), Watcher(on_step=partial(_tell_pace, tell))),
             resume=(folder / STATE_FILE).exists(),
             criterion=TorchvisionRPN.loss if is_torchvision(row) else criterion,  # type: ignore[arg-type]
         )
-        if outcome.interrupted:
+        if trained.interrupted:
             raise KeyboardInterrupt
-        ended.write_text(json.dumps(outcome.seconds))
+        ended.write_text(json.dumps(trained.seconds))
     result = _measure(row, seed, settings, folder, data)
     measured_on.write_text(json.dumps(asdict(result), indent=1) + "\n")
     tell(f"{row}, seed {seed}: AR@100 {result.ar['100']:.4f}, AR@1000 {result.ar['1000']:.4f}")
@@ -282,25 +283,10 @@ def _require_same_settings(path: Path, settings: RunSettings, sizes: Sequence[fl
         raise InputError(f"{path.parent} was trained with other settings: give another --out, or remove that folder.")
 
 
-class _Pace:
-    """Says how a training goes, a few times."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-
-    def on_start(self, *_: object) -> None:
-        """Nothing to do."""
-
-    def on_batch(self, *_: object) -> None:
-        """Nothing to do."""
-
-    def on_epoch(self, *_: object) -> None:
-        """Nothing to do."""
-
-    def on_step(self, step: Step) -> None:
-        """Losses and pace after each tenth of the run."""
-        if step.step % max(1, step.steps // PARTS) == 0:
-            self._tell(
-                f"  {step.step}/{step.steps}: objectness {step.objectness:.3f}, box {step.box:.3f}, "
-                f"{step.images_per_second:.1f} photographs/s"
-            )
+def _tell_pace(tell: Callable[[str], None], report: StepReport) -> None:
+    """Report losses and pace after each tenth of the run."""
+    if report.step % max(1, report.steps // PARTS) == 0:
+        tell(
+            f"  {report.step}/{report.steps}: objectness {report.objectness:.3f}, box {report.box:.3f}, "
+            f"{report.images_per_second:.1f} photographs/s"
+        )

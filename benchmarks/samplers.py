@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from objectness.settings import override
 from objectness.training import run
 from objectness.training.recipes import recipe
+from objectness.training.run_config import RunConfig
 
 ROWS = {
     "random": (),
@@ -40,12 +41,11 @@ def train(data: Path, name: str, epochs: int, every: int, common: list[str], out
     folder = out / name.replace(",", "").replace("'", "").replace(" ", "-")
     if not folder.exists():
         same = ["rpn.backbone.pretrained=false", f"loop.epochs={epochs}", f"loop.validate_every={every}"]
-        prepared = run.prepare(data, override(recipe("small"), [*same, *common, *ROWS[name]]))
-        folder.mkdir(parents=True)
-        run.start(prepared, folder, tell=print)
+        settings = override(recipe("small"), [*same, *common, *ROWS[name]])
+        run.begin(RunConfig(data, settings), folder, notify=print)
     rows = _rows(folder)
     if len(rows) < epochs:
-        run.resume(folder, tell=print)
+        run.resume(folder, notify=print)
         rows = _rows(folder)
     return rows
 

@@ -21,7 +21,7 @@ from objectness.rpn.criterion import criterion
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.targets import Target
 from objectness.training.devices import computes_bf16
-from objectness.training.optimizer import build_optimiser
+from objectness.training.optimizer import build_optimizer
 from objectness.training.recipes import recipe
 
 
@@ -40,7 +40,7 @@ def training_step(rounds: int, tell: Callable[[str], None]) -> list[Row]:
     # The backbone is frozen where it would be with loaded weights; branches start at 0 so that no scale explodes.
     network = RegionProposalNetwork(settings.rpn).train()
     network = network.to(memory_format=torch.channels_last)
-    optimizer = build_optimiser(network, settings.optimizer)
+    optimizer = build_optimizer(network, settings.optimizer)
 
     def ours() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_bf16):

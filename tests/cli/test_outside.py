@@ -63,8 +63,9 @@ def test_names_that_lead_outside_are_refused_unless_allowed(command: str) -> Non
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
 def test_training_reads_what_is_allowed() -> None:
     from objectness.training.recipes import recipe
-    from objectness.training.run import read_splits
+    from objectness.training.run_config import RunConfig
+    from objectness.training.splits import read_splits
 
-    splits = read_splits(Path("SET"), recipe("small"), allow_outside=True)
+    splits = read_splits(RunConfig(Path("SET"), recipe("small"), allow_outside=True))
     found = (*splits.training.records, *splits.validation.records)
     assert sorted(record.path.name for record in found) == ["a.png", "secret.png"]

@@ -109,6 +109,7 @@ def test_resume_of_a_finished_run_changes_nothing(yolo: Path, tmp_path: Path) ->
         (["--resume", "data/data.yaml"], "is not a run folder"),
         (["data", "--settings", "recipe.json"], "recipe.json: its recipe must be a name, e.g. fine-tune; it is 5."),
         (["data", *TINY, "--project", "data/data.yaml"], "cannot be made"),
+        *((["data", *TINY, "--name", name], "without slashes") for name in ("../out", "a/b", "..", "", "a\\b", "/tmp")),
         (["data", "--resume", "data"], "--resume goes on with the run's own data and settings"),
     ],
 )

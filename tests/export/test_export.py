@@ -19,7 +19,7 @@ from objectness.inference.loading import load
 from objectness.rpn.checkpoint import load_network, read_description
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.settings import BackboneSettings, RPNSettings
-from objectness.training.warm_start import fill, read_start
+from objectness.training.warm_start import fill, read_trained
 
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 
@@ -61,7 +61,7 @@ def test_training_can_start_from_the_file(exported: Any, tmp_path: Path) -> None
     norms = [value for key, value in expected.items() if key.endswith("running_mean")]
     assert len(norms) > 1
     assert all(torch.equal(norms[0][:4], one[:4]) for one in norms)
-    found = read_start(str(exported.target))
+    found = read_trained(str(exported.target))
     left_out = {key.split(".")[2] for key in expected.keys() - found.weights.keys()}
     assert left_out <= {"layer4"}, "only what lies beyond the last map may be missing"
     for key in found.weights:
@@ -73,7 +73,7 @@ def test_training_can_start_from_the_file(exported: Any, tmp_path: Path) -> None
     assert all(torch.equal(a, b) for a, b in zip(ours.logits, theirs.logits, strict=True))
 
     half = export_model(exported.checkpoint, tmp_path / "half.onnx", ExportSettings(precision="fp16")).target
-    rounded = read_start(str(half)).weights["head.deltas.weight"]
+    rounded = read_trained(str(half)).weights["head.deltas.weight"]
     assert torch.equal(rounded, expected["head.deltas.weight"].half().float())
 
 

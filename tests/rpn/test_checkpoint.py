@@ -36,15 +36,6 @@ def test_a_round_trip_gives_the_same_network(make_network: Make, tiny_settings: 
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]  # nothing half-written is left
 
 
-def test_the_moving_average_can_be_written_instead(make_network: Make, tmp_path: Path) -> None:
-    network, other = make_network(), make_network(seed=1)
-    path = tmp_path / "net.safetensors"
-    save_network(path, network, {}, other.state_dict())
-    loaded, _ = load_network(path)
-    assert torch.equal(loaded.head.deltas.weight, other.head.deltas.weight)
-    assert not torch.equal(loaded.head.deltas.weight, network.head.deltas.weight)
-
-
 def test_channels_last_weights_are_the_same_weights(make_network: Make, tmp_path: Path) -> None:
     network = make_network()
     expected = network.head.conv[0].conv.weight.detach().clone()

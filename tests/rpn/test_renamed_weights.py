@@ -16,8 +16,8 @@ from torch import Tensor
 from objectness.rpn.checkpoint import load_network, save_network
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.renamed_weights import RENAMED, current_name
-from objectness.training.state import load_state
-from objectness.training.warm_start import read_start
+from objectness.training.checkpoints import load_state
+from objectness.training.warm_start import read_trained
 
 DATA = Path(__file__).parent / "data"
 
@@ -53,7 +53,7 @@ def test_a_checkpoint_of_version_0_1(unpacked: Path) -> None:
 def test_it_is_saved_under_current_names(unpacked: Path) -> None:
     network, _ = load_network(unpacked / "checkpoint.safetensors")
     save_network(unpacked / "again.safetensors", network, {})
-    again = read_start(str(unpacked / "again.safetensors")).weights
+    again = read_trained(str(unpacked / "again.safetensors")).weights
     assert list(again) == list(network.state_dict())
     assert not any(name.startswith(tuple(RENAMED)) for name in again)
 
@@ -61,16 +61,17 @@ def test_it_is_saved_under_current_names(unpacked: Path) -> None:
 def test_a_stopped_run_of_version_0_1_goes_on(unpacked: Path) -> None:
     settings = load_network(unpacked / "checkpoint.safetensors")[0].settings
     network = RegionProposalNetwork(settings)
-    average = {key: torch.zeros_like(value) for key, value in network.state_dict().items()}
+    average = RegionProposalNetwork(settings)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     progress = load_state(unpacked / "state.safetensors", network, average, optimizer)
     assert (progress.epoch, progress.step) == (2, 7)
-    assert positions(network.state_dict()) == positions(average, times=2) == list(range(1, len(average) + 1))
+    assert positions(network.state_dict()) == positions(average.state_dict(), times=2)
+    assert positions(network.state_dict()) == list(range(1, len(network.state_dict()) + 1))
 
 
 def test_training_starts_from_the_bundled_model() -> None:
     """It was exported by version 0.1; a weight that is not found under its new name is an error."""
-    start = read_start("default")
+    start = read_trained("default")
     assert {name.split(".")[1] for name in start.weights if name.startswith("head.")} >= {"cls_tower", "bbox_tower"}
 
 

@@ -14,8 +14,9 @@ from objectness.settings import override
 from objectness.training import run
 from objectness.training.choose_settings import choose_settings
 from objectness.training.recipes import fine_tune, recipe, small, task_aligned
+from objectness.training.run_config import RunConfig
 from objectness.training.settings import RunSettings
-from objectness.training.warm_start import fill, read_start
+from objectness.training.warm_start import fill, read_trained
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_recipes_start_as_they_did() -> None:
 
 
 def test_fine_tuning_takes_the_network_of_what_it_starts_from(trained: Path) -> None:
-    settings = choose_settings(None, str(trained), lambda chosen: override(chosen, ["rpn.loss.box_weight=7"]))
+    settings = choose_settings(None, str(trained), ["rpn.loss.box_weight=7"])
     theirs = load_network(trained)[0].settings
     assert (settings.recipe, settings.initial_weights) == ("fine-tune", str(trained))
     assert settings.rpn.head == theirs.head
@@ -77,29 +78,29 @@ def test_another_recipe_brings_its_own_network(trained: Path) -> None:
 )
 def test_who_changes_the_backbone_has_nothing_to_fine_tune(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "objectness.training.choose_settings.read_start", lambda where: pytest.fail("nothing should be read")
+        "objectness.training.choose_settings.read_trained", lambda where: pytest.fail("nothing should be read")
     )
-    assert choose_settings(None, None, lambda chosen: override(chosen, [change])) == override(task_aligned(), [change])
+    assert choose_settings(None, None, [change]) == override(task_aligned(), [change])
 
 
 @pytest.mark.parametrize("change", ["rpn.backbone.frozen_stages=2", "rpn.backbone.frozen_norm=true"])
 def test_freezing_a_part_of_the_backbone_is_fine_tuning(change: str) -> None:
-    settings = choose_settings(None, None, lambda chosen: override(chosen, [change]))
+    settings = choose_settings(None, None, [change])
     assert (settings.recipe, settings.initial_weights) == ("fine-tune", "default")
 
 
 def test_a_start_among_the_settings_is_fine_tuned_too(trained: Path) -> None:
-    asked = choose_settings(None, None, lambda chosen: override(chosen, [f"initial_weights={trained}"]))
+    asked = choose_settings(None, None, [f"initial_weights={trained}"])
     assert asked == choose_settings(None, str(trained))
     assert asked.rpn.anchors.sizes == (24, 48)
 
 
 def test_a_head_for_other_anchors_is_told(trained: Path) -> None:
-    settings = choose_settings(None, str(trained), lambda chosen: override(chosen, ["rpn.anchors.sizes=8,16"]))
+    settings = choose_settings(None, str(trained), ["rpn.anchors.sizes=8,16"])
     network = RegionProposalNetwork(settings.rpn)
-    assert "its head was trained for other anchors" in fill(network, read_start(str(trained)))
+    assert "its head was trained for other anchors" in fill(network, read_trained(str(trained)))
     same = RegionProposalNetwork(choose_settings(None, str(trained)).rpn)
-    assert "trained for other anchors" not in fill(same, read_start(str(trained)))
+    assert "trained for other anchors" not in fill(same, read_trained(str(trained)))
 
 
 def test_a_start_that_is_not_there() -> None:
@@ -111,14 +112,13 @@ def test_a_start_that_is_not_there() -> None:
 def test_a_run_begins_as_its_start_and_says_so_for_good(trained: Path, photographs: Path, tmp_path: Path) -> None:
     tiny = ["rpn.images.short_side=96", "augment.mosaic=0", "augment.crop=0", "loop.batch_size=2", "loop.workers=0",
             "loop.steps=1", "loop.amp=false"]  # fmt: skip
-    settings = choose_settings(None, str(trained), lambda chosen: override(chosen, tiny))
-    prepared = run.prepare(photographs, settings)
+    settings = choose_settings(None, str(trained), tiny)
+    prepared = run.prepare(RunConfig(photographs, settings))
     expected = load_network(trained)[0].state_dict()
     for key, value in prepared.network.state_dict().items():
         assert torch.equal(value, expected[key]), key
     said: list[str] = []
-    (tmp_path / "run").mkdir()
-    run.start(prepared, tmp_path / "run", tell=said.append)
+    run.start(prepared, tmp_path / "run", notify=said.append)
     assert said[0] == f"The network starts from {trained} (mine)."
     assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["initial_weights"] == str(trained)
     trained.unlink()
@@ -128,8 +128,8 @@ def test_a_run_begins_as_its_start_and_says_so_for_good(trained: Path, photograp
 
 
 def test_frozen_stages_stay_as_the_start_has_them(trained: Path, photographs: Path) -> None:
-    settings = choose_settings(None, str(trained), lambda chosen: override(chosen, ["rpn.backbone.frozen_stages=2"]))
-    network = run.prepare(photographs, settings).network
+    settings = choose_settings(None, str(trained), ["rpn.backbone.frozen_stages=2"])
+    network = run.prepare(RunConfig(photographs, settings)).network
     first, *_, last = network.backbone.stages
     assert not any(p.requires_grad for module in first for p in module.parameters(recurse=False))
     assert all(p.requires_grad for module in last for p in module.parameters(recurse=False))

@@ -9,7 +9,7 @@ import torch
 from objectness.datasets import load_dataset, repair
 from objectness.training.augment import Example
 from objectness.training.data import (
-    batch_chance,
+    batch_generator,
     batches_an_epoch,
     collate,
     epoch_batches,
@@ -76,9 +76,9 @@ def test_starting_in_mid_epoch_gives_the_same_batches(photographs: Path, tiny: T
     assert torch.equal(rest[0].pixels, whole[2].pixels)
 
 
-def test_batch_chance_is_a_function_of_its_arguments() -> None:
+def test_batch_generator_is_a_function_of_its_arguments() -> None:
     def draw(*key: int) -> list[int]:
-        return torch.randperm(20, generator=batch_chance(*key)).tolist()
+        return torch.randperm(20, generator=batch_generator(*key)).tolist()
 
     assert draw(0, 1, 2) == draw(0, 1, 2)
     assert len({tuple(draw(*key)) for key in ((0, 1, 2), (1, 1, 2), (0, 2, 2), (0, 1, 3))}) == 4

@@ -10,6 +10,7 @@ import torch
 
 from objectness.training import loop, run
 from objectness.training.devices import computes_bf16
+from objectness.training.run_config import RunConfig
 from objectness.training.settings import RunSettings
 
 
@@ -24,13 +25,12 @@ def test_bf16_is_taken_where_the_hardware_has_it(
 ) -> None:
     for module in (loop, run):
         monkeypatch.setattr(module, "computes_bf16", lambda device: able)
-    prepared = run.prepare(photographs, tiny("loop.amp=true", "loop.steps=1", "loop.validate_every=0"))
+    prepared = run.prepare(RunConfig(photographs, tiny("loop.amp=true", "loop.steps=1", "loop.validate_every=0")))
     seen: list[torch.dtype] = []
     convolution = next(m for m in prepared.network.modules() if isinstance(m, torch.nn.Conv2d))
     convolution.register_forward_hook(lambda module, given, output: seen.append(output.dtype))
     said: list[str] = []
-    (tmp_path / "run").mkdir()
-    run.start(prepared, tmp_path / "run", tell=said.append)
+    run.start(prepared, tmp_path / "run", notify=said.append)
     assert seen[0] == dtype
     assert any("computes in float32" in sentence for sentence in said) == (not able)
 

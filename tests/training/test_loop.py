@@ -22,16 +22,17 @@ from objectness.inference.loading import load
 from objectness.rpn.checkpoint import load_network, read_description
 from objectness.training import run
 from objectness.training.checkpoints import STATE_FILE
-from objectness.training.loop import Outcome
+from objectness.training.loop import TrainingResult, Watcher
 from objectness.training.nan_guard import NonFiniteLossError
+from objectness.training.run_config import RunConfig, new_folder, run_folder
 from objectness.training.settings import RunSettings
+from objectness.training.splits import read_splits
 
 Tiny = Callable[..., RunSettings]
 
 
-def go(data: Path, settings: RunSettings, folder: Path, **options: Any) -> Outcome:
-    folder.mkdir()
-    return run.start(run.prepare(data, settings), folder, **options)
+def go(data: Path, settings: RunSettings, folder: Path, **options: Any) -> TrainingResult:
+    return run.begin(RunConfig(data, settings), folder, **options)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -119,21 +120,9 @@ def test_a_save_at_the_end_of_an_epoch_is_resumed_into_its_validation(
     assert [row["AR@100"] for row in resumed.rows] == [row["AR@100"] for row in unbroken.rows]
 
 
-class StopAt:
+def stop_at(step: int) -> Watcher:
     """Presses Ctrl-C after an update."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_start(self, *_: object) -> None: ...
-
-    def on_batch(self, *_: object) -> None: ...
-
-    def on_step(self, step: Any) -> None:
-        if step.step == self.step:
-            signal.raise_signal(signal.SIGINT)
-
-    def on_epoch(self, *_: object) -> None: ...
+    return Watcher(on_step=lambda report: signal.raise_signal(signal.SIGINT) if report.step == step else None)
 
 
 @pytest.mark.slow
@@ -143,7 +132,7 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_equals_an_unbroken_one(
 ) -> None:
     settings = tiny("loop.accumulate=1")
     unbroken = go(photographs, settings, tmp_path / "unbroken")
-    stopped = go(photographs, settings, tmp_path / "stopped", watchers=[StopAt(step)])
+    stopped = go(photographs, settings, tmp_path / "stopped", watchers=[stop_at(step)])
     assert stopped.interrupted
     resumed = run.resume(tmp_path / "stopped")
     assert not resumed.interrupted
@@ -198,13 +187,12 @@ def test_a_killed_run_resumes_from_its_last_save_and_equals_an_unbroken_one(
 def test_a_loss_that_is_no_number_names_photographs_step_and_level(
     photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Poison(StopAt):
-        def on_batch(self, step: int, network: Any, *_: object) -> None:
-            if step == 1:
-                network.head.objectness.register_forward_hook(lambda *called: called[2] * float("nan"))
+    def poison(step: int, network: Any, *_: object) -> None:
+        if step == 1:
+            network.head.objectness.register_forward_hook(lambda *called: called[2] * float("nan"))
 
     with pytest.raises(NonFiniteLossError) as caught:
-        go(photographs, tiny(), tmp_path / "run", watchers=[Poison(99)])
+        go(photographs, tiny(), tmp_path / "run", watchers=[Watcher(on_batch=poison)])
     assert "at step 3" in str(caught.value)
     assert ".png (non-finite scores at level 0)" in str(caught.value)
     assert "optimizer.lr" in str(caught.value)
@@ -235,16 +223,16 @@ def test_a_truncated_photograph_is_left_out_and_named(photographs: Path, tiny: T
     broken = photographs / "train" / "3.png"
     broken.write_bytes(broken.read_bytes()[:4000])
     said: list[str] = []
-    go(photographs, tiny("loop.epochs=1"), tmp_path / "run", tell=said.append)
+    go(photographs, tiny("loop.epochs=1"), tmp_path / "run", notify=said.append)
     assert any("3.png" in sentence and sentence.startswith("train:") for sentence in said)
     assert any("Training on 5 photographs with 8 boxes" in sentence for sentence in said)
     with pytest.raises(InputError, match=r"3\.png"):
-        run.read_splits(photographs, tiny(), strict=True)
+        read_splits(RunConfig(photographs, tiny(), strict=True))
 
 
 @pytest.mark.parametrize(("key", "left"), [("only_classes", 10), ("held_out_classes", 0)])
 def test_classes_that_are_not_asked_for_are_forgotten(photographs: Path, tiny: Tiny, key: str, left: int) -> None:
-    splits = run.read_splits(photographs, tiny(f"data.{key}=thing"))
+    splits = read_splits(RunConfig(photographs, tiny(f"data.{key}=thing")))
     assert sum(len(record.boxes_xyxy) for record in splits.training.records) == left
     assert len(splits.training) == 6
     assert len(splits.validation) > 0
@@ -281,10 +269,9 @@ def test_without_validation_a_resumed_run_ends_with_its_own_weights(
     photographs: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tiny("loop.epochs=2")
-    prepared = run.prepare(photographs, settings)
+    prepared = run.prepare(RunConfig(photographs, settings))
     splits = replace(prepared.splits, validation=replace(prepared.splits.validation, records=()))
-    (tmp_path / "run").mkdir()
-    assert run.start(replace(prepared, splits=splits), tmp_path / "run", watchers=[StopAt(1)]).interrupted
+    assert run.start(replace(prepared, splits=splits), tmp_path / "run", watchers=[stop_at(1)]).interrupted
     assert epoch_of(tmp_path / "run", "best") == 0
     with monkeypatch.context() as patch:
         patch.setattr(run, "read_splits", lambda *_, **__: splits)
@@ -344,10 +331,9 @@ def test_what_cannot_be_changed_in_mid_run_is_refused(
 def test_a_photograph_that_goes_missing_is_one_sentence_from_a_worker_too(
     photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
-    prepared = run.prepare(photographs, tiny("loop.workers=1"))
+    prepared = run.prepare(RunConfig(photographs, tiny("loop.workers=1")))
     for photo in (photographs / "train").glob("*.png"):
         photo.unlink()
-    (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match=r"^\S+\.png: ") as caught:
         run.start(prepared, tmp_path / "run")
     assert "\n" not in str(caught.value)
@@ -356,13 +342,12 @@ def test_a_photograph_that_goes_missing_is_one_sentence_from_a_worker_too(
 def test_boxes_that_are_no_numbers_stop_a_run_whatever_the_objective_makes_of_them(
     photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
-    class Poison(StopAt):
-        def on_batch(self, step: int, network: Any, *_: object) -> None:
-            network.head.deltas.register_forward_hook(lambda *called: called[2] * float("nan"))
+    def poison(step: int, network: Any, *_: object) -> None:
+        network.head.deltas.register_forward_hook(lambda *called: called[2] * float("nan"))
 
     settings = tiny("rpn.loss.objective=task-aligned", "rpn.loss.box=giou", "rpn.refinement.grid=2")
     with pytest.raises(NonFiniteLossError, match="non-finite deltas at level 0"):
-        go(photographs, settings, tmp_path / "run", watchers=[Poison(99)])
+        go(photographs, settings, tmp_path / "run", watchers=[Watcher(on_batch=poison)])
 
 
 @pytest.mark.slow
@@ -384,13 +369,13 @@ def test_a_broken_configuration_is_one_sentence(text: str | bytes, tmp_path: Pat
 
 def test_a_checkpoint_in_a_run_folder_stands_for_it(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    assert run.run_folder(tmp_path / "last.safetensors") == tmp_path
-    assert run.run_folder(tmp_path) == tmp_path
+    assert run_folder(tmp_path / "last.safetensors") == tmp_path
+    assert run_folder(tmp_path) == tmp_path
     with pytest.raises(InputError, match="is not a run folder"):
-        run.resume(run.run_folder(tmp_path / "config.json"))
+        run.resume(run_folder(tmp_path / "config.json"))
 
 
 def test_a_run_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made"):
-        run.new_folder(tmp_path / "file", "run")
+        new_folder(tmp_path / "file" / "run")

@@ -3,11 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import torch
 from torch import nn
 
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.training.optimizer import build_optimiser, rate_factor, update_ema
+from objectness.training.optimizer import build_ema, build_optimizer, rate_factor
 from objectness.training.recipes import RECIPES, recipe
 from objectness.training.settings import OptimizerSettings, RunSettings, ScheduleSettings
 
@@ -59,7 +58,7 @@ def test_each_recipe_names_itself_and_promises(name: str) -> None:
 def test_groups_and_rates(tiny: Callable[..., RunSettings]) -> None:
     settings = tiny("optimizer.backbone_lr_factor=0.1", "optimizer.lr=0.5")
     network = RegionProposalNetwork(settings.rpn)
-    optimizer = build_optimiser(network, settings.optimizer)
+    optimizer = build_optimizer(network, settings.optimizer)
     rates = {id(p): group["base_lr"] for group in optimizer.param_groups for p in group["params"]}
     assert {rates[id(p)] for p in network.backbone.parameters()} == {0.05}
     assert {rates[id(p)] for p in network.head.parameters()} == {0.5}
@@ -72,7 +71,7 @@ def test_each_stage_learns_at_its_own_rate(tiny: Callable[..., RunSettings]) -> 
     """lr 0.8, half of it for each stage further down: the last of n that are used has 0.4, the first 0.8 / 2 ** n."""
     settings = tiny("optimizer.layer_decay=0.5", "optimizer.lr=0.8")
     network = RegionProposalNetwork(settings.rpn)
-    optimizer = build_optimiser(network, settings.optimizer)
+    optimizer = build_optimizer(network, settings.optimizer)
     rates = {id(p): group["base_lr"] for group in optimizer.param_groups for p in group["params"]}
     assert len(rates) == len(list(network.parameters()))
     assert {rates[id(p)] for p in network.head.parameters()} == {0.8}
@@ -87,7 +86,7 @@ def test_each_stage_learns_at_its_own_rate(tiny: Callable[..., RunSettings]) -> 
 def test_without_layer_decay_the_groups_are_as_they_were(tiny: Callable[..., RunSettings]) -> None:
     """Backbone and rest, decayed and spared: four, in this order, which a resumed run's state counts on."""
     settings = tiny()
-    optimizer = build_optimiser(RegionProposalNetwork(settings.rpn), settings.optimizer)
+    optimizer = build_optimizer(RegionProposalNetwork(settings.rpn), settings.optimizer)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.05, 0.0, 0.05, 0.0]
 
 
@@ -95,17 +94,26 @@ def test_frozen_parameters_are_left_out(tiny: Callable[..., RunSettings]) -> Non
     settings = tiny("optimizer.kind=sgd")
     network = RegionProposalNetwork(settings.rpn)
     network.backbone.requires_grad_(False)
-    optimizer = build_optimiser(network, settings.optimizer)
+    optimizer = build_optimizer(network, settings.optimizer)
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     assert held == {id(p) for p in network.head.parameters()}
 
 
 def test_the_average_follows_quickly_first_and_slowly_later() -> None:
+    """The decay after update ``step``, counted from 1, is step / (step + 9), and 0.9 at most."""
     layer = nn.Linear(1, 1, bias=False)
-    nn.init.ones_(layer.weight)
-    average = {"weight": torch.zeros(1, 1)}
-    update_ema(average, layer, 0.9, step=0)
-    assert average["weight"].item() == pytest.approx(0.9)  # 1 - 1 / 10
-    average = {"weight": torch.zeros(1, 1)}
-    update_ema(average, layer, 0.9, step=10_000)
-    assert average["weight"].item() == pytest.approx(0.1)
+    for step, moved in ((1, 1 - 1 / 10), (2, 1 - 2 / 11), (80, 1 - 80 / 89), (81, 0.1), (10_000, 0.1)):
+        nn.init.zeros_(layer.weight)
+        ema = build_ema(layer, 0.9)
+        nn.init.ones_(layer.weight)
+        ema.update(layer, step)
+        assert ema.module.weight.item() == pytest.approx(moved)
+
+
+def test_the_average_copies_what_is_no_floating_point_number() -> None:
+    norm = nn.BatchNorm1d(1)
+    ema = build_ema(norm, 0.9)
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.fill_(7)
+    ema.update(norm, 1)
+    assert ema.module.num_batches_tracked.item() == 7

@@ -32,8 +32,8 @@ def test_a_run_is_one_call(data: Path, tmp_path: Path) -> None:
     run = objectness.train(
         data, recipe="small", weights="none", overrides=TINY, folder=tmp_path / "run", notify=notes.append
     )
-    assert run.best == tmp_path / "run" / "best.safetensors"
-    assert not run.outcome.interrupted
+    assert run.best_checkpoint == tmp_path / "run" / "best.safetensors"
+    assert not run.interrupted
     settings = json.loads((run.folder / "config.json").read_text())["settings"]
     assert (settings["recipe"], settings["loop"]["steps"], settings["rpn"]["images"]["short_side"]) == ("small", 1, 64)
     assert any(note.startswith("Training on 3 photographs") for note in notes)

@@ -24,13 +24,13 @@ from objectness.rpn.settings import (
     SelectSettings,
 )
 from objectness.settings import to_dict
-from objectness.training.warm_start import Start, adopt, fill, read_start
+from objectness.training.warm_start import TrainedNetwork, adopt_settings, fill, read_trained
 
 Make = Callable[..., RegionProposalNetwork]
 
 
-def start_of(network: RegionProposalNetwork, name: str = "mine") -> Start:
-    return Start(name, network.settings, network.state_dict(), {"name": "tiny on cells"})
+def start_of(network: RegionProposalNetwork, name: str = "mine") -> TrainedNetwork:
+    return TrainedNetwork(name, network.settings, network.state_dict(), {"name": "tiny on cells"})
 
 
 def write_graph(
@@ -56,7 +56,7 @@ def write_graph(
 
 def test_an_exported_file_gives_back_every_weight(make_network: Make, tmp_path: Path) -> None:
     network = make_network()
-    found = read_start(str(write_graph(tmp_path / "model.onnx", network)))
+    found = read_trained(str(write_graph(tmp_path / "model.onnx", network)))
     assert found.settings == network.settings
     assert found.details["licence"] == "CC0"
     other = make_network(seed=1)
@@ -68,7 +68,7 @@ def test_an_exported_file_gives_back_every_weight(make_network: Make, tmp_path: 
 
 def test_a_file_in_half_precision_gives_them_rounded(make_network: Make, tmp_path: Path) -> None:
     network = make_network()
-    found = read_start(str(write_graph(tmp_path / "model.onnx", network, half="head.deltas.weight")))
+    found = read_trained(str(write_graph(tmp_path / "model.onnx", network, half="head.deltas.weight")))
     weight = found.weights["head.deltas.weight"]
     assert weight.dtype == torch.float32
     assert torch.equal(weight, network.head.deltas.weight.half().float())
@@ -78,7 +78,7 @@ def test_a_checkpoint_and_its_run_folder(make_network: Make, tmp_path: Path) -> 
     network = make_network()
     save_network(tmp_path / "best.safetensors", network, {"name": "tiny"})
     for where in (tmp_path, tmp_path / "best.safetensors"):
-        found = read_start(str(where))
+        found = read_trained(str(where))
         assert found.details == {"name": "tiny"}
         assert found.settings == network.settings
         assert torch.equal(found.weights["head.deltas.bias"], network.head.deltas.bias)
@@ -98,7 +98,7 @@ def test_what_cannot_be_started_from(
 ) -> None:
     write(tmp_path / "model.onnx", make_network())
     with pytest.raises(InputError, match=sentence) as caught:
-        read_start(str(tmp_path / "model.onnx"))
+        read_trained(str(tmp_path / "model.onnx"))
     assert "\n" not in str(caught.value)
     assert "model.onnx" in str(caught.value)
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_started_from(
 def test_an_openvino_file_is_none(tmp_path: Path) -> None:
     (tmp_path / "model.xml").write_text("<net/>")
     with pytest.raises(InputError, match="cannot start from an OpenVINO file"):
-        read_start(str(tmp_path / "model.xml"))
+        read_trained(str(tmp_path / "model.xml"))
 
 
 def test_what_does_not_fit_stays_and_is_named(make_network: Make, tiny_settings: RPNSettings) -> None:
@@ -154,7 +154,7 @@ def test_the_network_is_the_starts_and_the_image_size_the_runs(make_network: Mak
     mine = RPNSettings(
         images=ImageSettings(short_side=384, long_side=640), backbone=BackboneSettings(name="resnet18", frozen_stages=1)
     )
-    found = adopt(mine, Start("theirs", theirs, {}, {}))
+    found = adopt_settings(mine, TrainedNetwork("theirs", theirs, {}, {}))
     assert (found.head, found.anchors, found.loss) == (theirs.head, theirs.anchors, theirs.loss)
     assert found.images == ImageSettings(short_side=384, long_side=640, mean_rgb=(0.5, 0.5, 0.5))
     assert found.backbone == BackboneSettings(name="test_resnet", strides=(8,), frozen_stages=1)

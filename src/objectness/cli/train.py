@@ -13,14 +13,10 @@ from objectness.cli.output import EXIT_INTERRUPTED, AllowOutsideFlag, JsonFlag, 
 from objectness.errors import InputError
 from objectness.files.untrusted import load_json
 from objectness.installation import require_training
+from objectness.training.train import RUNS
 
 if TYPE_CHECKING:
-    from objectness.rpn.losses import LossOutput
-    from objectness.rpn.network import RegionProposalNetwork
-    from objectness.training.data import Batch
-    from objectness.training.loop import Outcome, Step
-
-RUNS = Path("runs/train")
+    from objectness.training.loop import StepReport, TrainingResult
 
 
 @one_sentence_errors
@@ -40,7 +36,7 @@ def command(
         str | None,
         typer.Option(
             metavar="WHERE",
-            help="What to start from: default (the bundled model), an exported .onnx file, a .safetensors "
+            help="Initial weights: default (the bundled model), an exported .onnx file, a .safetensors "
             "checkpoint or a run folder; imagenet (only the backbone); or none (from scratch).",
             show_default="the recipe's: default for fine-tune, imagenet for the others",
         ),
@@ -82,21 +78,23 @@ def command(
     """
     output = Output(as_json, quiet)
     require_training("Training")
-    from objectness.settings import describe, merge, override, to_dict
+    from objectness.settings import describe, to_dict
     from objectness.training import run
     from objectness.training.choose_settings import choose_settings
+    from objectness.training.loop import Watcher
     from objectness.training.recipes import name_of_today
+    from objectness.training.run_config import RunConfig, read_config
 
     short = {"loop.seed": seed, "data.only_classes": only_classes, "data.held_out_classes": held_out_classes}
-    assignments = [*(set_ or ()), *(f"{key}={value}" for key, value in short.items() if value is not None)]
+    overrides = [*(set_ or ()), *(f"{key}={value}" for key, value in short.items() if value is not None)]
     if resume is not None:
-        if data is not None or assignments or show or any(v is not None for v in (settings_file, recipe, weights)):
+        if data is not None or overrides or show or any(v is not None for v in (settings_file, recipe, weights)):
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
-        folder = run.run_folder(resume)
-        config = run.read_config(folder)
-        data, allow_outside = Path(config["data"]), bool(config["allow_outside"])
         with _Live(output) as live:
-            outcome = run.resume(folder, watchers=[live], tell=output.note)
+            watcher = Watcher(live.on_start, on_step=live.on_step, on_epoch=live.on_epoch)
+            result = run.resume(resume, watchers=[watcher], notify=output.note)
+        config = read_config(result.folder)
+        data, allow_outside = config.data, config.allow_outside
     else:
         document = {} if settings_file is None else _read_settings(settings_file)
         written_for = _recipe_in(settings_file, document)
@@ -105,9 +103,8 @@ def command(
                 f"{settings_file} holds settings for the recipe {written_for}: leave out --recipe {recipe}, or use "
                 "settings that are for it."
             )
-        named = recipe or written_for
-        tell_old_names(output, assignments if recipe is None else [*assignments, f"recipe={recipe}"], document)
-        settings = choose_settings(named, weights, lambda chosen: override(merge(chosen, document), assignments))
+        tell_old_names(output, overrides if recipe is None else [*overrides, f"recipe={recipe}"], document)
+        settings = choose_settings(recipe or written_for, weights, overrides, document)
         if show:
             for key, value in describe(settings):
                 output.tables.print(f"{key} = {value!r}", markup=False)
@@ -115,44 +112,56 @@ def command(
             return
         if data is None:
             raise InputError("Say what to train on: objectness train DATA (a COCO, Pascal VOC or YOLO folder).")
-        output.note(f"Reading {data} ...")
-        prepared = run.prepare(data, settings, strict, allow_outside=allow_outside)
-        folder = run.new_folder(project, name or settings.recipe)
+        folder = project / _plain_name(name or settings.recipe)
         with _Live(output) as live:
-            outcome = run.start(prepared, folder, watchers=[live], tell=output.note)
-    if outcome.interrupted:
-        output.warn(f"Stopped and saved. Go on with: objectness train --resume {folder}")
+            watcher = Watcher(live.on_start, on_step=live.on_step, on_epoch=live.on_epoch)
+            result = run.begin(
+                RunConfig(data, settings, strict, allow_outside), folder, watchers=[watcher], notify=output.note
+            )
+    if result.interrupted:
+        output.warn(f"Stopped and saved. Go on with: objectness train --resume {result.folder}")
     else:
-        output.tables.print(f"{_reached(outcome)} · {folder / 'best.safetensors'}", markup=False, soft_wrap=True)
-        for line in _next_steps(folder, data, allow_outside):
+        output.tables.print(f"{_reached(result)} · {result.best_checkpoint}", markup=False, soft_wrap=True)
+        for line in _next_steps(result.folder, data, allow_outside):
             output.note(line)
     output.result(
         {
-            "run": str(folder),
-            "interrupted": outcome.interrupted,
-            "best AR@100": outcome.best_ar100,
-            "seconds": outcome.seconds,
-            "epochs": outcome.rows,
+            "run": str(result.folder),
+            "interrupted": result.interrupted,
+            "best AR@100": result.best_ar100,
+            "seconds": result.seconds,
+            "epochs": result.rows,
         }
     )
-    if outcome.interrupted:
+    if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def _reached(outcome: Outcome) -> str:
-    """Sentence on the best recall, its epoch, and the recall before training."""
-    if outcome.best_ar100 is None:
+def _plain_name(name: str) -> str:
+    """The name of a run folder.
+
+    Raises:
+        InputError: it is a path.
+    """
+    if Path(name).name != name or name in ("", "..") or "\\" in name:
+        raise InputError(f"The run cannot be called {name!r}: give a name without slashes; a folder holds all runs.")
+    return name
+
+
+def _reached(result: TrainingResult) -> str:
+    """The best recall, its epoch, and the recall before training."""
+    if result.best_ar100 is None:
         return "Not validated"
-    reached = {row["epoch"]: row["AR@100"] for row in outcome.rows if row.get("AR@100") is not None}
+    reached = {row["epoch"]: row["AR@100"] for row in result.rows if row.get("AR@100") is not None}
     best = max(reached, key=lambda epoch: (reached[epoch], -epoch))
     if best == 0:
         return f"No epoch was better than what the run started from: AR@100 {reached[0]:.4f} (validation)"
     before = f", before training {reached[0]:.4f}" if 0 in reached else ""
-    return f"Best AR@100 {outcome.best_ar100:.4f} (validation, epoch {best}{before})"
+    return f"Best AR@100 {result.best_ar100:.4f} (validation, epoch {best}{before})"
 
 
 def _next_steps(folder: Path, data: Path, allow_outside: bool) -> list[str]:
-    """Next commands for a trained network, to be copied."""
+    """Commands for a trained network, ready to be copied."""
     from objectness.datasets import available_splits
 
     known = available_splits(data, allow_outside=allow_outside)
@@ -182,7 +191,7 @@ def _recipe_in(path: Path | None, document: object) -> str | None:
 
 
 class _Live:
-    """A live line on standard error with loss parts, images/s and time left; one line stays for each epoch."""
+    """Live line on standard error with losses, pace and time left; one line stays for each epoch."""
 
     def __init__(self, output: Output) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -203,7 +212,6 @@ class _Live:
         self._task: Any = None
 
     def __enter__(self) -> _Live:
-        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -211,22 +219,20 @@ class _Live:
 
     def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
         """Show the bar: the first update may take a while."""
+        self._bar.start()
         self._task = self._bar.add_task("first update ...", total=steps, completed=step, loss="...", pace=0.0)
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
-        """Nothing to do."""
-
-    def on_step(self, step: Step) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Move the bar."""
         fields = {
-            "description": f"epoch {step.epoch}/{step.epochs}",
-            "loss": f"{step.objectness + step.box:.3f} = {step.objectness:.3f} + {step.box:.3f}",
-            "pace": step.images_per_second,
+            "description": f"epoch {report.epoch}/{report.epochs}",
+            "loss": f"{report.objectness + report.box:.3f} = {report.objectness:.3f} + {report.box:.3f}",
+            "pace": report.images_per_second,
         }
-        self._bar.update(self._task, completed=step.step, **fields)  # type: ignore[arg-type]
+        self._bar.update(self._task, completed=report.step, **fields)  # type: ignore[arg-type]
 
     def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        """Leave a line."""
+        """Print a line that stays."""
         trained = "before training"
         if row["loss"] is not None:
             trained = (

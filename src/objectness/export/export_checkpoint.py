@@ -110,19 +110,15 @@ def choose_sources(
 
 def _own_validation(checkpoint: Path, warn: Callable[[str], object]) -> Dataset | None:
     """The validation photographs of the run that the checkpoint lies in, where they still are."""
-    from objectness.settings import from_dict
-    from objectness.training.run import read_config, read_splits
-    from objectness.training.settings import RunSettings
+    from objectness.training.run_config import read_config
+    from objectness.training.splits import read_splits
 
     try:
         config = read_config(checkpoint.parent)
-        settings = from_dict(RunSettings, config["settings"])
-        dataset = read_splits(
-            Path(config["data"]), settings, bool(config["strict"]), allow_outside=bool(config["allow_outside"])
-        ).validation
+        dataset = read_splits(config).validation
         if any(len(record.boxes_xyxy) for record in dataset.records):
             return dataset
-        why = f"no boxes in {config['data']}"
+        why = f"no boxes in {config.data}"
     except InputError as error:
         why = str(error).removesuffix(".")
     warn(f"Scores stay as the network gives them, not calibrated ({why}): name photographs with boxes for it.")

@@ -28,25 +28,19 @@ _MOST_LEFT_OUT = 130_000_000  # weights: the classifier of VGG-19 has 124 millio
 _AGAIN = "copy it again."
 
 
-def save_network(
-    path: Path,
-    network: RegionProposalNetwork,
-    details: Mapping[str, Any],
-    weights: Mapping[str, torch.Tensor] | None = None,
-) -> None:
+def save_network(path: Path, network: RegionProposalNetwork, details: Mapping[str, Any]) -> None:
     """Write the weights with settings and details inside; the file appears whole or not at all.
 
     Args:
         path: Ends in .safetensors.
         network: Its settings describe the file.
         details: Description of the file: name, recipe, data, AR, ... (plain data).
-        weights: Written in place of the network's own (a moving average, say).
 
     Raises:
         InputError: the place cannot be written to, or is full; an existing file stays as it is.
     """
     described = {"format": _FORMAT, "settings": to_dict(network.settings), "details": dict(details)}
-    tensors = {k: v.detach().cpu().contiguous() for k, v in (weights or network.state_dict()).items()}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     content = save(tensors, metadata={_KEY: json.dumps(described)})
     with replacing_bytes(path) as file:
         file.write(content)

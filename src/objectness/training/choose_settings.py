@@ -1,66 +1,66 @@
-"""Which settings a run has: a recipe's, with the network of what it starts from, and what the user changes."""
+"""Settings of a run: those of a recipe, with the network of the initial weights and the changes of the user."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from objectness.settings import merge, override
 from objectness.training.recipes import recipe
 from objectness.training.settings import RunSettings
-from objectness.training.warm_start import adopt, read_start
+from objectness.training.warm_start import adopt_settings, read_trained
 
-IMAGENET, NOTHING = "imagenet", "none"
-TUNING, WHOLE = (
-    "fine-tune",
-    "task-aligned",
-)  # the recipes for those who name none: with a network to start from, without
+IMAGENET, NONE = "imagenet", "none"
+FINE_TUNE, FROM_THE_BACKBONE = "fine-tune", "task-aligned"  # default recipes, with and without a network to start from
 
 
 def choose_settings(
-    recipe_name: str | None,
-    weights: str | None,
-    change: Callable[[RunSettings], RunSettings] = lambda settings: settings,
+    recipe_name: str | None = None,
+    weights: str | None = None,
+    overrides: Sequence[str] = (),
+    document: object = None,
 ) -> RunSettings:
     """The settings of a run before it begins.
 
-    The recipe "fine-tune" takes over the network and the objective of what it starts from; any other recipe brings its
-    own network, and whatever fits is filled in later. Who names neither a recipe nor what to start from, and sets
-    which backbone or from where it begins, gets "task-aligned": there is nothing to fine-tune then.
+    The recipe "fine-tune" takes over network and objective from the initial weights; any other recipe brings its own
+    network, and weights are loaded where they fit. Without ``recipe_name`` and ``weights``, a change of the backbone or
+    of its weights selects "task-aligned": there is nothing to fine-tune then.
 
     Args:
-        recipe_name: None for the one that suits ``weights``.
-        weights: "default", a file or a run folder to start from; "imagenet" for the backbone's weights; "none" for
-            nothing; None for what the recipe says.
-        change: What the user changes.
+        recipe_name: By default the recipe that suits ``weights``.
+        weights: Initial weights: "default" (the bundled model), a file or a run folder; "imagenet" for those of the
+            backbone; "none". By default the recipe's.
+        overrides: Changed settings as ``key=value``.
+        document: Changed settings as nested plain data; ``overrides`` come after them.
 
     Raises:
-        InputError: an unknown recipe, a start that cannot be read, or a change that does not fit.
+        InputError: an unknown recipe, initial weights that cannot be read, or a change that does not fit.
     """
-    without = weights in (IMAGENET, NOTHING)
-    name = recipe_name or (WHOLE if without else TUNING)
+
+    def changed(settings: RunSettings) -> RunSettings:
+        return override(merge(settings, {} if document is None else document), overrides)
+
+    only_backbone = weights in (IMAGENET, NONE)
+    untouched = weights is not None or not _names_a_backbone(overrides, document)
+    name = recipe_name or (FINE_TUNE if untouched and not only_backbone else FROM_THE_BACKBONE)
     settings = recipe(name)
-    if without:
+    if only_backbone:
         backbone = replace(settings.rpn.backbone, pretrained=weights == IMAGENET, weights=None)
         settings = replace(settings, initial_weights="", rpn=replace(settings.rpn, backbone=backbone))
     elif weights is not None:
         settings = replace(settings, initial_weights=weights)
-    if recipe_name is None and weights is None and _sets_origin(change):
-        return change(recipe(WHOLE))
-    if name == TUNING and (begins_as := change(settings).initial_weights):
-        settings = replace(settings, initial_weights=begins_as, rpn=adopt(settings.rpn, read_start(begins_as)))
-    return change(settings)
+    if name == FINE_TUNE and (where := changed(settings).initial_weights):
+        settings = replace(settings, initial_weights=where, rpn=adopt_settings(settings.rpn, read_trained(where)))
+    return changed(settings)
 
 
-def _sets_origin(change: Callable[[RunSettings], RunSettings]) -> bool:
-    """Whether a change says which backbone, or what it begins as: some other beginning does not outlive it."""
-    whole = recipe(WHOLE)
-    backbone = whole.rpn.backbone
-    backbone = replace(backbone, name="another", pretrained=not backbone.pretrained, weights="another")
-    other = replace(whole, rpn=replace(whole.rpn, backbone=backbone))
-    return any(_origin(change(settings)) != _origin(settings) for settings in (whole, other))
-
-
-def _origin(settings: RunSettings) -> tuple[str, bool, str | None]:
-    """Which backbone, and what it begins as."""
-    backbone = settings.rpn.backbone
-    return backbone.name, backbone.pretrained, backbone.weights
+def _names_a_backbone(overrides: Sequence[str], document: object) -> bool:
+    """Whether the user's changes say which backbone the network has, or what its initial weights are."""
+    found = document
+    for group in ("rpn", "backbone"):
+        found = found.get(group) if isinstance(found, Mapping) else None
+    keys = {"name", "pretrained", "weights"}
+    assigned = {assignment.partition("=")[0].strip() for assignment in overrides}
+    return not assigned.isdisjoint(f"rpn.backbone.{key}" for key in keys) or (
+        isinstance(found, Mapping) and not keys.isdisjoint(found)
+    )

@@ -25,11 +25,11 @@ from objectness.training.settings import LoopSettings, RunSettings
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Input of one forward pass.
+    """Photographs of one forward pass, with their boxes.
 
     Attributes:
         pixels: ``uint8 (B, 3, H, W)``.
-        targets: One for each photograph, with its size before padding.
+        targets: Boxes and size before padding, one entry for each photograph.
         names: File names, for messages and pictures.
     """
 
@@ -47,7 +47,7 @@ class Batch:
 
 
 class TrainingPhotographs(Dataset[tuple[Example, str] | InputError]):
-    """Augmented photographs by (epoch, index), or why there is none: a worker process would wrap what it raises."""
+    """Augmented photographs by (epoch, index), or the error: one raised in a worker process would lose its type."""
 
     def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
         self._records = records
@@ -74,13 +74,13 @@ class TrainingPhotographs(Dataset[tuple[Example, str] | InputError]):
 
 
 def epoch_order(count: int, settings: LoopSettings, epoch: int) -> list[int]:
-    """Which of ``count`` photographs an epoch takes, in their order."""
+    """The photographs of an epoch, out of ``count``, in their order."""
     order = np.random.default_rng((settings.seed, epoch)).permutation(count)
     return order[: settings.epoch_images or count].tolist()
 
 
-def batch_chance(seed: int, epoch: int, batch: int) -> torch.Generator:
-    """The generator that draws the anchors of one batch."""
+def batch_generator(seed: int, epoch: int, batch: int) -> torch.Generator:
+    """The generator that samples the anchors of one batch."""
     drawn = np.random.SeedSequence((seed, epoch, batch)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(drawn >> np.uint64(1)))
 
@@ -91,18 +91,18 @@ def batches_an_epoch(count: int, settings: LoopSettings) -> int:
 
 
 def images_of(count: int, settings: LoopSettings, first: int, batches: int) -> int:
-    """Number of photographs in these batches of an epoch of ``count`` photographs, from batch ``first`` on."""
+    """Number of photographs in that many batches of an epoch of ``count`` photographs, from batch ``first`` on."""
     drawn = min(count, settings.epoch_images or count)
     return min(drawn, (first + batches) * settings.batch_size) - first * settings.batch_size
 
 
 def planned_steps(count: int, settings: LoopSettings) -> int:
-    """Number of updates of a run on ``count`` photographs."""
+    """Number of updates in a run on ``count`` photographs."""
     return settings.steps or max(settings.epochs * _updates_an_epoch(count, settings), settings.min_steps)
 
 
 def planned_epochs(count: int, settings: LoopSettings) -> int:
-    """Number of epochs; the last one may be cut short."""
+    """Number of epochs that these updates take; the last one may be cut short."""
     return -(-planned_steps(count, settings) // _updates_an_epoch(count, settings))
 
 
@@ -136,7 +136,7 @@ def epoch_batches(
 
 
 def _more_than_a_cell(settings: RunSettings) -> int:
-    """A side of two cells of the coarsest map at least, even where a backbone goes one stage further than its maps."""
+    """The smallest side with two cells of the coarsest map, even where a backbone goes one stage beyond its maps."""
     return 2 * settings.rpn.backbone.level_strides[-1] + 1
 
 
@@ -151,7 +151,7 @@ def collate(examples: Sequence[tuple[Example, str]], least_side: int = 1) -> Bat
 
     Args:
         examples: With their names.
-        least_side: Pad to this at least: of a single cell a batch norm can learn nothing.
+        least_side: Pad to this at least: a batch norm learns nothing from a single cell.
     """
     height = max(least_side, *(example.pixels.shape[0] for example, _ in examples))
     width = max(least_side, *(example.pixels.shape[1] for example, _ in examples))

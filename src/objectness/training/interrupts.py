@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite kill and a closed terminal, as a question that the loop asks."""
+"""Ctrl-C, a polite kill and a closed terminal, as a flag that the loop looks at."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from objectness import stopping
 
 
 class Interrupt:
-    """Ctrl-C (or a kill, or a closed terminal) asks the loop to stop after the running update; a second stops it."""
+    """The first signal requests a stop after the running update; a second Ctrl-C stops at once.
+
+    Attributes:
+        requested: Whether the run should stop.
+    """
 
     def __init__(self) -> None:
-        self._wanted = False
+        self.requested = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -21,8 +25,8 @@ class Interrupt:
             if signal.getsignal(number) is signal.SIG_IGN:  # nohup
                 continue
             try:
-                self._before[number] = signal.signal(number, self._ask)
-            except ValueError:  # not the main thread: whoever runs us handles signals
+                self._before[number] = signal.signal(number, self._request)
+            except ValueError:  # not the main thread: the caller handles signals
                 break
         return self
 
@@ -30,11 +34,7 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def asked(self) -> bool:
-        """Whether somebody wants the run to stop."""
-        return self._wanted
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if stopping.note(number) and self._wanted:
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if stopping.note(number) and self.requested:
             raise KeyboardInterrupt
-        self._wanted = True
+        self.requested = True

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
+from torch import nn
 
 from objectness.datasets.records import Record
 from objectness.errors import InputError
 from objectness.rpn.criterion import Criterion, criterion
 from objectness.rpn.losses import LossOutput
 from objectness.rpn.network import RegionProposalNetwork
-from objectness.training.checkpoints import Checkpoints
+from objectness.training.checkpoints import BEST_FILE, Checkpoints, RunState
 from objectness.training.data import (
     Batch,
-    batch_chance,
+    batch_generator,
     batches_an_epoch,
     epoch_batches,
     images_of,
@@ -28,21 +29,22 @@ from objectness.training.data import (
 )
 from objectness.training.devices import computes_bf16, pick_device
 from objectness.training.interrupts import Interrupt
-from objectness.training.nan_guard import require_finite, require_sound
-from objectness.training.optimizer import build_optimiser, rate_factor, update_ema
+from objectness.training.nan_guard import LARGEST_WEIGHT, non_finite_loss, unsound_weights
+from objectness.training.optimizer import build_ema, build_optimizer, rate_factor
 from objectness.training.settings import RunSettings
-from objectness.training.state import Progress
 from objectness.training.validation import validate
 
-_TRIED = 20  # updates after which a loss that was 0 all the time will not become another
-_START_ROW: dict[str, Any] = {"epoch": 0, "step": 0} | dict.fromkeys(
+Rows = list[dict[str, Any]]
+
+_TRIED = 20  # updates; a loss that was 0 in all of them stays 0
+_ROW_BEFORE_TRAINING: dict[str, Any] = {"epoch": 0, "step": 0} | dict.fromkeys(
     ("lr", "loss", "loss objectness", "loss box", "images/s", "seconds")
 )
 
 
 @dataclass(frozen=True)
-class Step:
-    """Report after each update: position, losses, pace."""
+class StepReport:
+    """Position, losses and pace after an update."""
 
     step: int
     steps: int
@@ -54,33 +56,53 @@ class Step:
     images_per_second: float
 
 
-class Watcher(Protocol):
-    """Receivers of reports."""
-
-    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
-        """Before anything is done: ``step`` of ``steps`` updates and these rows are there from before."""
-
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
-        """After the loss of a batch; ``step`` updates have been done."""
-
-    def on_step(self, step: Step) -> None:
-        """After an update."""
-
-    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        """After an epoch, with its row of results.csv and all rows so far; epoch 0 is what the run starts from."""
+def _ignore(*_: object) -> None:
+    pass
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Result of a run: its best validation (None without any), its rows, and whether Ctrl-C cut it short."""
+class Watcher:
+    """Callbacks of a run; those that are not given do nothing.
 
+    Attributes:
+        on_start: (step, steps, rows), before the first update of this process: ``step`` of ``steps`` updates and
+            ``rows`` of results.csv are from before.
+        on_batch: (step, network, batch, output), after the loss of a batch; ``step`` updates have been done.
+        on_step: (report), after an update.
+        on_epoch: (row, rows), after an epoch: its row of results.csv and all rows; epoch 0 is before training.
+    """
+
+    on_start: Callable[[int, int, Rows], object] = _ignore
+    on_batch: Callable[[int, RegionProposalNetwork, Batch, LossOutput], object] = _ignore
+    on_step: Callable[[StepReport], object] = _ignore
+    on_epoch: Callable[[dict[str, Any], Rows], object] = _ignore
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """End of a run.
+
+    Attributes:
+        folder: The run folder.
+        best_ar100: Best AR@100 on the validation photographs; None without validation.
+        rows: The rows of results.csv, one for each epoch.
+        interrupted: The run was stopped early (Ctrl-C, a kill, a closed terminal), and can be resumed.
+        seconds: Training time.
+    """
+
+    folder: Path
     best_ar100: float | None
-    rows: list[dict[str, Any]]
+    rows: Rows
     interrupted: bool
     seconds: float
 
+    @property
+    def best_checkpoint(self) -> Path:
+        """The weights of ``best_ar100``; without validation, the last ones."""
+        return self.folder / BEST_FILE
 
-def train(
+
+def fit(
     settings: RunSettings,
     network: RegionProposalNetwork,
     training: Sequence[Record],
@@ -90,12 +112,12 @@ def train(
     watchers: Sequence[Watcher] = (),
     resume: bool = False,
     criterion: Criterion = criterion,
-) -> Outcome:
+) -> TrainingResult:
     """Train ``network`` on ``training``, validate on ``validation`` and write checkpoints into ``folder``.
 
     The run is a function of settings and data: order, augmentation and samples come from (seed, epoch, step,
     photograph), so one that was stopped and resumed ends with the same weights as one that was not. Ctrl-C
-    finishes the running update, saves, and returns. Where the settings name a network to start from, that is measured
+    finishes the running update, saves, and returns. Where the settings name initial weights, they are validated
     first. Weights that no longer make sense are never saved.
 
     Args:
@@ -103,10 +125,10 @@ def train(
         network: Fresh, or any of the same settings where ``resume`` overwrites it.
         training: Repaired records; those without boxes are fine.
         validation: Repaired records; empty means no validation.
-        folder: Takes best.safetensors, last.safetensors and the resumable state.
-        details: Goes into the checkpoints.
-        watchers: Told after each batch, update and epoch.
-        resume: Go on from ``folder``'s state.
+        folder: Receives best.safetensors, last.safetensors and the resumable state.
+        details: Written into the checkpoints.
+        watchers: Called after each batch, update and epoch.
+        resume: Go on from the state in ``folder``.
         criterion: Computes the loss of a batch.
 
     Raises:
@@ -118,137 +140,153 @@ def train(
     in_bf16 = loop.amp and computes_bf16(device)
     layout = torch.channels_last if loop.channels_last else torch.contiguous_format
     network = network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
-    average = {key: value.detach().clone() for key, value in network.state_dict().items()} if loop.ema else {}
-    optimizer = build_optimiser(network, settings.optimizer)
-    checkpoints = Checkpoints(folder, network, average, optimizer, details)
-    progress = checkpoints.load() if resume else Progress()
+    ema = build_ema(network, loop.ema) if loop.ema else None
+    averaged = network if ema is None else ema.module
+    optimizer = build_optimizer(network, settings.optimizer)
+    checkpoints = Checkpoints(folder, network, averaged, optimizer, details)
+    state = checkpoints.load() if resume else RunState()
 
     batches = batches_an_epoch(len(training), loop)
     steps, epochs = planned_steps(len(training), loop), planned_epochs(len(training), loop)
-    # In the layout in which a checkpoint is read: a sum in another order may turn two equal scores round.
-    averaged = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
 
-    def measured() -> dict[str, Any]:
-        """Validate, keep the weights where they are the best so far, and give the columns of results.csv."""
-        averaged.load_state_dict(average or network.state_dict())
-        recall = validate(averaged, validation)
+    def validated() -> dict[str, Any]:
+        """Validate, save the weights where they are the best so far, and return the columns of results.csv."""
+        # In the layout in which a checkpoint is read: a sum in another order may swap two equal scores.
+        measured = copy.deepcopy(averaged).to(memory_format=torch.contiguous_format)
+        recall = validate(measured, validation)
         reached = recall.ar[100]  # None where no photograph has a box to find
-        progress.stale += reached is not None
-        if reached is not None and reached > progress.best:
-            progress.best, progress.stale = reached, 0
-            checkpoints.save_best(averaged, progress.epoch, recall.to_json())
+        state.stale += reached is not None
+        if reached is not None and reached > state.best:
+            state.best, state.stale = reached, 0
+            checkpoints.save_best(measured, state.epoch, recall.to_json())
         columns = {f"AR@{k}": value for k, value in recall.ar.items()}
         return columns | {f"AR@100 {size}": by_k[100] for size, by_k in recall.ar_by_size.items() if size != "all"}
 
-    def goes_on() -> bool:
-        return progress.step < steps and not (loop.patience and progress.stale >= loop.patience)
+    interrupt = Interrupt()
 
-    with Interrupt() as interrupt:
+    def is_interrupted() -> bool:
+        return interrupt.requested
+
+    def is_unfinished() -> bool:
+        return state.step < steps and not (loop.patience and state.stale >= loop.patience)
+
+    with interrupt:
         for watcher in watchers:
-            watcher.on_start(progress.step, steps, progress.rows)
-        if settings.initial_weights and validation and loop.validate_every and not progress.step and not progress.rows:
-            progress.rows.append(_START_ROW | measured())
+            watcher.on_start(state.step, steps, state.rows)
+        if settings.initial_weights and validation and loop.validate_every and not state.step and not state.rows:
+            state.rows.append(_ROW_BEFORE_TRAINING | validated())
             for watcher in watchers:
-                watcher.on_epoch(progress.rows[0], progress.rows)
+                watcher.on_epoch(state.rows[0], state.rows)
         saved_at = time.monotonic()
-        while goes_on() and not interrupt.asked():
-            batch_source = epoch_batches(training, settings, progress.epoch, progress.batch)
+        while is_unfinished() and not is_interrupted():
             started = time.monotonic()
-            summed: list[tuple[LossOutput, float]] = []
-            for batch in batch_source:
+            summed: list[tuple[LossOutput, float]] = []  # of the batches of an update, with their weights
+            for batch in epoch_batches(training, settings, state.epoch, state.batch):
                 batch = batch.to(device)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16):
                     outputs = network(batch.pixels.to(memory_format=layout))
-                chance = batch_chance(loop.seed, progress.epoch, progress.batch)
-                report = criterion(network, outputs, batch.targets, chance)
-                factor = rate_factor(settings.schedule, progress.step, steps)
+                generator = batch_generator(loop.seed, state.epoch, state.batch)
+                output = criterion(network, outputs, batch.targets, generator)
+                factor = rate_factor(settings.schedule, state.step, steps)
                 lr = settings.optimizer.lr * factor
-                require_finite(report.loss, outputs, batch.names, progress.step, lr, checkpoints.kept)
+                if not _are_finite(output.loss.total, *outputs.deltas):  # some objectives ignore non-finite deltas
+                    raise non_finite_loss(output.loss, outputs, batch.names, state.step, lr, checkpoints.saved())
                 for watcher in watchers:
-                    watcher.on_batch(progress.step, network, batch, report)
-                if (
-                    not summed
-                ):  # an epoch's last update may have fewer batches to sum up, and its last batch fewer photographs
-                    share = min(loop.accumulate, batches - progress.batch)
-                    among = images_of(len(training), loop, progress.batch, share)
-                weight = len(batch.names) / among
-                (report.loss.total * weight).backward()
-                summed.append((report, weight))
-                progress.batch += 1
-                _add(progress.tally, images=len(batch.names))
+                    watcher.on_batch(state.step, network, batch, output)
+                if not summed:  # the last update of an epoch may have fewer batches, its last batch fewer photographs
+                    share = min(loop.accumulate, batches - state.batch)
+                    images = images_of(len(training), loop, state.batch, share)
+                weight = len(batch.names) / images
+                (output.loss.total * weight).backward()
+                summed.append((output, weight))
+                state.batch += 1
+                _add(state.tally, images=len(batch.names))
                 if len(summed) < share:
                     continue
 
                 for group in optimizer.param_groups:
                     group["lr"] = group["base_lr"] * factor
                 if settings.optimizer.clip_norm:
-                    torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimizer.clip_norm)
+                    nn.utils.clip_grad_norm_(network.parameters(), settings.optimizer.clip_norm)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-                require_sound(network, progress.step, lr, checkpoints.kept)
-                if loop.ema:
-                    update_ema(average, network, loop.ema, progress.step)
-                progress.step += 1
+                if not is_sound(network):
+                    raise unsound_weights(network, state.step, lr, checkpoints.saved())
+                state.step += 1
+                if ema is not None:
+                    ema.update(network, state.step)
 
-                objectness = sum(float(r.loss.objectness.detach()) * weight for r, weight in summed)
-                box = sum(float(r.loss.box.detach()) * weight for r, weight in summed)
+                objectness = sum(float(o.loss.objectness.detach()) * weight for o, weight in summed)
+                box = sum(float(o.loss.box.detach()) * weight for o, weight in summed)
                 summed = []
                 now = time.monotonic()
-                _add(progress.tally, objectness=objectness, box=box, updates=1, seconds=now - started)
-                progress.seconds += now - started
+                _add(state.tally, objectness=objectness, box=box, updates=1, seconds=now - started)
+                state.seconds += now - started
                 started = now
-                if progress.step == min(steps, _TRIED):
-                    _require_something_to_learn(progress)
-                pace = progress.tally["images"] / max(1e-9, progress.tally["seconds"])
-                told = Step(progress.step, steps, progress.epoch + 1, epochs, lr, objectness, box, pace)
+                if state.step == min(steps, _TRIED):
+                    _require_something_to_learn(state)
+                pace = state.tally["images"] / max(1e-9, state.tally["seconds"])
+                report = StepReport(state.step, steps, state.epoch + 1, epochs, lr, objectness, box, pace)
                 for watcher in watchers:
-                    watcher.on_step(told)
-                if interrupt.asked() or progress.step >= steps:
+                    watcher.on_step(report)
+                if is_interrupted() or state.step >= steps:
                     break
                 if now - saved_at > 60 * loop.save_minutes:
-                    checkpoints.save_last(progress)
+                    checkpoints.save_last(state)
                     saved_at = now
-            if interrupt.asked() and progress.batch < batches and progress.step < steps:
+            if is_interrupted() and state.batch < batches and state.step < steps:
                 break
 
-            progress.epoch, progress.batch = progress.epoch + 1, 0
-            last_factor = rate_factor(settings.schedule, max(0, progress.step - 1), steps)
-            row = _epoch_row(progress, settings.optimizer.lr * last_factor)
-            progress.tally = {}
-            last = progress.step >= steps
-            if validation and (last or (loop.validate_every and progress.epoch % loop.validate_every == 0)):
-                row |= measured()
-            progress.rows.append(row)
-            checkpoints.save_last(progress)
+            state.epoch, state.batch = state.epoch + 1, 0
+            row = _epoch_row(state, settings.optimizer.lr * rate_factor(settings.schedule, state.step - 1, steps))
+            state.tally = {}
+            last = state.step >= steps
+            if validation and (last or (loop.validate_every and state.epoch % loop.validate_every == 0)):
+                row |= validated()
+            state.rows.append(row)
+            checkpoints.save_last(state)
             saved_at = time.monotonic()
             for watcher in watchers:
-                watcher.on_epoch(row, progress.rows)
-        checkpoints.save_last(progress)
-    best = progress.best if progress.best >= 0 else None
-    return Outcome(best, progress.rows, interrupt.asked() and goes_on(), progress.seconds)
+                watcher.on_epoch(row, state.rows)
+        checkpoints.save_last(state)
+    best = state.best if state.best >= 0 else None
+    return TrainingResult(folder, best, state.rows, is_interrupted() and is_unfinished(), state.seconds)
 
 
-def _epoch_row(progress: Progress, lr: float) -> dict[str, Any]:
-    tally = progress.tally
+@torch.no_grad()
+def _are_finite(*tensors: torch.Tensor) -> bool:
+    return bool(torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all())
+
+
+@torch.no_grad()
+def is_sound(network: nn.Module) -> bool:
+    """Whether all weights have a sensible size, and all statistics of norms are finite."""
+    statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    largest = nn.utils.get_total_norm(network.parameters(), torch.inf)  # of NaN: NaN, which is below no limit
+    return bool(largest <= LARGEST_WEIGHT) and _are_finite(nn.utils.get_total_norm(statistics, torch.inf))
+
+
+def _epoch_row(state: RunState, lr: float) -> dict[str, Any]:
+    tally = state.tally
     updates = max(1.0, tally.get("updates", 0.0))
     return {
-        "epoch": progress.epoch,
-        "step": progress.step,
+        "epoch": state.epoch,
+        "step": state.step,
         "lr": lr,
         "loss": (tally.get("objectness", 0.0) + tally.get("box", 0.0)) / updates,
         "loss objectness": tally.get("objectness", 0.0) / updates,
         "loss box": tally.get("box", 0.0) / updates,
         "images/s": tally.get("images", 0.0) / max(1e-9, tally.get("seconds", 0.0)),
-        "seconds": progress.seconds,
+        "seconds": state.seconds,
     }
 
 
-def _require_something_to_learn(progress: Progress) -> None:
+def _require_something_to_learn(state: RunState) -> None:
     """Raises InputError where the loss of each update so far was exactly 0."""
-    now = progress.tally["objectness"] + progress.tally["box"]
-    if now == 0 and not any(row["loss"] for row in progress.rows):
+    now = state.tally["objectness"] + state.tally["box"]
+    if now == 0 and not any(row["loss"] for row in state.rows):
         raise InputError(
-            f"The loss was exactly 0 in each of the first {progress.step} updates, so nothing can be learned: no "
+            f"The loss was exactly 0 in each of the first {state.step} updates, so nothing can be learned: no "
             "anchor takes part. Anchors must lie inside the photograph as the network sees it where "
             "rpn.match.drop_cross_boundary is true; look at rpn.images.short_side and rpn.anchors.sizes."
         )

@@ -1,8 +1,6 @@
-"""Values that are not finite stop the run: a loss or a box with its photographs and level, weights with their name."""
+"""Errors of a run whose numbers no longer make sense: a loss or deltas that are not finite, weights that explode."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -11,69 +9,55 @@ from objectness.errors import InputError
 from objectness.rpn.losses import RPNLoss
 from objectness.rpn.outputs import Outputs
 
-_LARGEST_WEIGHT = 1e6  # trained ones stay far below 1e3; what is above has left every scale on which it could come back
+LARGEST_WEIGHT = 1e6  # trained ones stay far below 1e3; a network with a larger one does not come back
 
 
 class NonFiniteLossError(InputError):
-    """Training cannot go on: the message says at which step, on which photographs and at which level."""
+    """Training cannot go on: the message names the step, and the photographs and level or the weights."""
 
 
-def require_finite(
-    loss: RPNLoss, outputs: Outputs, names: list[str], step: int, lr: float, kept: Callable[[], str]
-) -> None:
-    """Pass silently while the loss and all deltas are finite: an objective may find no use for boxes that are not.
+def non_finite_loss(
+    loss: RPNLoss, outputs: Outputs, names: list[str], step: int, lr: float, saved: str
+) -> NonFiniteLossError:
+    """The error of a batch whose loss or deltas are not finite.
 
     Args:
-        loss: Of a batch.
+        loss: Of the batch.
         outputs: That it was computed from.
         names: Of the batch's photographs.
         step: Updates done before.
         lr: Learning rate of this update.
-        kept: The end of the sentence: which weights there are from before.
-
-    Raises:
-        NonFiniteLossError: they are not.
+        saved: The end of the sentence: which weights have been saved.
     """
-    finite = [torch.isfinite(part).all() for part in (loss.total, *outputs.deltas)]
-    if bool(torch.stack(finite).all()):
-        return
-    raise NonFiniteLossError(
+    return NonFiniteLossError(
         f"The loss is {float(loss.total.detach())} at step {step + 1} (learning rate {lr:.2g}): "
-        f"{_culprits(outputs, names)}. Look at these photographs, or lower optimizer.lr; {kept()}."
+        f"{_origin(outputs, names)}. Look at these photographs, or lower optimizer.lr; {saved}."
     )
 
 
 @torch.no_grad()
-def require_sound(network: nn.Module, step: int, lr: float, kept: Callable[[], str]) -> None:
-    """Pass silently while an update has left all weights, and the statistics of norms, on a scale that makes sense.
+def unsound_weights(network: nn.Module, step: int, lr: float, saved: str) -> NonFiniteLossError:
+    """The error of an update that left a weight above ``LARGEST_WEIGHT``, or a statistic of a norm not finite.
 
     Args:
         network: After the update.
         step: Updates done before.
         lr: Learning rate of this update.
-        kept: The end of the sentence: which weights there are from before.
-
-    Raises:
-        NonFiniteLossError: they are not.
+        saved: The end of the sentence: which weights have been saved.
     """
-    weights = dict(network.named_parameters())
-    statistics = {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
-    largest = torch.stack(
-        [tensor.detach().abs().amax().float() for tensor in (*weights.values(), *statistics.values())]
-    )
-    limits = largest.new_tensor([_LARGEST_WEIGHT] * len(weights) + [torch.finfo(torch.float32).max] * len(statistics))
-    wild = ~(largest <= limits)  # what is not a number is not below a limit either
-    if not bool(wild.any()):
-        return
-    at = int(wild.nonzero()[0])
-    name = [*weights, *statistics][at]
-    raise NonFiniteLossError(
-        f"Update {step + 1} (learning rate {lr:.2g}) threw the weights off every scale ({name} grew to "
-        f"{float(largest[at]):.2g}): lower optimizer.lr, or set optimizer.clip_norm; {kept()}."
+    weights: dict[str, torch.Tensor] = dict(network.named_parameters())
+    statistics = dict(network.named_buffers())
+    limits = dict.fromkeys(weights, LARGEST_WEIGHT) | dict.fromkeys(statistics, torch.finfo(torch.float32).max)
+    sizes = ((name, float(tensor.abs().amax())) for name, tensor in (weights | statistics).items())
+    name, size = next((name, size) for name, size in sizes if not size <= limits[name])  # NaN is below no limit
+    return NonFiniteLossError(
+        f"Update {step + 1} (learning rate {lr:.2g}) threw the weights off every scale ({name} grew to {size:.2g}): "
+        f"lower optimizer.lr, or set optimizer.clip_norm; {saved}."
     )
 
 
-def _culprits(outputs: Outputs, names: list[str]) -> str:
+def _origin(outputs: Outputs, names: list[str]) -> str:
+    """The photographs and levels whose outputs are not finite."""
     found = []
     for index, name in enumerate(names):
         for kind, levels in (

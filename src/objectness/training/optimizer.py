@@ -1,20 +1,21 @@
-"""Optimizer, learning rate and moving average."""
+"""Optimizer, learning rate and moving average of the weights."""
 
 from __future__ import annotations
 
 import math
 
 import torch
-from torch import Tensor, nn
+from timm.utils.model_ema import ModelEmaV3
+from torch import nn
 
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.training.settings import OptimizerSettings, ScheduleSettings
 
 
-def build_optimiser(network: RegionProposalNetwork, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """The optimizer over all that is not frozen; the backbone at its own rate, its early stages at lower ones.
+def build_optimizer(network: RegionProposalNetwork, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """The optimizer of all weights that are not frozen; the backbone at its own rate, its early stages at lower ones.
 
-    Each group carries ``base_lr``, which the schedule multiplies. Decay spares biases and norms with adamw only:
+    Each group carries ``base_lr``, which the schedule multiplies. With adamw, biases and norms have no weight decay;
     the paper's Caffe solver decays all weights alike.
     """
     factors = _backbone_factors(network, settings)
@@ -40,7 +41,7 @@ def build_optimiser(network: RegionProposalNetwork, settings: OptimizerSettings)
 
 
 def _backbone_factors(network: RegionProposalNetwork, settings: OptimizerSettings) -> dict[int, float]:
-    """By the identity of each parameter of the backbone, the multiple of the rate that it learns at."""
+    """Learning rates of the backbone's parameters as multiples of the head's, by ``id``."""
     factors = {id(parameter): settings.backbone_lr_factor for parameter in network.backbone.parameters()}
     used = network.backbone.stages[: network.backbone.used_stages]
     for distance, stage in enumerate(reversed(used), start=1):
@@ -66,12 +67,9 @@ def rate_factor(settings: ScheduleSettings, step: int, steps: int) -> float:
             return warmup * (settings.final_factor + (1 - settings.final_factor) * max(0.0, left))
 
 
-@torch.no_grad()
-def update_ema(average: dict[str, Tensor], network: nn.Module, decay: float, step: int) -> None:
-    """Move the average towards the network's weights; early on it follows quickly."""
-    decay = min(decay, (1 + step) / (10 + step))
-    for key, value in network.state_dict().items():
-        if value.is_floating_point():
-            average[key].lerp_(value, 1 - decay)
-        else:
-            average[key].copy_(value)
+def build_ema(network: nn.Module, decay: float) -> ModelEmaV3:
+    """The moving average of a network's weights and statistics, which ``ema.update(network, step)`` moves.
+
+    After ``step`` updates (from 1) its decay is step / (step + 9), and ``decay`` at most: early on it follows quickly.
+    """
+    return ModelEmaV3(network, decay, update_after_step=-1, use_warmup=True, warmup_gamma=9, warmup_power=1)

@@ -1,4 +1,4 @@
-"""Readable results of a run: results.csv, results.png, TensorBoard, sample pictures."""
+"""Reports of a run: results.csv, results.png, TensorBoard events, pictures of sampled anchors."""
 
 from __future__ import annotations
 
@@ -20,44 +20,42 @@ from objectness.files.atomic_write import replacing, replacing_bytes
 from objectness.rpn.losses import LossOutput
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.training.data import Batch
-from objectness.training.loop import Step
+from objectness.training.loop import Rows, StepReport, Watcher
 
 _PICTURED_BATCHES = 3
 _PICTURED_PHOTOGRAPHS = 4
 _BOARD_SECONDS = 60
 
 
-class Tables:
-    """Rewrites results.csv and results.png after each epoch, and before a resumed run goes on."""
+def reports(folder: Path) -> Watcher:
+    """All reports of a run."""
+    written, board, pictures = tables(folder), Board(folder), Pictures(folder)
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def on_epoch(row: dict[str, Any], rows: Rows) -> None:
+        written.on_epoch(row, rows)
+        board.on_epoch(row, rows)
 
-    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
-        """Write both files of a resumed run: one that was killed may have saved an epoch that is not in them."""
+    return Watcher(written.on_start, pictures.on_batch, board.on_step, on_epoch)
+
+
+def tables(folder: Path) -> Watcher:
+    """results.csv and results.png, rewritten from all rows after each epoch.
+
+    Those of a resumed run at its start too: a run that was killed may have saved an epoch that is not in them.
+    """
+
+    def write(rows: Rows) -> None:
         if rows:
-            self._write(rows)
+            write_csv(folder / "results.csv", rows)
+            draw_curves(folder / "results.png", rows)
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
-        """Nothing to do."""
-
-    def on_step(self, step: Step) -> None:
-        """Nothing to do."""
-
-    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        """Write both files anew from all rows, so that a resumed run's are whole."""
-        self._write(rows)
-
-    def _write(self, rows: list[dict[str, Any]]) -> None:
-        write_csv(self._folder / "results.csv", rows)
-        draw_curves(self._folder / "results.png", rows)
+    return Watcher(on_start=lambda step, steps, rows: write(rows), on_epoch=lambda row, rows: write(rows))
 
 
 class Board:
-    """TensorBoard event files in the run folder, a new one each time that the run goes on.
+    """TensorBoard event files in the run folder, a new one each time that the run is resumed.
 
-    They are written by the loop itself: TensorBoard's own writer has a thread that dies with a traceback where the disk
-    is full.
+    They are written without a thread: that of TensorBoard's own writer dies with a traceback where the disk is full.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,27 +63,14 @@ class Board:
         self._waiting = [Event(wall_time=time.time(), file_version="brain.Event:2")]
         self._written_at = time.monotonic()
 
-    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
-        """Nothing to do."""
-
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
-        """Nothing to do."""
-
-    def on_step(self, step: Step) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Losses, learning rate, pace."""
-        self._add(
-            step.step,
-            {
-                "loss/objectness": step.objectness,
-                "loss/box": step.box,
-                "lr": step.lr,
-                "images per second": step.images_per_second,
-            },
-        )
+        losses = {"loss/objectness": report.objectness, "loss/box": report.box}
+        self._add(report.step, losses | {"lr": report.lr, "images per second": report.images_per_second})
         if time.monotonic() - self._written_at > _BOARD_SECONDS:
             self._write()
 
-    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    def on_epoch(self, row: dict[str, Any], rows: Rows) -> None:
         """Average recall."""
         measured = {name: value for name, value in row.items() if name.startswith("AR@") and value is not None}
         self._add(row["step"], {f"validation/{name}": value for name, value in measured.items()})
@@ -96,7 +81,7 @@ class Board:
         self._waiting.append(Event(wall_time=time.time(), step=step, summary=summary))
 
     def _write(self) -> None:
-        """Append what waits; raises InputError where there is no room."""
+        """Append the waiting events; raises InputError where there is no room."""
         try:
             self._path.parent.mkdir(exist_ok=True)
             with self._path.open("ab") as file:
@@ -115,16 +100,13 @@ class Pictures:
         self._folder = folder
         self._drawn = len(list(folder.glob("train_batch*.jpg")))  # a resumed run keeps its first pictures
 
-    def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
-        """Nothing to do."""
-
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, report: LossOutput) -> None:
+    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, output: LossOutput) -> None:
         """One contact sheet for each of the first batches."""
         if self._drawn >= _PICTURED_BATCHES:
             return
         pictures = []
         for index in range(min(_PICTURED_PHOTOGRAPHS, len(batch.names))):
-            target, sample = batch.targets[index], report.samples[index]
+            target, sample = batch.targets[index], output.samples[index]
             height, width = target.size_hw
             pixels = batch.pixels[index, :, :height, :width].permute(1, 2, 0).cpu().numpy()
             chosen = torch.cat([sample.positives, sample.negatives])
@@ -132,7 +114,7 @@ class Pictures:
             pictures.append(
                 draw_samples(
                     pixels,
-                    report.anchors_xyxy[index][chosen].cpu().numpy(),
+                    output.anchors_xyxy[index][chosen].cpu().numpy(),
                     labels.cpu().numpy(),
                     target.boxes_xyxy.cpu().numpy(),
                 )
@@ -143,15 +125,9 @@ class Pictures:
             file.write(encoded.getvalue())
         self._drawn += 1
 
-    def on_step(self, step: Step) -> None:
-        """Nothing to do."""
 
-    def on_epoch(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        """Nothing to do."""
-
-
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """All rows under the union of their columns; the file appears whole or not at all."""
+def write_csv(path: Path, rows: Rows) -> None:
+    """Write all rows under the union of their columns; the file appears whole or not at all."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(path) as opened:
         writer = csv.DictWriter(opened, columns, lineterminator="\n")
@@ -160,8 +136,8 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
-def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Loss parts and average recall over epochs, side by side."""
+def draw_curves(path: Path, rows: Rows) -> None:
+    """Draw loss parts and average recall over epochs, side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -169,7 +145,7 @@ def draw_curves(path: Path, rows: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    trained = [row for row in rows if row["loss"] is not None]  # epoch 0 is what the run starts from
+    trained = [row for row in rows if row["loss"] is not None]  # epoch 0 is before training
     for name in ("loss", "loss objectness", "loss box"):
         left.plot([row["epoch"] for row in trained], [row[name] for row in trained], marker=".", label=name)
     left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))

@@ -18,7 +18,7 @@ VALIDATED_AT = (10, 100, 300, 1000)
 
 
 def validation_records(records: Sequence[Record], settings: LoopSettings) -> Sequence[Record]:
-    """All of them, or as many as the settings allow, drawn by the seed."""
+    """All records, or as many as the settings allow, drawn by the seed."""
     if not settings.validate_images or settings.validate_images >= len(records):
         return records
     chosen = np.random.default_rng(settings.seed).permutation(len(records))[: settings.validate_images]
@@ -31,12 +31,10 @@ def validate(network: RegionProposalNetwork, records: Sequence[Record]) -> Recal
 
 
 def propose_all(network: RegionProposalNetwork, records: Sequence[Record], top: int) -> dict[int, Proposals]:
-    """Image id -> the best ``top`` proposals, photograph by photograph, by the way of any other proposal.
+    """Image id -> the best ``top`` proposals, photograph by photograph, as a proposer of the checkpoint finds them.
 
     In float32, whatever the network is trained in: rounded to bfloat16, scores tie and boxes move, and the recall is
-    no longer that of the checkpoint. The network comes back in training mode.
+    no longer that of the checkpoint. The network is left in evaluation mode.
     """
     propose = Proposer(TorchEngine(network, describe_network(network, {})), top=top)
-    found = {record.image_id: propose(record.path) for record in records}
-    network.train()
-    return found
+    return {record.image_id: propose(record.path) for record in records}

@@ -1,4 +1,4 @@
-"""A trained network that another one begins as: the bundled model, an exported file, a checkpoint, a run."""
+"""Initial weights from a trained network: the bundled model, an exported file, a checkpoint or a run."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from objectness.rpn.settings import RPNSettings
 from objectness.settings import from_dict
 
 _PREFIXES = ("image/constant/", "network.")  # of a parameter's name in an exported graph: the loop's body, the network
-_ANY_SIDE = 64  # pixels of an image on which nothing is looked for
-_COUNTER = "num_batches_tracked"  # of a batch norm: an exported graph has no use for it, nor has a momentum
+_SIDE = 64  # pixels of an image for a trial
+_COUNTER = "num_batches_tracked"  # of a batch norm: not in an exported graph, and without effect beside a momentum
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
-    """A trained network from which another one can start.
+class TrainedNetwork:
+    """Weights and settings of a trained network.
 
     Attributes:
-        name: What to call it in a sentence.
+        name: Its name in messages.
         settings: Its own.
         weights: By the names of its state dict.
-        details: What its file says of itself.
+        details: From its file: name, licence, training data ...
     """
 
     name: str
@@ -41,7 +41,7 @@ class Start:
     details: Mapping[str, Any]
 
 
-def read_start(where: str) -> Start:
+def read_trained(where: str) -> TrainedNetwork:
     """The network in ``where``: "default", an .onnx file, a .safetensors checkpoint or a run folder.
 
     Raises:
@@ -59,12 +59,12 @@ def read_start(where: str) -> Start:
             ".onnx file."
         )
     network, details = load_network(path)
-    return Start(str(path), network.settings, network.state_dict(), details)
+    return TrainedNetwork(str(path), network.settings, network.state_dict(), details)
 
 
-def adopt(settings: RPNSettings, start: Start) -> RPNSettings:
-    """The start's network and objective, with the image size, selection and freezing of ``settings``."""
-    theirs, backbone = start.settings, settings.backbone
+def adopt_settings(settings: RPNSettings, trained: TrainedNetwork) -> RPNSettings:
+    """Network and objective of ``trained``, with the image size, selection and freezing of ``settings``."""
+    theirs, backbone = trained.settings, settings.backbone
     return replace(
         theirs,
         images=replace(theirs.images, short_side=settings.images.short_side, long_side=settings.images.long_side),
@@ -80,41 +80,41 @@ def adopt(settings: RPNSettings, start: Start) -> RPNSettings:
     )
 
 
-def fill(network: RegionProposalNetwork, start: Start) -> str:
-    """Give ``network`` every weight of ``start`` that has its name and its shape; the others stay as they are.
+def fill(network: RegionProposalNetwork, trained: TrainedNetwork) -> str:
+    """Copy every weight of ``trained`` into ``network`` whose name and shape agree; the others stay as they are.
 
     Returns:
-        One sentence: what it starts from, and what of either had no counterpart.
+        One sentence: where the weights come from, and which of either network have no counterpart.
 
     Raises:
         InputError: their backbones are not the same.
     """
-    own, name = network.state_dict(), network.settings.backbone.name
-    if start.settings.backbone.name != name:
+    own, name, theirs = network.state_dict(), network.settings.backbone.name, trained.settings.backbone.name
+    if theirs != name:
         raise InputError(
-            f"{start.name}: its backbone is {start.settings.backbone.name}, but this run's is {name}: start from a "
-            f'network on {name}, or with weights "imagenet".',
+            f"{trained.name}: its backbone is {theirs}, but this run's is {name}: start from a network on {name}, or "
+            'with weights "imagenet".',
             arguments=("weights",),
         )
-    taken = {key for key, tensor in own.items() if key in start.weights and start.weights[key].shape == tensor.shape}
-    network.load_state_dict({key: start.weights[key] for key in taken}, strict=False)
-    fresh = _parts((own.keys() - taken) & _used(network.settings))
-    unused = [part for part in _parts(start.weights.keys() - taken) if part not in fresh]
-    sentence = f"The network starts from {start.name}"
-    if described := start.details.get("name"):
+    taken = {key: weight for key, weight in trained.weights.items() if key in own and own[key].shape == weight.shape}
+    network.load_state_dict(taken, strict=False)
+    fresh = _parts(_used(network.settings) - taken.keys())
+    unused = [part for part in _parts(trained.weights.keys() - taken.keys()) if part not in fresh]
+    sentence = f"The network starts from {trained.name}"
+    if described := trained.details.get("name"):
         sentence += f" ({described})"
     if fresh:
-        sentence += f"; without a counterpart of its shape there, {_listed(fresh)} {_verb(fresh)} from scratch"
-    own_anchors, their_anchors = network.settings.anchors, start.settings.anchors
-    if own_anchors != their_anchors and "head.deltas" not in fresh:
+        verb = "starts" if len(fresh) == 1 else "start"
+        sentence += f"; without a counterpart of its shape there, {_listed(fresh)} {verb} from scratch"
+    if network.settings.anchors != trained.settings.anchors and "head.deltas" not in fresh:
         sentence += "; its head was trained for other anchors than this run's"
     if unused:
         sentence += f"; {_listed(unused)} of that one {'is' if len(unused) == 1 else 'are'} not used"
     return f"{sentence}."
 
 
-def _from_graph(data: bytes, where: str) -> Start:
-    """Raises InputError as :func:`read_start`."""
+def _from_graph(data: bytes, where: str) -> TrainedNetwork:
+    """Raises InputError as :func:`read_trained`."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from onnx import numpy_helper
@@ -149,14 +149,18 @@ def _from_graph(data: bytes, where: str) -> Start:
             "missing: int8 and older exports fold batch norms into convolutions); give the checkpoint that it was "
             "made of, or export that again in fp32."
         )
-    return Start(where, settings, weights, {"name": description.name, **description.details})
+    return TrainedNetwork(where, settings, weights, {"name": description.name, **description.details})
 
 
 def _used(settings: RPNSettings) -> set[str]:
-    """The parameters that a network's answers depend on: a backbone may go on beyond its last map, a graph does not."""
+    """Names of the parameters that the outputs depend on: a backbone may go on beyond its last map, a graph does not.
+
+    Found by a backward pass: ``used_stages`` of a backbone counts whole stages, and some of timm's (xception41) have
+    layers in their last one that no map needs.
+    """
     network = RegionProposalNetwork(settings).eval().requires_grad_(True)
     with torch.enable_grad():
-        maps = network(torch.zeros(1, 3, _ANY_SIDE, _ANY_SIDE)).features
+        maps = network(torch.zeros(1, 3, _SIDE, _SIDE)).features
         torch.stack([level.sum() for level in maps]).sum().backward()
     return {
         name
@@ -166,14 +170,10 @@ def _used(settings: RPNSettings) -> set[str]:
 
 
 def _parts(keys: Iterable[str]) -> list[str]:
-    """The parts of a network that these weights belong to: one of the head's layers, or everything else whole."""
+    """The parts of a network that these weights belong to: layers of the head, and everything else as a whole."""
     found = {".".join(key.split(".")[: 2 if key.startswith("head.") else 1]) for key in keys}
     return sorted(found)
 
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _verb(names: list[str]) -> str:
-    return "starts" if len(names) == 1 else "start"

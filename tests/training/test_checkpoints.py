@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from objectness.errors import InputError
-from objectness.training.state import Progress, load_state, save_state
+from objectness.training.checkpoints import RunState, load_state, save_state
 
 Change = Callable[[dict[str, Tensor], dict[str, Any]], object]
 
 
-def run() -> tuple[nn.Module, dict[str, Tensor], torch.optim.Optimizer]:
+def run() -> tuple[nn.Module, nn.Module, torch.optim.Optimizer]:
     network = nn.Linear(3, 2)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     network(torch.ones(1, 3)).sum().backward()
     optimizer.step()
-    return network, {key: value.clone() for key, value in network.state_dict().items()}, optimizer
+    return network, copy.deepcopy(network), optimizer
 
 
 def changed(path: Path, change: Change) -> None:
@@ -36,7 +37,7 @@ def changed(path: Path, change: Change) -> None:
 def test_a_state_that_nobody_touched_gives_back_where_the_run_was(tmp_path: Path) -> None:
     path, was = (
         tmp_path / "state.safetensors",
-        Progress(1, 2, 3, 4.0, 0.5, 0, {"images": 6.0}, [{"epoch": 1, "loss": 2}]),
+        RunState(1, 2, 3, 4.0, 0.5, 0, {"images": 6.0}, [{"epoch": 1, "loss": 2}]),
     )
     save_state(path, *run(), was)
     changed(path, lambda *_: None)
@@ -64,7 +65,7 @@ def test_a_state_that_nobody_touched_gives_back_where_the_run_was(tmp_path: Path
 )
 def test_a_damaged_state_is_one_sentence(change: Change, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "state.safetensors"
-    save_state(path, *run(), Progress())
+    save_state(path, *run(), RunState())
     changed(path, change)
     with pytest.raises(InputError, match=rf"state\.safetensors cannot be resumed from \(.*({reason})"):
         load_state(path, *run())
