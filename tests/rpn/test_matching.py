@@ -111,6 +111,7 @@ PAPER = torch.cat(level_anchors(AnchorSettings(), [(38, 63)], [16]))
 WITHIN_96 = boxes([300, 160, 340, 200])  # 40 x 40, inside 96 of the paper's anchors of area 128 x 128
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["blocks", "chunks", "chunks of one", "all pairs", "atss"])
 def test_ties_are_not_decided_by_rounding(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """1600 / 16384 with every anchor that holds the box, of whatever ratio; in float32 27 of them come out higher."""

@@ -36,7 +36,7 @@ def command(
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")] = None,
     engine: Annotated[str, typer.Option(help="auto, onnxruntime, openvino or torch.")] = "auto",
     precision: Annotated[
-        str, typer.Option(help="What the engine openvino computes in: auto, fp32, bf16 or fp16.")
+        str, typer.Option(help="Number format of the engine openvino: auto, fp32, bf16 or fp16.")
     ] = "fp32",
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,

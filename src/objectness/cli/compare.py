@@ -66,11 +66,11 @@ def command(
     keep: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for what the methods proposed; the same command goes on from there.",
+            help="Folder for the proposals of the methods; the same command resumes from there.",
             show_default="runs/compare",
         ),
     ] = None,
-    no_keep: Annotated[bool, typer.Option("--no-keep", help="Keep nothing; what was stopped begins anew.")] = False,
+    no_keep: Annotated[bool, typer.Option("--no-keep", help="Keep nothing; a stopped comparison begins anew.")] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor threads a method may use.", show_default="all cores")
     ] = None,

@@ -24,7 +24,7 @@ ImagesOption = Annotated[
 @one_sentence_errors
 def command(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The proposals: a file or a folder.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="What to write; its suffix says the format.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Target; its suffix gives the format.")],
     source_format: Annotated[
         str | None, typer.Option("--from", metavar="FORMAT", help="Format of IN, where it cannot be guessed.")
     ] = None,

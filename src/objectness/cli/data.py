@@ -24,7 +24,7 @@ DataArgument = Annotated[
     Path, typer.Argument(metavar="DATA", help="Folder of a COCO, Pascal VOC or YOLO data set, or its JSON or YAML.")
 ]
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")]
-ImagesOption = Annotated[str, typer.Option("--images", help="What to do with the image files: copy, link or leave.")]
+ImagesOption = Annotated[str, typer.Option("--images", help="Treatment of the image files: copy, link or leave.")]
 
 
 @group.command("convert")
@@ -53,9 +53,7 @@ def split(
     out: OutArgument,
     train: Annotated[float, typer.Option(help="Share for training.")] = 0.8,
     val: Annotated[float, typer.Option(help="Share for validation.")] = 0.1,
-    test: Annotated[
-        float | None, typer.Option(help="Share for the test; 0 for none.", show_default="what the others leave")
-    ] = None,
+    test: Annotated[float | None, typer.Option(help="Share for the test; 0 for none.", show_default="the rest")] = None,
     seed: SeedOption = 0,
     to: Annotated[
         str | None, typer.Option("--to", help="Layout of OUT: coco, voc or yolo; default: that of DATA.")

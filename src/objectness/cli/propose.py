@@ -114,7 +114,7 @@ def command(
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda; for OpenVINO cpu, gpu, npu or auto.")] = "cpu",
     engine: Annotated[
-        str, typer.Option(help="auto (what the file is made for), onnxruntime, openvino or torch.")
+        str, typer.Option(help="auto (the engine of the file), onnxruntime, openvino or torch.")
     ] = "auto",
     allow_outside: AllowOutsideFlag = False,
     as_json: JsonFlag = False,
