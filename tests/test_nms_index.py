@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from objectness.boxes import iou
-from objectness.nms_index import Neighbours
+from objectness.nms_index import OverlapIndex
 
 THRESHOLDS = [0.0, 0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.95, 1.0]
 
@@ -20,22 +20,22 @@ def some_boxes(seed: int, count: int = 300) -> np.ndarray:
     return np.concatenate([corner, corner + sides], axis=1).astype(np.float32)
 
 
-def found(near: Neighbours, asking: list[int], inside: list[int]) -> set[tuple[int, int]]:
+def found(near: OverlapIndex, queries: list[int], inside: list[int]) -> set[tuple[int, int]]:
     directory = near.directory(np.array(inside, dtype=np.int64))
-    runs = near.runs(np.array(asking, dtype=np.int64), directory)
+    runs = near.runs(np.array(queries, dtype=np.int64), directory)
     return {(int(i), int(j)) for part in near.pairs(runs, directory) for i, j in zip(*part, strict=True)}
 
 
 def test_by_hand() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 8], [3, 0, 13, 10], [0, 0, 10, 4]], dtype=np.float32)
-    near = Neighbours(boxes, 0.5)  # 0 and 1: 80/100; 0 and 2: 70/130; 1 and 2: 56/124; 1 and 3: 40/80, not above
+    near = OverlapIndex(boxes, 0.5)  # 0 and 1: 80/100; 0 and 2: 70/130; 1 and 2: 56/124; 1 and 3: 40/80, not above
     assert found(near, [0, 1, 2, 3], [0, 1, 2, 3]) == {(0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (1, 0), (0, 2), (2, 0)}
     assert found(near, [2], [0, 1]) == {(2, 0)}
 
 
-@pytest.mark.parametrize(("asking", "inside"), [([], []), ([], [0, 1]), ([0, 1], [])])
-def test_nobody_asks_or_nobody_is_there(asking: list[int], inside: list[int]) -> None:
-    assert found(Neighbours(some_boxes(0), 0.5), asking, inside) == set()
+@pytest.mark.parametrize(("queries", "inside"), [([], []), ([], [0, 1]), ([0, 1], [])])
+def test_nobody_asks_or_nobody_is_there(queries: list[int], inside: list[int]) -> None:
+    assert found(OverlapIndex(some_boxes(0), 0.5), queries, inside) == set()
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
@@ -43,17 +43,17 @@ def test_nobody_asks_or_nobody_is_there(asking: list[int], inside: list[int]) ->
 def test_exactly_the_pairs_above_the_threshold(threshold: float, seed: int) -> None:
     boxes = some_boxes(seed)
     overlaps = iou(boxes, boxes).astype(np.float64)
-    asking, inside = list(range(0, 300, 2)), list(range(0, 300, 3))
-    want = {(i, j) for i in asking for j in inside if overlaps[i, j] > threshold}
-    assert found(Neighbours(boxes, threshold), asking, inside) == want
+    queries, inside = list(range(0, 300, 2)), list(range(0, 300, 3))
+    want = {(i, j) for i in queries for j in inside if overlaps[i, j] > threshold}
+    assert found(OverlapIndex(boxes, threshold), queries, inside) == want
 
 
 def test_groups_are_apart() -> None:
     boxes, groups = some_boxes(5), np.arange(300) % 3
     everyone = list(range(300))
-    want = {pair for pair in found(Neighbours(boxes, 0.4), everyone, everyone) if groups[pair[0]] == groups[pair[1]]}
-    assert found(Neighbours(boxes, 0.4, groups), everyone, everyone) == want
-    assert found(Neighbours(boxes, 0.4, groups * 10**9 - 5), everyone, everyone) == want
+    want = {pair for pair in found(OverlapIndex(boxes, 0.4), everyone, everyone) if groups[pair[0]] == groups[pair[1]]}
+    assert found(OverlapIndex(boxes, 0.4, groups), everyone, everyone) == want
+    assert found(OverlapIndex(boxes, 0.4, groups * 10**9 - 5), everyone, everyone) == want
 
 
 def test_few_pairs_are_looked_at() -> None:
@@ -61,13 +61,13 @@ def test_few_pairs_are_looked_at() -> None:
     rng = np.random.default_rng(6)
     corner = rng.uniform(0, 5000, (3000, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(20, 200, (3000, 2))], axis=1).astype(np.float32)
-    near, everyone = Neighbours(boxes, 0.7), np.arange(3000)
+    near, everyone = OverlapIndex(boxes, 0.7), np.arange(3000)
     looked_at = near.runs(everyone, near.directory(everyone)).total
     assert 3000 <= looked_at < 20_000
 
 
 def test_parts_of_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes, everyone = some_boxes(7), list(range(300))
-    whole = found(Neighbours(boxes, 0.1), everyone, everyone)
+    whole = found(OverlapIndex(boxes, 0.1), everyone, everyone)
     monkeypatch.setattr("objectness.nms_index._PAIRS_AT_A_TIME", 5)  # fewer than one box has
-    assert found(Neighbours(boxes, 0.1), everyone, everyone) == whole
+    assert found(OverlapIndex(boxes, 0.1), everyone, everyone) == whole

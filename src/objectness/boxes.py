@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.nms_index import Neighbours
+from objectness.nms_index import OverlapIndex
 
 Boxes = NDArray[np.floating[Any]]
 
-_FIRST_PIXEL = 1.01  # with what sticks out of the image, and with corners that count from 1
+_FIRST_PIXEL = 1.01  # corners may stick out of the image a little, or count from 1
 
 
 def _wide(boxes_xyxy: Boxes) -> Boxes:
@@ -154,12 +154,12 @@ def _survivors(
     """Ascending indices of at least the first ``limit`` kept boxes, of boxes that come best first."""
     with np.errstate(over="ignore", under="ignore"):
         areas = area(boxes_xyxy)
-    # What has no area, or more than can be counted, overlaps nothing.
+    # Boxes without area, or with one too large to be counted, overlap nothing.
     solid = np.flatnonzero((areas > 0) & np.isfinite(areas))
     dropped = np.zeros(len(boxes_xyxy), dtype=bool)
     if not len(solid):
         return np.flatnonzero(~dropped)
-    near = Neighbours(boxes_xyxy[solid], iou_threshold, None if groups is None else groups[solid])
+    near = OverlapIndex(boxes_xyxy[solid], iou_threshold, None if groups is None else groups[solid])
     gone = np.zeros(len(solid), dtype=bool)
     kept = np.empty(0, dtype=np.int64)
     start, size = 0, _FIRST_CHUNK
@@ -187,7 +187,7 @@ def _survivors(
 
 
 def _settle(gone: NDArray[np.bool_], worse: NDArray[np.int64], better: NDArray[np.int64]) -> None:
-    """Mark as ``gone`` what greedy suppression drops, given all overlapping pairs among boxes not yet gone.
+    """Mark as ``gone`` the boxes that greedy suppression drops, given all overlapping pairs among boxes not yet gone.
 
     Each round keeps the boxes that no undecided box could still drop, and drops what they overlap: a few rounds do,
     but for a long chain of boxes each of which overlaps the next. Such a rest is settled one by one.

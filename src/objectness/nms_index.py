@@ -2,7 +2,7 @@
 
 An IoU above t bounds how far two boxes can differ: their heights within a factor t, their centres within a fixed
 share of either box's sides. So boxes are sorted into rows as high as boxes of about one size need, and along each
-row by x; what a box may overlap lies in one short run of a few rows. N boxes, Q that ask, K in a directory, P pairs.
+row by x; the possible partners of a box lie in one short run of a few rows. N boxes, Q queries, K entries, P pairs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
 
-_PAIRS_AT_A_TIME = 2**15  # what stays in a processor's cache
+_PAIRS_AT_A_TIME = 2**15  # that fit into a processor's cache
 _FINEST_ROW = 2.0**-16  # of the whole height; with the groups and sizes it leaves x enough digits of a float64
 _ALL_PAIRS_BELOW = 0.02  # thresholds that bound too little to be of use
 
@@ -36,9 +36,9 @@ class Directory:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Boxes that may overlap each of ``asking``: ``counts`` entries of a directory from ``starts`` on."""
+    """Possible partners: ``counts`` entries of a directory from ``starts`` on, for each of ``queries (Q,)``."""
 
-    asking: Indices
+    queries: Indices
     starts: Indices
     counts: Indices
 
@@ -48,8 +48,8 @@ class Runs:
         return int(self.counts.sum())
 
 
-class Neighbours:
-    """Boxes and what is computed once about each.
+class OverlapIndex:
+    """An index of boxes by place and size, which finds pairs that overlap.
 
     Args:
         boxes_xyxy: ``(N, 4)`` in float32 or float64, all with a finite area above 0.
@@ -83,7 +83,7 @@ class Neighbours:
         self._group_row = np.zeros(len(x)) if groups is None else _from_lowest(groups) * rows.sum()
         groups_rows = float(self._group_row.max()) + rows.sum()
 
-        # A key is the row plus x in [0, 0.5]: what is added to its ends never reaches the next row.
+        # A key is the row plus x in [0, 0.5]: the slack at its ends never reaches the next row.
         self._x = x * (0.5 / whole_x)
         slack = reach * (0.5 / whole_x) * width.astype(np.float64) + 2.0**-50 * (groups_rows + 1)
         self._x_from, self._x_to = np.maximum(self._x - slack, 0), np.minimum(self._x + slack, 0.75)
@@ -115,21 +115,21 @@ class Neighbours:
         order = np.argsort(all_keys)
         return Directory(all_keys[order], all_entries[order])
 
-    def runs(self, asking: Indices, directory: Directory) -> Runs:
-        """Where in the directory the partners of the boxes ``asking (Q,)`` can be."""
-        parts = [(asking[:0], asking[:0], asking[:0])]
-        row, last = self._row_from[asking], self._row_to[asking]
-        while len(asking):
-            starts = np.searchsorted(directory.keys, row + self._x_from[asking])
-            ends = np.searchsorted(directory.keys, row + self._x_to[asking], side="right")
+    def runs(self, queries: Indices, directory: Directory) -> Runs:
+        """Where in the directory the partners of the boxes ``queries (Q,)`` can be."""
+        parts = [(queries[:0], queries[:0], queries[:0])]
+        row, last = self._row_from[queries], self._row_to[queries]
+        while len(queries):
+            starts = np.searchsorted(directory.keys, row + self._x_from[queries])
+            ends = np.searchsorted(directory.keys, row + self._x_to[queries], side="right")
             some = np.flatnonzero(ends > starts)
-            parts.append((asking[some], starts[some], (ends - starts)[some]))
+            parts.append((queries[some], starts[some], (ends - starts)[some]))
             more = np.flatnonzero(row < last)
-            asking, row, last = asking[more], row[more] + 1, last[more]
+            queries, row, last = queries[more], row[more] + 1, last[more]
         return Runs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def pairs(self, runs: Runs, directory: Directory) -> Iterator[tuple[Indices, Indices]]:
-        """Pairs whose IoU is above the threshold: ``(P,)`` who asked and ``(P,)`` their partners, a part at a time.
+        """Pairs whose IoU is above the threshold: ``(P,)`` queries and ``(P,)`` their partners, a part at a time.
 
         A box that is in the directory is its own partner too.
         """
@@ -138,17 +138,17 @@ class Neighbours:
         cuts = np.searchsorted(ends, np.arange(_PAIRS_AT_A_TIME, runs.total, _PAIRS_AT_A_TIME))
         edges = np.unique(np.concatenate([[0], cuts, [len(ends)]]))
         for start, stop in pairwise(edges.tolist()):
-            asking, counts = runs.asking[start:stop], runs.counts[start:stop]
+            queries, counts = runs.queries[start:stop], runs.counts[start:stop]
             places = np.arange(ends[start] - counts[0], ends[stop - 1]) + np.repeat(shifts[start:stop], counts)
             partners = directory.boxes[places]
-            found = np.flatnonzero(self._overlaps(asking, counts, partners) > self._threshold)
-            yield np.repeat(asking, counts)[found], partners[found]
+            found = np.flatnonzero(self._overlaps(queries, counts, partners) > self._threshold)
+            yield np.repeat(queries, counts)[found], partners[found]
 
-    def _overlaps(self, asking: Indices, counts: Indices, partners: Indices) -> Numbers:
-        """IoU of each of ``asking``, ``counts`` times over, with its partners; in torchvision's order of operations."""
+    def _overlaps(self, queries: Indices, counts: Indices, partners: Indices) -> Numbers:
+        """IoU of each of ``queries``, ``counts`` times over, with its partners, in torchvision's order of steps."""
 
         def own(values: Numbers) -> Numbers:
-            return np.repeat(values[asking], counts)  # several times faster than to gather by repeated indices
+            return np.repeat(values[queries], counts)  # several times faster than to gather by repeated indices
 
         width = np.minimum(own(self._x2), self._x2[partners])
         width -= np.maximum(own(self._x1), self._x1[partners])

@@ -1,4 +1,4 @@
-"""The proposals of many photographs as one value: what every format is read into and written from."""
+"""The proposals of many photographs as one value, which all formats are read into and written from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ImageId = int | str
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ProposalSet(Mapping[Any, Proposals]):
-    """Image id -> proposals, in the order of the images, with what only some formats know.
+    """Image id -> proposals, in the order of the images, with the values that only some formats have.
 
     It is a mapping: ``len``, ``in``, ``[image_id]``, ``items()`` and a comparison with ``{}`` work as with a
     dictionary, and every function that takes a dictionary of proposals takes it too. N proposals an image.
@@ -29,7 +29,7 @@ class ProposalSet(Mapping[Any, Proposals]):
         levels: Image id -> ``int64 (N,)`` pyramid levels, aligned with the proposals; only where known.
         metadata: Free words about the whole set (model, configuration, code version).
         numbered: The ids are running numbers from 1 that say nothing about any data set.
-        notes: What the reader left out or made up, in sentences.
+        notes: Omissions and assumptions of the reader, in sentences.
 
     Raises:
         ValueError: logits or levels of an image that is not there, or of another length than its proposals.
@@ -85,7 +85,7 @@ class ProposalSet(Mapping[Any, Proposals]):
         )
 
     def renamed(self, ids: Mapping[ImageId, ImageId]) -> ProposalSet:
-        """Give every image the id that ``ids`` says, in the order of ``ids``."""
+        """The set with the ids of ``ids``, in that order."""
 
         def moved(columns: Mapping[ImageId, Any]) -> dict[ImageId, Any]:
             return {new: columns[old] for old, new in ids.items() if old in columns}

@@ -36,7 +36,7 @@ def marked(tmp_path: Path, making: Any) -> Path:
 
 def test_coco_to_coco_keeps_everything(marked: Path, tmp_path: Path) -> None:
     written = convert(marked, tmp_path / "out", "coco")
-    assert (dict(written.images), dict(written.boxes), written.said) == (
+    assert (dict(written.images), dict(written.boxes), written.changes) == (
         {"train": 1, "val": 1},
         {"train": 4, "val": 4},
         (),
@@ -56,7 +56,7 @@ def test_coco_to_coco_keeps_everything(marked: Path, tmp_path: Path) -> None:
 
 def test_coco_to_voc(marked: Path, tmp_path: Path) -> None:
     written = convert(marked, tmp_path / "out", "voc")
-    assert written.said == (
+    assert written.changes == (
         "4 crowd and ignore regions are marked difficult, as VOC has no mark of its own for them",
         "8 areas of masks are lost",
         "2 image ids are lost: VOC goes by name",
@@ -77,7 +77,7 @@ def test_coco_to_voc(marked: Path, tmp_path: Path) -> None:
 
 def test_coco_to_yolo(marked: Path, tmp_path: Path) -> None:
     written = convert(marked, tmp_path / "out", "yolo", images="link")
-    assert written.said == (
+    assert written.changes == (
         "4 crowd and ignore regions were left out, as YOLO would take them for objects",
         "2 marks difficult are lost",
         "8 areas of masks are lost",
@@ -100,7 +100,7 @@ def test_difficult_survives_voc_and_coco(tmp_path: Path, making: Any) -> None:
     annotation = json.loads((tmp_path / "coco" / "annotations" / "instances.json").read_text())["annotations"][0]
     assert (annotation["difficult"], annotation["iscrowd"], "ignore" in annotation) == (1, 0, False)
     assert annotation["bbox"] == [0, 0, 9, 9]
-    said = convert(tmp_path / "coco", tmp_path / "back", "voc").said
+    said = convert(tmp_path / "coco", tmp_path / "back", "voc").changes
     assert said == ("1 image ids are lost: VOC goes by name",)
     assert "<difficult>1</difficult>" in (tmp_path / "back" / "Annotations" / "a.xml").read_text()
     assert load_dataset(tmp_path / "back").records[0].boxes_xyxy.tolist() == [[0, 0, 9, 9]]
@@ -108,18 +108,19 @@ def test_difficult_survives_voc_and_coco(tmp_path: Path, making: Any) -> None:
 
 def test_fractions_of_pixels_and_borders(coco_json: Callable[..., Path], tmp_path: Path) -> None:
     source = coco_json([[[0.4, 0, 10, 10], [35, 0, 10, 10], [1, 1, 5, 5]], []])
-    assert "2 boxes were" not in " ".join(convert(source, tmp_path / "voc", "voc").said)
+    assert "2 boxes were" not in " ".join(convert(source, tmp_path / "voc", "voc").changes)
     assert (
-        "1 boxes were rounded to whole pixels, as VOC has no others" in convert(source, tmp_path / "voc2", "voc").said
+        "1 boxes were rounded to whole pixels, as VOC has no others"
+        in convert(source, tmp_path / "voc2", "voc").changes
     )
-    assert "1 boxes were clipped to their image" in convert(source, tmp_path / "yolo", "yolo").said
+    assert "1 boxes were clipped to their image" in convert(source, tmp_path / "yolo", "yolo").changes
     assert (tmp_path / "yolo" / "labels" / "b.txt").read_text() == ""
     assert len(load_dataset(tmp_path / "yolo")) == 2
 
 
 def test_images_left(coco_json: Callable[..., Path], tmp_path: Path) -> None:
     source = coco_json([[[1, 1, 5, 5]]])
-    (said,) = convert(source, tmp_path / "out", "coco", images="leave").said
+    (said,) = convert(source, tmp_path / "out", "coco", images="leave").changes
     assert said.startswith("the images were left: reading the new data set has to allow names that lead outside")
     (record,) = load_dataset(tmp_path / "out", allow_outside=True).records
     assert record.path.samefile(tmp_path / "train" / "a.png")
@@ -127,7 +128,7 @@ def test_images_left(coco_json: Callable[..., Path], tmp_path: Path) -> None:
         load_dataset(tmp_path / "out")
     assert not (tmp_path / "out" / "images").exists()
     assert (
-        convert(source, tmp_path / "yolo", "yolo", images="leave").said[-1]
+        convert(source, tmp_path / "yolo", "yolo", images="leave").changes[-1]
         == "the images were left: put or link them into images"
     )
 
@@ -136,8 +137,8 @@ def test_what_cannot_be_kept_is_told(coco_json: Callable[..., Path], tmp_path: P
     source = coco_json([[[1, 1, 5, 5], [0, 0, 1e39, 1]], [[1, 1, 5, 5]]])
     (tmp_path / "train" / "b.png").unlink()
     written = convert(source, tmp_path / "out", "yolo")
-    assert written.said[0] == "left out 1 boxes that are not made of finite numbers"
-    assert written.said[-1] == "1 images are missing and could not be put there"
+    assert written.changes[0] == "left out 1 boxes that are not made of finite numbers"
+    assert written.changes[-1] == "1 images are missing and could not be put there"
 
 
 def test_two_images_of_one_name() -> None:

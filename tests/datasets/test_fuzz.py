@@ -167,7 +167,7 @@ def try_one(layout: str, rng: random.Random) -> str:
                 read = load_dataset(root / "out", None if split == "all" else split)
                 found = sum(len(record.boxes_xyxy) for record in read.records)
                 if sum(written.images.values()) and not any(
-                    "missing" in s or "no images that" in s for s in written.said
+                    "missing" in s or "no images that" in s for s in written.changes
                 ):
                     assert found == count, f"{found} boxes came back of {count}"
             repair(dataset)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from objectness.datasets.splits import in_order, split_of, wanted_split
+from objectness.datasets.splits import in_order, requested_split, split_of
 from objectness.errors import InputError
 
 
@@ -36,7 +36,7 @@ def test_order() -> None:
 
 @pytest.mark.parametrize(("asked", "split"), [(None, None), ("all", None), ("val", "val"), ("Validation", "val")])
 def test_what_is_asked_for(asked: str | None, split: str | None) -> None:
-    assert wanted_split(asked, ("train", "val"), "here") == split
+    assert requested_split(asked, ("train", "val"), "here") == split
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_what_is_asked_for(asked: str | None, split: str | None) -> None:
 )
 def test_what_is_not_there(asked: str, present: tuple[str, ...], says: str) -> None:
     with pytest.raises(InputError) as error:
-        wanted_split(asked, present, "here")
+        requested_split(asked, present, "here")
     assert str(error.value) == says

@@ -46,7 +46,7 @@ def test_boxes_that_are_none_are_left_out_and_counted(
 ) -> None:
     image = making.image(tmp_path / "a.png")
     written = write_parts({"train": [record(image, boxes)]}, ("cat",), tmp_path / "out", layout)
-    assert said in written.said
+    assert said in written.changes
     dataset = load_dataset(tmp_path / "out", "train")
     assert dataset.problems == ()
     assert written.boxes == {"train": len(dataset.records[0].boxes_xyxy)} == {"train": len(boxes) - int(said[9])}
@@ -57,9 +57,9 @@ def test_boxes_are_clipped_to_their_image_and_those_outside_left_out(tmp_path: P
     image = making.image(tmp_path / "a.png")
     boxes = [[-5, 20, 10, 40], [50, 5, 60, 9], [40, 0, 45, 30], [0, 0, 40, 30]]
     written = write_parts({"train": [record(image, boxes)]}, ("cat",), tmp_path / "out", layout)
-    assert "left out 2 boxes that lie outside of their image" in written.said
-    assert "1 boxes were clipped to their image" in written.said
-    assert "areas" not in " ".join(written.said)
+    assert "left out 2 boxes that lie outside of their image" in written.changes
+    assert "1 boxes were clipped to their image" in written.changes
+    assert "areas" not in " ".join(written.changes)
     dataset = load_dataset(tmp_path / "out", "train")
     np.testing.assert_allclose(dataset.records[0].boxes_xyxy, [[0, 20, 10, 30], [0, 0, 40, 30]], atol=1e-4)
     assert inspect(dataset).problems == ()
@@ -69,7 +69,7 @@ def test_a_box_thinner_than_a_pixel_is_one_pixel_in_voc(tmp_path: Path, making: 
     image = making.image(tmp_path / "a.png")
     boxes = [[11.6, 3, 12.4, 9], [39.6, 29.7, 40, 30], [0, 0.2, 9, 0.4]]
     written = write_parts({"train": [record(image, boxes)]}, ("cat",), tmp_path / "out", "voc")
-    assert "3 boxes had no whole pixel between their sides and are one pixel wide or high now" in written.said
+    assert "3 boxes had no whole pixel between their sides and are one pixel wide or high now" in written.changes
     read = load_dataset(tmp_path / "out").records[0].boxes_xyxy
     assert read.tolist() == [[11, 3, 12, 9], [39, 29, 40, 30], [0, 0, 9, 1]]
 
@@ -101,8 +101,8 @@ def test_two_entries_of_one_image_are_merged_and_said(tmp_path: Path, making: An
     entries = [record(image, [[1, 1, 9, 9]], 1), record(image, [[20, 5, 30, 15], [1, 1, 9, 9]], 2)]
     written = write_parts({"train": entries}, ("cat",), tmp_path / "out", layout)
     assert (written.images, written.boxes) == ({"train": 1}, {"train": 2})
-    assert written.said[0].startswith("1 entries are of an image that another entry has too")
-    assert written.said[1] == "1 boxes that such entries have in common were written once"
+    assert written.changes[0].startswith("1 entries are of an image that another entry has too")
+    assert written.changes[1] == "1 boxes that such entries have in common were written once"
     (read,) = load_dataset(tmp_path / "out", "train").records
     np.testing.assert_allclose(read.boxes_xyxy, [[1, 1, 9, 9], [20, 5, 30, 15]], atol=1e-4)
 
@@ -119,7 +119,7 @@ def test_an_image_in_two_parts_of_voc_has_the_boxes_of_both(tmp_path: Path, maki
     parts = {"train": [record(image, [[1, 1, 9, 9]])], "val": [record(image, [[20, 5, 30, 15]])]}
     written = write_parts(parts, ("cat",), tmp_path / "out", "voc")
     assert written.boxes == {"train": 2, "val": 2}
-    assert written.said[0].startswith("1 images are in several parts with different boxes")
+    assert written.changes[0].startswith("1 images are in several parts with different boxes")
     for part in parts:
         assert load_dataset(tmp_path / "out", part).records[0].boxes_xyxy.tolist() == [[1, 1, 9, 9], [20, 5, 30, 15]]
 
@@ -160,7 +160,7 @@ def test_awkward_names_come_back(tmp_path: Path, making: Any, layout: str) -> No
         path.write_bytes(source.read_bytes())
         records.append(record(path, [[number, 1, number + 9, 9]], number))
     written = write_parts({"train": records[:10], "val": records[10:]}, ("cat",), tmp_path / "out", layout)
-    assert not any("missing" in sentence for sentence in written.said)
+    assert not any("missing" in sentence for sentence in written.changes)
     read = [r for part in ("train", "val") for r in load_dataset(tmp_path / "out", part).records]
     assert sorted(round(float(r.boxes_xyxy[0, 0])) for r in read) == list(range(1, len(records) + 1))
     assert all(r.path.is_file() for r in read)
@@ -174,7 +174,7 @@ def test_names_that_no_file_can_have(tmp_path: Path, layout: str) -> None:
     paths = [Path("zero\0byte.png"), Path("\ud800lone.png"), Path("n" * 5000 + ".png"), Path("..") / "..", Path("/")]
     records = [record(path, [[1, 1, 9, 9]], number) for number, path in enumerate(paths, start=1)]
     written = write_parts({"train": records}, ("cat",), tmp_path / "out", layout)
-    assert "5 images are missing and could not be put there" in written.said
+    assert "5 images are missing and could not be put there" in written.changes
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
     if layout != "yolo":  # which lists what is there
         assert len(load_dataset(tmp_path / "out", "train")) == 5
@@ -211,7 +211,7 @@ def test_what_is_no_image_is_never_copied(tmp_path: Path, making: Any, layout: s
         for i, name in enumerate(("a.png", "link.png", "b.png"), start=1)
     ]
     making.write(tmp_path / "set" / "instances.json", {"images": entries, "annotations": []})
-    said = convert(tmp_path / "set", tmp_path / "out", layout, images=images).said
+    said = convert(tmp_path / "set", tmp_path / "out", layout, images=images).changes
     done = "copied" if images == "copy" else "linked"
     assert f"1 files are no images that can be read, and were not {done}" in said
     assert f"1 of the images lie outside of {tmp_path / 'set'}, behind links or by names that were allowed" in said
@@ -225,7 +225,7 @@ def test_the_size_of_the_file_counts(tmp_path: Path, making: Any, layout: str) -
     entry = {"id": 1, "file_name": "a.png", "width": 40, "height": 30}
     box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 10], "area": 200}
     making.write(tmp_path / "set" / "instances.json", {"images": [entry], "annotations": [box]})
-    said = convert(tmp_path / "set", tmp_path / "out", layout).said
+    said = convert(tmp_path / "set", tmp_path / "out", layout).changes
     assert said[0].startswith("1 images have another size than their annotation says: the file's was taken")
     read = load_dataset(tmp_path / "out").records[0]
     assert read.size_hw == (60, 80)
@@ -244,7 +244,7 @@ def test_text_ids_of_coco_are_kept(tmp_path: Path, making: Any) -> None:
     entry = {"id": "A-7", "file_name": "a.png", "width": 40, "height": 30}
     box = {"id": 1, "image_id": "A-7", "category_id": 1, "bbox": [1, 1, 5, 5]}
     making.write(tmp_path / "set" / "instances.json", {"images": [entry], "annotations": [box]})
-    assert convert(tmp_path / "set", tmp_path / "out", "coco").said == ()
+    assert convert(tmp_path / "set", tmp_path / "out", "coco").changes == ()
     read = load_dataset(tmp_path / "out").records[0]
     assert (read.own_id, len(read.boxes_xyxy)) == ("A-7", 1)
 

@@ -38,7 +38,7 @@ def convert(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Write a data set in another layout, with its classes and parts; say what is lost."""
+    """Write a data set in another layout, with its classes and parts; name the losses."""
     from objectness.datasets.conversion import convert as convert_data
 
     output = Output(as_json, quiet)
@@ -79,11 +79,11 @@ def split(
 
 
 def _report(data: Path, out: Path, written: Written, output: Output, more: dict[str, Any]) -> None:
-    for sentence in written.said:
+    for sentence in written.changes:
         output.warn(f"{sentence[0].upper()}{sentence[1:]}.")
     counts = {"images": dict(written.images), "boxes": dict(written.boxes)}
     place = {"data": str(data), "out": str(out), "to": written.layout}
-    output.result({**place, **counts, "said": list(written.said), **more})
+    output.result({**place, **counts, "said": list(written.changes), **more})
     parts = ", ".join(f"{count:,} in {part}" for part, count in written.images.items())
     images, boxes = sum(written.images.values()), sum(written.boxes.values())
     output.summary(f"Wrote {out} ({written.layout}): {images:,} images ({parts}), {boxes:,} boxes.")

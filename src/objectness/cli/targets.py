@@ -1,4 +1,4 @@
-"""Where a command may write: never on what it reads, and known before the work is begun."""
+"""Targets that a command may write: never its own inputs, and checked before the work is begun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from objectness.files.untrusted import is_inside
 from objectness.inference.model_files import OPENVINO, SUFFIXES, is_run_folder
 
 _BESIDE_A_MODEL = (".json", ".bin")
-_IMAGES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _COCO = re.compile(rb'\s*\{\s*"(info|images|annotations|categories|licenses|type)"')
 _HEAD, _MOST = 4096, 256 << 20
 
@@ -26,7 +25,7 @@ def guarded(
 
     Args:
         targets: Files that will be written.
-        inputs: Files and folders that are read; what is no path (a method's name, say) is passed over.
+        inputs: Files and folders that are read; words that are no paths (a method's name, say) are passed over.
         data: The data set that is read: none of its files is replaced, also none of a part that is not read.
 
     Raises:
@@ -51,7 +50,7 @@ def guarded(
 def require_targets(
     targets: Iterable[Path | None], inputs: Iterable[Path | str | None], data: Path | None = None
 ) -> None:
-    """The same question, asked once before the work; raises as :func:`guarded`."""
+    """The same check, once before the work; raises as :func:`guarded`."""
     with guarded(targets, inputs, data):
         pass
 
@@ -77,7 +76,7 @@ def _is_page(path: Path) -> bool:
 
 
 def _files(place: Path) -> Iterator[Path]:
-    """The files that may be read where a file or folder is named, and what is known to lie beside it."""
+    """The files that may be read where a file or folder is named, and those that are known to lie beside it."""
     from objectness.formats.core.spec import images_path
 
     if place.is_dir():
@@ -100,7 +99,7 @@ def _files(place: Path) -> Iterator[Path]:
 def _is_ground_truth(path: Path) -> bool:
     """Whether a file that is there may be a part of a data set: annotations, labels or an image."""
     from objectness.drawing.saving import is_drawn_by_us
-    from objectness.images.finding import DRAWN_SUFFIX
+    from objectness.images.finding import DRAWN_SUFFIX, PHOTO_SUFFIXES
 
     if not path.is_file():
         return False
@@ -112,7 +111,7 @@ def _is_ground_truth(path: Path) -> bool:
         case ".xml" | ".yaml" | ".yml":
             return True
         case suffix:
-            return suffix in _IMAGES and not path.stem.endswith(DRAWN_SUFFIX) and not is_drawn_by_us(path)
+            return suffix in PHOTO_SUFFIXES and not path.stem.endswith(DRAWN_SUFFIX) and not is_drawn_by_us(path)
 
 
 def _is_annotated(path: Path) -> bool:

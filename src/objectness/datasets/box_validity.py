@@ -23,7 +23,7 @@ from objectness.images.damage import MISSING
 SMALLEST_SIDE_PX = 1.0
 # Rounding, and tools that write 0-based corners where 1-based ones are due, are worth no alarm.
 TOLERANCE_PX = 1.0
-# Whoever wants to know it all: above the rounding of annotations to hundredths of a pixel.
+# For --strict: above the rounding of annotations to hundredths of a pixel.
 STRICT_TOLERANCE_PX = 0.05
 
 BoxMask = NDArray[np.bool_]
@@ -70,12 +70,12 @@ def box_problems(record: Record, size_hw: tuple[int, int] | None, tolerance_px: 
 
 
 def image_problem(path: Path, reason: str) -> Problem:
-    """Say that an image cannot be used, for the reason that ``images.sizes`` gave."""
+    """The problem of an image that cannot be used, for the reason that ``images.sizes`` gave."""
     return Problem(ProblemKind.MISSING_IMAGE if reason == MISSING else ProblemKind.UNREADABLE_IMAGE, str(path), reason)
 
 
 def size_problem(record: Record, size_hw: tuple[int, int]) -> Problem | None:
-    """Say that the annotation declares another size than the file has."""
+    """The problem of an annotation that declares another size than the file has; None where they agree."""
     if record.size_hw is None or record.size_hw == size_hw:
         return None
     turned = record.size_hw == size_hw[::-1]

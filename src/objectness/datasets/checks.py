@@ -1,4 +1,4 @@
-"""A data set counted, and everything that is wrong with it by name."""
+"""Counts of a data set, and its problems by name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CheckReport:
         layout: Name of its row in ``objectness.datasets.layouts``.
         split: "train", "val", "test" or "all".
         images: Number of images, those that cannot be used included.
-        images_without_boxes: How many of them have no box (valid: they teach what is background).
+        images_without_boxes: How many of them have no box (valid: they teach the background).
         boxes: Number of boxes as annotated, ignore regions and faulty ones included.
         ignored_boxes: How many of them are crowd or ignore regions.
         classes: Class name -> boxes, most frequent first.
@@ -40,7 +40,7 @@ class CheckReport:
         aspect_ratio: Percentile -> height / width.
         boxes_per_image: Percentile -> boxes.
         problems: Everything wrong, in the order of ``ProblemKind``.
-        notes: What was taken otherwise than it is written (``Dataset.notes``).
+        notes: Deviations from the files as written (``Dataset.notes``).
 
     Sizes and ratios are of boxes that are finite, not degenerate and not ignored; without any, None.
     """
@@ -81,7 +81,7 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class _Examined:
-    """An image file read and decoded: its upright size or what is wrong, and a digest of its bytes."""
+    """An image file read and decoded: its upright size or its fault, and a digest of its bytes."""
 
     size_hw: tuple[int, int] | None
     fault: str | None

@@ -12,7 +12,7 @@ from objectness.errors import InputError, did_you_mean
 
 
 def filter_classes(dataset: Dataset, only: Sequence[str] = (), held_out: Sequence[str] = ()) -> Dataset:
-    """Forget the boxes of other classes; every photograph stays, also one that has no box left.
+    """Leave out the boxes of other classes; every photograph stays, also one without boxes left.
 
     Args:
         dataset: Its class names stay as they are, so that class ids do.

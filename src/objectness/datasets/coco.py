@@ -1,6 +1,6 @@
 """COCO JSON: ``images``, ``annotations`` with ``bbox`` [x, y, width, height] in pixels, ``categories``.
 
-Kept: ``iscrowd`` and ``ignore`` become ``Record.ignore``; ``area`` (the mask's) is what size splits go by.
+Kept: ``iscrowd`` and ``ignore`` become ``Record.ignore``; ``area`` (the mask's) decides the size class.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from objectness.datasets.coco_document import CocoImage, by_number, parse_coco
 from objectness.datasets.path_lookup import Boundary, Locator, home_of, is_annotation_folder
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
-from objectness.datasets.splits import ALL, in_order, split_of, wanted_split
+from objectness.datasets.splits import ALL, in_order, requested_split, split_of
 from objectness.errors import InputError
 from objectness.files.json_values import flag, shown, spelled
 from objectness.files.untrusted import regular_file
@@ -54,7 +54,7 @@ class CocoFiles:
         Raises:
             InputError: there is no such split, or two files for it; see also :func:`read_file`.
         """
-        return _read(self, wanted_split(split, self.splits, str(self.root)))
+        return _read(self, requested_split(split, self.splits, str(self.root)))
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ class CocoFile:
     splits: tuple[str, ...] = ()
 
     def read(self, split: str | None) -> Dataset:
-        """Read the file; it has no splits, but may be called by the one that its own name says.
+        """Read the file; it has no splits, but its own name may be one ("instances_val.json").
 
         Raises:
-            InputError: that is another split; see also :func:`read_file`.
+            InputError: another split was requested; see also :func:`read_file`.
         """
         own = split_of(self.path.stem)
-        chosen = wanted_split(split, (own,) if own else (), str(self.path))
+        chosen = requested_split(split, (own,) if own else (), str(self.path))
         return read_file(self.path, Boundary(home_of(self.path), self.allow_outside), chosen or ALL)
 
 
@@ -107,11 +107,11 @@ def _read(source: CocoFiles, split: str | None) -> Dataset:
 
 
 def _refuse_doubles(source: CocoFiles, split: str | None) -> None:
-    """Two files for what was asked for: say which, and what can be read without choosing."""
-    asked = source.doubles if split is None else [name for name in source.doubles if name == split]
+    """Refuse two files for one split; the sentence names both, and the splits that are clear."""
+    requested = source.doubles if split is None else [name for name in source.doubles if name == split]
     clear = [name for name in source.splits if name not in source.doubles]
     others = f", or ask for the split {' or '.join(clear)} alone" if clear else ""
-    for name in asked:
+    for name in requested:
         what = "whole data set" if name == ALL else f"split {name!r}"
         pair = f"{source.files[name]} and {source.doubles[name]}"
         raise InputError(f"{source.root} has two COCO files for the {what}, {pair}: give one of the two files{others}.")

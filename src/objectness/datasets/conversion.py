@@ -35,13 +35,13 @@ class Written:
     Attributes:
         images: Part -> number of images.
         boxes: Part -> number of boxes that were written.
-        said: Losses and changes, in sentences.
+        changes: Losses and changes, in sentences.
         layout: Name of the layout.
     """
 
     images: Mapping[str, int]
     boxes: Mapping[str, int]
-    said: tuple[str, ...]
+    changes: tuple[str, ...]
     layout: str
 
 
@@ -66,12 +66,12 @@ def convert(
     refuse_fractions(whole)
     position = {name: index for index, name in enumerate(whole.class_names)}
     parts: dict[str, Sequence[Record]] = {}
-    said = (
+    changes = (
         [f"{len(whole.problems)} parts of {source} could not be read or are doubled: objectness check names them"]
         if whole.problems
         else []
     )
-    said += [note.rstrip(".") for note in whole.notes]
+    changes += [note.rstrip(".") for note in whole.notes]
     for split in available_splits(source, allow_outside=allow_outside):
         part = load_dataset(source, split, allow_outside=allow_outside)
         moved = [position[name] for name in part.class_names]
@@ -79,13 +79,13 @@ def convert(
     if parts:
         listed = {record.path for records in parts.values() for record in records}
         rest = sum(record.path not in listed for record in whole.records)
-        said += [f"{rest} images belong to no part (train, val, test) and were left out"] if rest else []
+        changes += [f"{rest} images belong to no part (train, val, test) and were left out"] if rest else []
     else:
         parts = {ALL: whole.records}
     has_ids = layout_named(whole.layout).has_ids
     home = home_of(Path(source))
     written = write_parts(parts, whole.class_names, target, layout, images=images, has_ids=has_ids, home=home)
-    return replace(written, said=(*said, *written.said))
+    return replace(written, changes=(*changes, *written.changes))
 
 
 def write_split(
@@ -148,7 +148,7 @@ def write_parts(
         layout: Name of a row of ``layouts.LAYOUTS``: "coco", "voc" or "yolo".
         images: As for :func:`convert`.
         has_ids: Their ids are the data set's own.
-        home: The data set's folder: images that lie outside of it are counted and said.
+        home: The data set's folder: images that lie outside of it are counted.
 
     Raises:
         InputError: an unknown layout, a target that is not empty or cannot be written.
@@ -170,37 +170,37 @@ def _write_into(
     has_ids: bool,
     home: Path | None,
 ) -> Written:
-    records, readable, said = with_real_sizes(records)
+    records, readable, changes = with_real_sizes(records)
     records, sentences = valid_boxes(records, within_images=not layout.lists_entries)
-    said += sentences
+    changes += sentences
     called = class_names
     if not layout.lists_entries:
         records, sentences = one_entry_each(records, across_parts=layout.shares_annotations)
-        said += sentences
+        changes += sentences
         called = safe_names.safe_class_names(class_names)
     paths = list(dict.fromkeys(record.path for part in records.values() for record in part))
     renamed = sum(old != new for old, new in zip(class_names, called, strict=True))
-    said += [f"{renamed} class names were changed, as they could not be read back"] if renamed else []
+    changes += [f"{renamed} class names were changed, as they could not be read back"] if renamed else []
     content = WritableDataset(called, records, safe_names.unique_file_names(paths), images == "leave", has_ids)
-    said += layout.write(folder, content)
+    changes += layout.write(folder, content)
     renamed = sum(path.name != content.file_names[path] for path in paths)
-    said += (
+    changes += (
         [f"{renamed} images were renamed, as others have their name or it could not be read back"] if renamed else []
     )
     if images == "leave":
         folders = sorted({layout.image_folder(split) for split in records})
-        said.append(
+        changes.append(
             "the images were left: reading the new data set has to allow names that lead outside (allow_outside)"
             if layout.lists_entries
             else f"the images were left: put or link them into {', '.join(folders)}"
         )
     else:
-        said += _place_all(folder, content, layout.image_folder, readable, images, home)
+        changes += _place_all(folder, content, layout.image_folder, readable, images, home)
     written = {
         split: sum(len(record.ignore) if layout.holds_ignored else int((~record.ignore).sum()) for record in part)
         for split, part in records.items()
     }
-    return Written({split: len(part) for split, part in records.items()}, written, tuple(said), layout.name)
+    return Written({split: len(part) for split, part in records.items()}, written, tuple(changes), layout.name)
 
 
 def _place_all(

@@ -1,4 +1,4 @@
-"""The table of layouts: one row a layout, whose reader and writer are one file each.
+"""The table of layouts: each is one row, one reader file and one writer file.
 
 A new layout is a reader (``find``, and a :class:`Source` that it returns), a writer (``write`` and ``image_folder``)
 and a row of ``LAYOUTS``; nothing else knows a layout by its name.
@@ -37,10 +37,10 @@ class Layout:
         title: For people.
         signs: The files by which a folder of this layout is known, in words.
         find: Folder and whether names may lead outside -> the data set's files, None where there are none.
-        find_unmarked: The same for a folder that only looks like this layout; asked when no other layout is found.
+        find_unmarked: The same for a folder that only looks like this layout; used when no other layout is found.
         suffixes: Of the file that stands for a whole data set.
         open_file: That file and whether names may lead outside -> the data set's files.
-        write: Folder and data set -> sentences about what the layout cannot hold.
+        write: Folder and data set -> sentences about losses.
         image_folder: Split -> folder of its images, relative to the data set's.
         has_ids: Images have ids of their own; otherwise they go by file name.
         in_fractions: Boxes are written as fractions of the image; otherwise in pixels.

@@ -27,7 +27,7 @@ def load_dataset(path: str | Path, split: str | None = None, *, allow_outside: b
             holds the file that is named (or the one above, where that is called ``annotations``).
 
     Returns:
-        The records as annotated, nothing repaired; what could not be read is in ``problems``. Images of VOC
+        The records as annotated, nothing repaired; unreadable parts are in ``problems``. Images of VOC
         and YOLO data sets are numbered over the whole data set, so an image has one id in every split.
 
     Raises:
@@ -108,7 +108,7 @@ def _is_data_set(folder: Path) -> bool:
     try:
         found = next((source for layout in LAYOUTS if (source := layout.find(folder, False)) is not None), None)
         return found is not None or any(layout.find_unmarked(folder) for layout in LAYOUTS)
-    except (InputError, OSError):  # a hint must not fail in the place of what it is for
+    except (InputError, OSError):  # a hint must not hide the error that it belongs to
         return False
 
 

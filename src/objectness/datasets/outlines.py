@@ -1,4 +1,4 @@
-"""The upright box around what annotation tools draw: rotated rectangles, outlines, ellipses."""
+"""The upright box around the shapes of annotation tools: rotated rectangles, outlines, ellipses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def around_points(points: Sequence[tuple[float, float]]) -> Box:
 
 
 def around_rotated(box_xyxy: Box, degrees: float, pivot: tuple[float, float]) -> Box:
-    """Around a rectangle that is turned clockwise (as one sees it, y downwards) about a point."""
+    """Around a rectangle that is turned clockwise (as seen, y downwards) about a point."""
     if not isfinite(degrees):
         return box_xyxy
     x1, y1, x2, y2 = box_xyxy

@@ -1,4 +1,4 @@
-"""From rows of plain numbers, as the three readers meet them, to a ``Record``."""
+"""Records built from rows of plain numbers, as all readers produce them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from objectness.datasets.records import Record
 
 
 class Row(NamedTuple):
-    """One annotated box: corners in pixels, class, whether to ignore it, annotated area or None, its marks."""
+    """One annotated box: corners in pixels, class, ignore flag, annotated area or None, crowd and difficult flags."""
 
     box_xyxy: tuple[float, float, float, float]
     class_id: int
@@ -34,8 +34,8 @@ def build_record(
         boxes64 = np.array([row.box_xyxy for row in rows], dtype=np.float64).reshape(-1, 4)
         wh = np.clip(boxes64[:, 2:] - boxes64[:, :2], 0, None)
         own = wh[:, 0] * wh[:, 1]
-        said = np.array([np.nan if row.area is None else row.area for row in rows], dtype=np.float64)
-        areas = np.where(np.isnan(said), own, said).astype(np.float32)
+        annotated = np.array([np.nan if row.area is None else row.area for row in rows], dtype=np.float64)
+        areas = np.where(np.isnan(annotated), own, annotated).astype(np.float32)
         boxes_xyxy = boxes64.astype(np.float32)
     return Record(
         image_id=image_id,
@@ -52,7 +52,7 @@ def build_record(
 
 
 class ClassNames:
-    """Class names as they turn up: gives each key its position, and a name of its own to an unknown one."""
+    """Class names in the order in which they turn up; each key has a position and a name."""
 
     def __init__(self, known: Iterable[tuple[object, str]] = ()) -> None:
         self._position: dict[object, int] = {}

@@ -39,11 +39,11 @@ class ProblemKind(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a data set.
+    """One problem of a data set.
 
     Attributes:
         file: The file it is about (image, label file or annotation file), as a path.
-        detail: What is wrong there; reads on after the file's name.
+        detail: The problem; reads on after the file's name.
         box: Number of the box within its image, in the annotation's order from 1; None if it is about no box.
     """
 
@@ -62,8 +62,8 @@ class Record:
 
     Attributes:
         image_id: The annotation's own number, or a running number where that is no number (below 2^63) for every
-            image: no two records of a data set share it, and outside of the data set a running number says nothing.
-        path: The image file (it may be missing: ``objectness check`` says so).
+            image: no two records of a data set share it; a running number has no meaning outside of the data set.
+        path: The image file (it may be missing: ``objectness check`` names it).
         size_hw: (height, width) after EXIF orientation as the annotation declares it; None if it does not.
         boxes_xyxy: ``float32 (N, 4)``, right and bottom exclusive, pixels of the upright photograph.
         class_ids: ``int64 (N,)`` positions in ``Dataset.class_names``.
@@ -71,7 +71,7 @@ class Record:
         areas: ``float32 (N,)`` annotated areas (COCO: the mask's), which size splits go by; else the box's.
         crowd: ``bool (N,)``: the part of ``ignore`` that marks a crowd (COCO's ``iscrowd``); None: not known.
         difficult: ``bool (N,)``: marked difficult (Pascal VOC); an object like others. None: not known.
-        given_id: What others call the image, where ``image_id`` is a running number: COCO's own id, the stem of
+        given_id: The id in other files, where ``image_id`` is a running number: COCO's own id, the stem of
             VOC's XML file or of YOLO's image.
     """
 
@@ -88,7 +88,7 @@ class Record:
 
     @property
     def own_id(self) -> int | str:
-        """The id by which other files may speak of the image."""
+        """The id by which other files may refer to the image."""
         return self.image_id if self.given_id is None else self.given_id
 
     def __post_init__(self) -> None:
@@ -121,8 +121,8 @@ class Dataset:
         split: "train", "val", "test" or "all".
         class_names: Kept for grouping; proposals never need them.
         records: In the annotation's order.
-        problems: What was met while reading: parts that could not be read and were left out, doubled entries.
-        notes: What was taken otherwise than it is written, though nothing is wrong with it, in sentences.
+        problems: Parts that could not be read and were left out, and doubled entries.
+        notes: Deviations from the files as written that are no problems, in sentences.
     """
 
     root: Path

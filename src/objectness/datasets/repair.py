@@ -1,4 +1,4 @@
-"""Ground truth made fit for training, and what had to be done for it, in words."""
+"""Repair of ground truth for training, with a sentence for each kind of repair."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from objectness.images.sizes import read_sizes
 
 _NAMED = 3
 
-# What is said of each kind; the number of cases and the first files follow.
-_SAID = {
+# One sentence a kind; the number of cases and the first files follow.
+_SENTENCES = {
     ProblemKind.MISSING_IMAGE: "left out images that are missing",
     ProblemKind.UNREADABLE_IMAGE: "left out images that cannot be read",
     ProblemKind.UNREADABLE_ANNOTATION: "left out annotation files that cannot be read",
@@ -51,7 +51,7 @@ def repair(dataset: Dataset, strict: bool = False, *, decode: bool = False) -> t
     Returns:
         The data set, whose every record has its size and only finite boxes within it, and one sentence for
         each kind of repair with the number of cases and the first few names, after the data set's own notes.
-        Boxes that stick out by 1 px or less (rounding) are clipped without a word.
+        Boxes that stick out by 1 px or less (rounding) are clipped without a sentence.
 
     Raises:
         InputError: with ``strict`` anything at all was wrong; otherwise, no image is left, or every box is a
@@ -84,7 +84,7 @@ def without_endless_boxes(dataset: Dataset) -> tuple[Dataset, str | None]:
     """Leave out boxes that are not made of finite numbers: no proposal can find them, so they are no missed objects.
 
     Returns:
-        The data set, otherwise as read, and a sentence that says how many were left out, if any.
+        The data set, otherwise as read, and a sentence with the number of boxes left out, if any.
     """
     finite = [np.all(np.isfinite(record.boxes_xyxy), axis=1) for record in dataset.records]
     count = sum(int((~mask).sum()) for mask in finite)
@@ -146,19 +146,19 @@ def _repaired(record: Record, size_hw: tuple[int, int]) -> Record:
     keep = ~(faults[ProblemKind.NON_FINITE] | faults[ProblemKind.DEGENERATE] | faults[ProblemKind.OUTSIDE])
     kept = record.keep(keep)
     clipped = boxes.clip(kept.boxes_xyxy, size_hw)
-    own, said = boxes.area(clipped), kept.areas
+    own, annotated = boxes.area(clipped), kept.areas
     # The annotated area is the mask's, which is never larger than its box: a cut box may have to cut it too.
-    whole = (clipped == kept.boxes_xyxy).all(axis=1) & np.isfinite(said) & (said > 0)
-    areas = np.where(whole, said, np.fmin(own, np.where(said > 0, said, own))).astype(np.float32)
+    whole = (clipped == kept.boxes_xyxy).all(axis=1) & np.isfinite(annotated) & (annotated > 0)
+    areas = np.where(whole, annotated, np.fmin(own, np.where(annotated > 0, annotated, own))).astype(np.float32)
     return replace(kept, size_hw=size_hw, boxes_xyxy=clipped, areas=areas)
 
 
 def _sentences(problems: Sequence[Problem]) -> tuple[str, ...]:
-    said = []
+    sentences = []
     for kind in ProblemKind:
         cases = [problem for problem in problems if problem.kind == kind]
         if cases:
             names = list(dict.fromkeys(problem.file for problem in cases))
             more = f" and {len(names) - _NAMED} more files" if len(names) > _NAMED else ""
-            said.append(f"{_SAID[kind]}: {len(cases)} ({', '.join(names[:_NAMED])}{more}).")
-    return tuple(said)
+            sentences.append(f"{_SENTENCES[kind]}: {len(cases)} ({', '.join(names[:_NAMED])}{more}).")
+    return tuple(sentences)

@@ -13,7 +13,7 @@ from objectness.images.headers import opened
 
 # Line ends of all kinds, control characters, lone surrogates, byte order marks: no list of names survives them.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-# Most file systems take 255 bytes; a suffix, a number and what marks a temporary file have to fit too.
+# Most file systems take 255 bytes; a suffix, a number and the mark of a temporary file have to fit too.
 _LONGEST_BYTES = 200
 _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif", "PPM": ".ppm"}
 
@@ -22,7 +22,7 @@ def unique_file_names(paths: Sequence[Path]) -> dict[Path, str]:
     """A name for each image that no other has, suffix and case aside, and that every reader gives back.
 
     Its own, else with its folder before it, else numbered. Control characters become underscores, hidden files
-    visible, and a file whose suffix says no image gets that of its format.
+    visible, and a file without the suffix of an image gets that of its format.
     """
     tidy = {path: safe_name(path.name) for path in paths}
     stems = {path: Path(name).stem for path, name in tidy.items()}

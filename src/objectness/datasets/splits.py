@@ -36,19 +36,21 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if split in present)
 
 
-def wanted_split(asked: str | None, present: tuple[str, ...], where: str) -> str | None:
-    """Which split to read: None means all of it.
+def requested_split(requested: str | None, present: tuple[str, ...], where: str) -> str | None:
+    """The split to read; None for everything.
 
     Raises:
         InputError: the data set at ``where`` has no such split.
     """
-    if asked is None or asked == ALL:
+    if requested is None or requested == ALL:
         return None
-    split = _WORDS.get(asked.lower())
+    split = _WORDS.get(requested.lower())
     if split in present:
         return split
     if not present:
-        raise InputError(f"{where} has no splits, so there is no {asked!r} in it: leave the split out to read it all.")
-    hint = did_you_mean(asked, present)
+        raise InputError(
+            f"{where} has no splits, so there is no {requested!r} in it: leave the split out to read it all."
+        )
+    hint = did_you_mean(requested, present)
     there = "" if hint.startswith("known") else f" it has {', '.join(present)};"
-    raise InputError(f"{where} has no split {asked!r};{there} {hint}")
+    raise InputError(f"{where} has no split {requested!r};{there} {hint}")

@@ -37,8 +37,8 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int = 0) -> Split
     """Give each image to a part so that the shares hold for images and for small, medium and large objects.
 
     Images with the same bytes stay together, so that nothing leaks from one part into another. The images that
-    weigh most in a stratum are given away first, each to the part that lacks most of what it has; chance decides
-    among equals, and the same seed gives the same parts.
+    weigh most in a stratum are assigned first, each to the part that lacks most of its objects; chance decides among
+    equals, and the same seed gives the same parts.
 
     Args:
         dataset: As read.
@@ -50,8 +50,8 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int = 0) -> Split
     """
     wanted = np.array(list(shares.values()), dtype=np.float64)
     if len(wanted) < 2 or not (wanted > 0).all() or abs(wanted.sum() - 1) > 1e-6:
-        said = ", ".join(f"{name} {share:g}" for name, share in shares.items())
-        raise InputError(f"The shares must be above 0 and add up to 1 for two parts or three, but are {said}.")
+        given = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+        raise InputError(f"The shares must be above 0 and add up to 1 for two parts or three, but are {given}.")
     groups = _groups(dataset.records)
     if len(groups) < len(wanted):
         raise InputError(f"{dataset.root} has {len(groups)} different images, too few for {len(wanted)} parts.")

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from objectness.datasets.path_lookup import Boundary, exists
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
-from objectness.datasets.splits import ALL, in_order, split_of, wanted_split
+from objectness.datasets.splits import ALL, in_order, requested_split, split_of
 from objectness.errors import InputError
 from objectness.files.json_values import flag, side, spelled
 from objectness.files.untrusted import read_bytes, read_text
@@ -56,7 +56,7 @@ class VocFiles:
         Raises:
             InputError: there is no such split.
         """
-        return _read(self, wanted_split(split, self.splits, str(self.root)))
+        return _read(self, requested_split(split, self.splits, str(self.root)))
 
 
 def find(root: Path, allow_outside: bool = False) -> VocFiles | None:
@@ -128,7 +128,7 @@ class _Annotation:
 
 
 class _UnusableError(Exception):
-    """An XML file that says nothing usable: the reason reads on after the file's name."""
+    """An XML file without usable content: the reason reads on after the file's name."""
 
 
 def _parse(path: Path) -> _Annotation:
@@ -152,8 +152,8 @@ def _parse(path: Path) -> _Annotation:
             name = (element.findtext("name") or "").strip() or "unnamed"
             difficult = flag(element.findtext("difficult"))
             if difficult is None:
-                said = (element.findtext("difficult") or "").strip()[:40]
-                faults.append(f"object {number} has difficult {said!r}, taken for 0 as it is no flag")
+                given = (element.findtext("difficult") or "").strip()[:40]
+                faults.append(f"object {number} has difficult {given!r}, taken for 0 as it is no flag")
             objects.append(_Object(name, box, bool(difficult)))
     file_name = (root.findtext("filename") or "").strip() or None
     return _Annotation(file_name, _size(root.find("size")), tuple(objects), tuple(faults))
@@ -169,7 +169,7 @@ def _box(element: ElementTree.Element | None) -> tuple[float, float, float, floa
 
 
 def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
-    """(height, width); many tools write 0 where they do not know."""
+    """(height, width); many tools write 0 for an unknown size."""
     if element is None:
         return None
     height, width = (side(element.findtext(name)) for name in ("height", "width"))
@@ -178,17 +178,17 @@ def _size(element: ElementTree.Element | None) -> tuple[int, int] | None:
 
 def _image_of(xml: Path, file_name: str | None, folders: Sequence[Path]) -> Path:
     """The image that ``<filename>`` names where there is one, else one called as the XML."""
-    said = PureWindowsPath(PurePosixPath(file_name).name).name if file_name else ""
+    plain = PureWindowsPath(PurePosixPath(file_name).name).name if file_name else ""
     suffixes = [variant for end in (".jpg", *sorted(PHOTO_SUFFIXES - {".jpg"})) for variant in (end, end.upper())]
     literal = PurePosixPath(file_name).name if file_name else ""  # a backslash may be part of a name
-    names = [literal, said, *(stem + suffix for stem in (_stem(said), xml.stem) if stem for suffix in suffixes)]
+    names = [literal, plain, *(stem + suffix for stem in (_stem(plain), xml.stem) if stem for suffix in suffixes)]
     for name in names:
         for folder in folders:
             path = folder / name
             if is_image(path) and is_file(path):
                 return path
-    if said:
-        return folders[0] / (said if is_image(Path(said)) else f"{said}.jpg")
+    if plain:
+        return folders[0] / (plain if is_image(Path(plain)) else f"{plain}.jpg")
     return folders[0] / f"{xml.stem}.jpg"
 
 
@@ -199,7 +199,7 @@ def _xml_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _looks_like_voc(files: Sequence[Path]) -> bool:
-    """Whether XML files that lie about are annotations: one of the first few says so near its start."""
+    """Whether XML files are annotations, by the first bytes of a few of them."""
     for path in files[:5]:
         if path.is_file():
             with path.open("rb") as file:

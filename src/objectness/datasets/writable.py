@@ -13,7 +13,7 @@ from objectness import boxes
 from objectness.datasets.records import Record
 from objectness.images.sizes import read_sizes
 
-# What is left of a box within its image must be more than this wide and high: thinner is rounding.
+# The part of a box within its image must be wider and higher than this: thinner is rounding.
 _THINNEST_PX = 1e-3
 
 Records = Mapping[str, Sequence[Record]]
@@ -42,8 +42,8 @@ def with_real_sizes(records: Records) -> tuple[Records, frozenset[Path], list[st
     """Give each record the upright size that its file has, else the one that its annotation declares.
 
     Returns:
-        The records, without those of images whose size nobody knows; the files that are images; what was done, in
-        sentences.
+        The records, without those of images of unknown size; the files that are images; sentences about the
+        changes.
     """
     paths = list(dict.fromkeys(record.path for part in records.values() for record in part))
     sizes = dict(zip(paths, read_sizes(paths), strict=True))
@@ -58,7 +58,7 @@ def with_real_sizes(records: Records) -> tuple[Records, frozenset[Path], list[st
                 continue
             differing += record.size_hw is not None and size != record.size_hw
             sized[split].append(replace(record, size_hw=size))
-    said = _counted(
+    changes = _counted(
         (unknown, "left out {} images whose size nobody knows and whose file cannot be read"),
         (
             differing,
@@ -66,13 +66,13 @@ def with_real_sizes(records: Records) -> tuple[Records, frozenset[Path], list[st
             "are in pixels (objectness check names them)",
         ),
     )
-    return sized, frozenset(path for path, size in sizes.items() if not isinstance(size, str)), said
+    return sized, frozenset(path for path, size in sizes.items() if not isinstance(size, str)), changes
 
 
 def valid_boxes(records: Records, *, within_images: bool) -> tuple[Records, list[str]]:
-    """Leave out boxes that are none: not finite, without extent, and with ``within_images`` outside of their image.
+    """Leave out unusable boxes: not finite, without extent, and with ``within_images`` outside of their image.
 
-    ``within_images`` clips the others to it. Says how many.
+    ``within_images`` clips the others to it. The sentences count both.
     """
     endless = flat = outside = clipped = 0
     kept: dict[str, list[Record]] = {split: [] for split in records}
@@ -101,7 +101,7 @@ def valid_boxes(records: Records, *, within_images: bool) -> tuple[Records, list
 
 
 def one_entry_each(records: Records, *, across_parts: bool) -> tuple[Records, list[str]]:
-    """Put the boxes of several entries of one image together, for layouts that have one annotation file an image.
+    """Merge the entries of each image, for layouts that have one annotation file an image.
 
     A box that two entries have in common comes once. With ``across_parts`` an image that is in several parts gets
     the boxes of all of them in each.
@@ -159,7 +159,7 @@ def _new_ones(entries: Sequence[Record]) -> NDArray[np.bool_]:
 
 
 def _flags(entries: Sequence[Record], flag: Callable[[Record], NDArray[np.bool_] | None]) -> NDArray[np.bool_] | None:
-    """One kind of flag of all entries; what an entry does not know is not set."""
+    """One kind of flag of all entries; unset where an entry does not know it."""
     known = [flag(record) for record in entries]
     if all(one is None for one in known):
         return None
@@ -196,7 +196,7 @@ def count_difficult(content: WritableDataset) -> int:
 
 
 def count_other_areas(content: WritableDataset) -> int:
-    """Boxes whose annotated area (that of a mask) is another than their own."""
+    """Boxes whose annotated area (that of a mask) differs from their own."""
     return sum(
         int((np.abs(record.areas - boxes.area(record.boxes_xyxy)) > 1).sum())
         for part in content.records.values()

@@ -19,15 +19,15 @@ def write(folder: Path, content: WritableDataset) -> list[str]:
     """Write one JSON file a part; ``difficult`` is a further key of an annotation, which other readers pass over.
 
     Returns:
-        What COCO cannot hold, in sentences.
+        Losses, as COCO cannot hold everything, in sentences.
     """
     number = 0
-    said: list[str] = []
+    changes: list[str] = []
     for split, records in content.records.items():
         images, annotations = [], []
         ids = [record.own_id if content.has_ids else record.image_id for record in records]
         if len({plain_id(image_id) for image_id in ids}) < len(ids):
-            said.append(f"{len(ids)} images were numbered anew, as two of them have one id")
+            changes.append(f"{len(ids)} images were numbered anew, as two of them have one id")
             ids = [record.image_id for record in records]
         for image_id, record in zip(ids, records, strict=True):
             height, width = record.size_hw or (0, 0)
@@ -40,7 +40,7 @@ def write(folder: Path, content: WritableDataset) -> list[str]:
         stem = "instances" if split == ALL else f"instances_{split}"
         with replacing(folder / "annotations" / f"{stem}.json") as file:
             json.dump({"images": images, "annotations": annotations, "categories": categories}, file, allow_nan=False)
-    return said
+    return changes
 
 
 def image_folder(split: str) -> str:

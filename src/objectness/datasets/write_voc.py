@@ -28,7 +28,7 @@ def write(folder: Path, content: WritableDataset) -> list[str]:
     Boxes lie within their image, as ``writable.valid_boxes`` makes them.
 
     Returns:
-        What VOC cannot hold, in sentences.
+        Losses, as VOC cannot hold everything, in sentences.
     """
     moved = thin = total = 0
     for split, records in content.records.items():

@@ -18,7 +18,7 @@ def write(folder: Path, content: WritableDataset) -> list[str]:
     stick out. ``data.yaml`` has no ``path``: without it, every reader starts from the folder of the file itself.
 
     Returns:
-        What YOLO cannot hold, in sentences.
+        Losses, as YOLO cannot hold everything, in sentences.
     """
     import yaml
 

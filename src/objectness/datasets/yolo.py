@@ -16,7 +16,7 @@ from typing import Any
 from objectness.datasets.path_lookup import Boundary, Locator, exists, normal_path
 from objectness.datasets.record_builder import ClassNames, Row, build_record
 from objectness.datasets.records import Dataset, Problem, ProblemKind, Record
-from objectness.datasets.splits import ALL, SPLITS, in_order, split_of, wanted_split
+from objectness.datasets.splits import ALL, SPLITS, in_order, requested_split, split_of
 from objectness.datasets.yolo_labels import LabelLine, box_in_pixels, declared_keypoints, judge_columns, read_lines
 from objectness.errors import InputError
 from objectness.files.untrusted import MOST_TEXT_BYTES, read_bytes, read_text
@@ -34,10 +34,10 @@ class YoloFiles:
     Attributes:
         root: The folder or data.yaml that was named.
         parts: split -> its images in order; ``all`` where there are no splits.
-        class_names: Class number -> name; empty where nothing says.
+        class_names: Class number -> name; empty where no file tells them.
         keypoints: How many numbers of key points follow the box in each line, as data.yaml declares; 0 for none.
-        absent: split -> what data.yaml names and what is not there.
-        notes: What was found elsewhere than data.yaml says.
+        absent: split -> the missing places that data.yaml names.
+        notes: Places that were found elsewhere than data.yaml has them.
         closed: Folders among the images that cannot be read -> why.
     """
 
@@ -60,7 +60,7 @@ class YoloFiles:
         Raises:
             InputError: there is no such split.
         """
-        return _read(self, wanted_split(split, self.splits, str(self.root)))
+        return _read(self, requested_split(split, self.splits, str(self.root)))
 
 
 def find(root: Path, allow_outside: bool = False) -> YoloFiles | None:

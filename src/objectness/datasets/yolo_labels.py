@@ -18,7 +18,7 @@ from objectness.datasets.records import Problem, ProblemKind
 from objectness.errors import InputError
 from objectness.files.untrusted import read_text
 
-# Boxes of objects that are cut off by the border may stick out; what lies further out is no fraction of an image.
+# Boxes of objects that are cut off by the border may stick out; numbers further out are no fractions of an image.
 _FARTHEST = 1.5
 _TRACKED = 6  # coordinates: a box, its score and the number of a track
 _SLACK = 0.01  # of rounding, by which such a box may stick out of its image

@@ -22,7 +22,7 @@ from objectness.proposal_set import ImageId, ProposalSet
 
 
 def parse(path: Path, _: object = None) -> ParsedFile:
-    """Read the boxes of a COCO file as proposals; classes and masks are dropped, and ``notes`` says so.
+    """Read the boxes of a COCO file as proposals; classes and masks are dropped, with a sentence in ``notes``.
 
     Raises:
         InputError: the file is not such an object; an image or annotation in it is malformed.

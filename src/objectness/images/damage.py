@@ -33,9 +33,9 @@ class ImageError(InputError):
     """An image that cannot be used.
 
     Args:
-        name: The file, or what else to call it.
-        reason: What is wrong with it, as the rest of a sentence about it.
-        advice: What to do.
+        name: The file, or another name for messages.
+        reason: The fault, as the rest of a sentence about the image.
+        advice: A remedy.
 
     Attributes:
         reason: As given, for reports that name the file elsewhere.
@@ -57,10 +57,10 @@ def damaged(name: str, error: BaseException) -> ImageError:
         return ImageError(name, "does not fit into memory", "make it smaller")
     if isinstance(error, Image.DecompressionBombError):
         advice = "set PIL.Image.MAX_IMAGE_PIXELS if you trust it"
-        return ImageError(name, f"Pillow's own limit refuses it ({_said(error)})", advice)
-    return ImageError(name, f"the image is damaged or cut short ({_said(error)})", "copy it again")
+        return ImageError(name, f"Pillow's own limit refuses it ({_on_one_line(error)})", advice)
+    return ImageError(name, f"the image is damaged or cut short ({_on_one_line(error)})", "copy it again")
 
 
-def _said(error: BaseException) -> str:
-    """The error's own words, on one line."""
+def _on_one_line(error: BaseException) -> str:
+    """The text of an error, on one line."""
     return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__

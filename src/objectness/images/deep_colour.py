@@ -14,7 +14,7 @@ from PIL import Image
 
 from objectness.images.pixel_formats import bit_range
 
-# What Pillow's decoders call 16 bits a channel in either order of bytes: read in the other order, the byte that is
+# Names of Pillow's decoders for 16 bits a channel in either order of bytes: read in the other order, the byte that is
 # kept is the lower one. "N" is the machine's own order.
 _OTHER_ORDER = {
     f"{bands};16{own}": f"{bands};16{other}"

@@ -68,7 +68,7 @@ def find_photos(sources: Sequence[str]) -> Found:
     A file is a photograph, whatever its suffix; a ``.txt`` file is a list of photographs, one path a line,
     taken from the list's own folder, else from the working folder. A folder stands for every photograph in it
     and in its subfolders, linked ones too, sorted; a pattern (``*``, ``?``, ``[``, ``**``) for the photographs that
-    match, sorted. Both leave out hidden files and what ``objectness propose`` drew (``*.proposals.jpg``).
+    match, sorted. Both leave out hidden files and pictures that ``objectness propose`` drew (``*.proposals.jpg``).
 
     Args:
         sources: As typed.
@@ -124,7 +124,7 @@ def walk(folder: Path) -> Walked:
 
 
 def _visit(folder: Path, closed: dict[Path, str]) -> Iterator[Path]:
-    """Every file of :func:`walk`, and the hidden folders in the place of what is in them."""
+    """Every file of :func:`walk`, and the hidden folders in place of their content."""
     visited: set[str] = set()
     waiting, linked = [folder], list[Path]()
     while waiting or linked:

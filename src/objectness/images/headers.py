@@ -1,4 +1,4 @@
-"""Image files opened as far as their header: only the formats named here, and only what is affordable to decode."""
+"""Image files opened as far as their header: of the formats named here, and affordable to decode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image
 from objectness.images.damage import DAMAGED, MISSING, ImageError, damaged
 from objectness.installation import how_to_install
 
-# Twice the size at which Pillow begins to warn: what its own guard calls a decompression bomb.
+# Twice the size at which Pillow begins to warn: a decompression bomb for its own guard.
 DEFAULT_MAX_PIXELS = 178_000_000
 
 # In the order in which they are tried, by their first bytes; TGA has no such mark and comes last.
@@ -110,7 +110,7 @@ def require_affordable(image: Image.Image, name: str, max_pixels: int | None, fi
     """Refuse an image of no pixels, of more than the limit, or whose decoding would take too much memory.
 
     Raises:
-        ImageError: It says what is too large.
+        ImageError: with the figure that is too large.
     """
     _require_size(image.size, name, max_pixels)
     if max_pixels is None:
@@ -123,12 +123,12 @@ def require_affordable(image: Image.Image, name: str, max_pixels: int | None, fi
     working += _COEFFICIENT_BYTES if image.info.get("progressive") else 0
     needed = pixels * (own + working + _RESULT_BYTES)
     if needed > _MOST_BYTES_A_PIXEL * max_pixels:
-        said = f"its {width} x {height} pixels take {needed / 1e9:.1f} GB of memory to decode as {image.format}"
-        raise ImageError(name, said, "make it smaller, or raise max_pixels if you trust it")
+        reason = f"its {width} x {height} pixels take {needed / 1e9:.1f} GB of memory to decode as {image.format}"
+        raise ImageError(name, reason, "make it smaller, or raise max_pixels if you trust it")
     small = file_bytes is not None and pixels > _MOST_PIXELS_A_BYTE * file_bytes
     if small and needed > _UNDOUBTED_BYTES_A_PIXEL * max_pixels:
-        said = f"its {width} x {height} pixels are packed into {file_bytes} bytes, as no photograph is"
-        raise ImageError(name, said, "raise max_pixels if you trust it")
+        reason = f"its {width} x {height} pixels are packed into {file_bytes} bytes, as no photograph is"
+        raise ImageError(name, reason, "raise max_pixels if you trust it")
 
 
 def _require_size(size_wh: tuple[int, int], name: str, max_pixels: int | None) -> None:
@@ -165,11 +165,11 @@ def _require_file(name: str) -> None:
 def _read_header(file: IO[bytes], name: str, max_pixels: int | None) -> Image.Image:
     prefix = file.read(32)
     size = file.seek(0, os.SEEK_END)
-    if prefix[:4] == b"RIFF" and (canvas := _webp_canvas(prefix)):  # its decoder asks for the canvas at once
+    if prefix[:4] == b"RIFF" and (canvas := _webp_canvas(prefix)):  # its decoder allocates the canvas at once
         _require_size(canvas, name, max_pixels)
         if max_pixels is not None and canvas[0] * canvas[1] * 19 > _MOST_BYTES_A_PIXEL * max_pixels:
-            said = f"its canvas of {canvas[0]} x {canvas[1]} pixels takes too much memory"
-            raise ImageError(name, said, "make it smaller, or raise max_pixels if you trust it")
+            reason = f"its canvas of {canvas[0]} x {canvas[1]} pixels takes too much memory"
+            raise ImageError(name, reason, "make it smaller, or raise max_pixels if you trust it")
     try:
         image = _identified(file, prefix, name)
         if image is not None:
@@ -182,8 +182,8 @@ def _read_header(file: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     except (MemoryError, *DAMAGED) as error:
         raise damaged(name, error) from None
     known = " ".join(sorted(_PLUGINS))
-    said = f"is not an image of a format that is read ({known}), or is damaged in its first bytes"
-    raise ImageError(name, said, "save it as JPEG or PNG")
+    reason = f"is not an image of a format that is read ({known}), or is damaged in its first bytes"
+    raise ImageError(name, reason, "save it as JPEG or PNG")
 
 
 def _identified(file: IO[bytes], prefix: bytes, name: str) -> Image.Image | None:
@@ -232,7 +232,7 @@ def _webp_canvas(prefix: bytes) -> tuple[int, int] | None:
 
 
 def _require_few_scans(image: Image.Image, file: IO[bytes], name: str) -> None:
-    """Each scan of a JPEG visits the whole image, in however few bytes it says nothing about it."""
+    """Refuse a JPEG of many scans: each visits the whole image, however few bytes it has."""
     if image.format not in ("JPEG", "MPO"):
         return
     place = file.tell()

@@ -39,7 +39,7 @@ class Fitted:
     Attributes:
         pixels: ``uint8 (h, w, 3)`` RGB, upright and resized.
         size_hw: (height, width) of the upright photograph.
-        image: The photograph itself ``uint8 (H, W, 3)``, where it was asked for.
+        image: The photograph itself ``uint8 (H, W, 3)``, where it was requested.
         frames: How many frames or pages the file holds; the first is the photograph.
     """
 
@@ -211,7 +211,7 @@ def _decode_small(image: Image.Image, name: str, short_side: int, long_side: int
         if draft is None:
             return None
         image.load()
-        # The box tells where the photograph ends: its size may be no multiple of what it was shrunk by.
+        # The box tells where the photograph ends: its size may be no multiple of the factor that it was shrunk by.
         small = as_rgb(image).resize(stored_wh, Image.Resampling.BILINEAR, box=draft[1])
         pixels = np.empty((*fitted_hw, 3), dtype=np.uint8)
         as_stored(pixels, turned)[:] = np.asarray(small)

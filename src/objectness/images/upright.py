@@ -1,4 +1,4 @@
-"""Which way up a photograph is: the one place that reads orientations."""
+"""Orientation of photographs: the one place that reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8, that is left to apply, wherever the format keeps it (EXIF, XMP, a raw profile).
 
     Nothing is decoded for it, unless a PNG carries its metadata behind the pixels. The decoder of a TIFF turns the
-    pixels itself, and what it has turned is not left to apply.
+    pixels itself, so that nothing is left to apply.
     """
     try:
         file = getattr(image, "fp", None)

@@ -18,6 +18,7 @@ from objectness.rpn.settings import ImageSettings
 from objectness.training.settings import AugmentSettings
 
 _MOSAIC_CENTRE = (0.35, 0.65)  # of the side: no quarter is so thin that it shows nothing
+PADDING_GREY = 114  # of batches and mosaics, near the mean of photographs
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def mosaic(examples: Sequence[Example], side: int, min_visibility: float, genera
     What no photograph covers is grey, as the padding of a batch.
     """
     x, y = (int(side * generator.uniform(*_MOSAIC_CENTRE)) for _ in range(2))
-    pixels = np.full((side, side, 3), 114, dtype=np.uint8)
+    pixels = np.full((side, side, 3), PADDING_GREY, dtype=np.uint8)
     boxes, ignore = [], []
     for index, example in enumerate(examples):
         right, below = index % 2 == 1, index >= 2

@@ -19,7 +19,7 @@ from objectness.datasets.records import Record
 from objectness.errors import InputError, to_keep
 from objectness.images import open_upright
 from objectness.rpn.targets import Target
-from objectness.training.augment import Example, augment
+from objectness.training.augment import PADDING_GREY, Example, augment
 from objectness.training.settings import LoopSettings, RunSettings
 
 
@@ -155,7 +155,7 @@ def collate(examples: Sequence[tuple[Example, str]], least_side: int = 1) -> Bat
     """
     height = max(least_side, *(example.pixels.shape[0] for example, _ in examples))
     width = max(least_side, *(example.pixels.shape[1] for example, _ in examples))
-    pixels = torch.full((len(examples), 3, height, width), 114, dtype=torch.uint8)
+    pixels = torch.full((len(examples), 3, height, width), PADDING_GREY, dtype=torch.uint8)
     targets, names = [], []
     for index, (example, name) in enumerate(examples):
         own_height, own_width = example.pixels.shape[:2]
