@@ -1,4 +1,4 @@
-"""Compare proposals with the ground truth, once: everything that the tables are made of.
+"""Proposals matched with the ground truth, once: the numbers behind all tables.
 
 I images, M objects (no ignore regions), P proposals, T IoU thresholds, K counts of proposals.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from objectness.proposals import Proposals
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 DEFAULT_KS = (1, 10, 100, 300, 1000)
 SIZE, RELATIVE_SIZE = "size", "relative size"
+_ROW_BY_ROW = ("ranks", "best_iou", "closest_rank", "one_to_one_iou")  # objects run along the second axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +33,10 @@ class Measurement:
     """Overlaps of the best proposals of one method with the objects of a data set.
 
     Attributes:
-        ks: Counts of proposals an image, ascending; no more than the last were looked at.
+        ks: Counts of proposals an image, ascending; no more than the last are measured.
         image_ids: ``int64 (I,)``.
         image_hw: ``float64 (I, 2)``; NaN where the size is not known.
-        counts: ``int64 (I,)`` proposals that were looked at.
+        counts: ``int64 (I,)`` proposals that were measured.
         image_of: ``int64 (M,)`` position of each object's image; ascending.
         number: ``int64 (M,)`` position of the object in its record.
         boxes_xyxy: ``float64 (M, 4)`` objects.
@@ -45,7 +47,7 @@ class Measurement:
         ranks_by_size: "size" and "relative size" -> label -> the same ``(T, M)`` as COCO does it for an area
             range: objects of other sizes take no proposal (and are ``UNMATCHED``).
         best_iou: ``float64 (K, M)`` largest overlap with any of the top k.
-        closest_rank: ``int64 (K, M)`` its rank; -1 where nothing best_overlap.
+        closest_rank: ``int64 (K, M)`` its rank; -1 where nothing overlaps.
         one_to_one_iou: ``float64 (K, M)`` overlap with a proposal of its own, largest pairs first.
         scores: ``float32 (P,)`` image after image, best first.
         is_hit: ``bool (P,)`` whether the proposal overlaps an object by IoU .5 or more.
@@ -131,63 +133,39 @@ def measure(
     if not len(tops) or tops[0] < 1:
         raise InputError(f"Recall needs at least one k of 1 or more, not {list(ks)}.")
     _check_ids(proposals, records)
-    parts = []
+    parts = [_without_images(tops)]
     for position, record in enumerate(records):
         parts.append(_image(position, record, proposals.get(record.image_id), tops))
         on_image()
+    return _joined(parts)
 
-    def joined(name: str, empty: Any, axis: int = 0) -> Any:
-        return np.concatenate([empty, *(getattr(part, name) for part in parts)], axis=axis)
 
-    wide = {"int": np.zeros((len(tops), 0), np.int64), "float": np.zeros((len(tops), 0))}
-    none_ranked = np.zeros((len(IOU_THRESHOLDS), 0), np.int64)
-    return Measurement(
-        ks=tuple(tops.tolist()),
-        image_ids=np.array([record.image_id for record in records], dtype=np.int64),
-        image_hw=np.array([record.size_hw or (np.nan, np.nan) for record in records], dtype=np.float64).reshape(-1, 2),
-        counts=np.array([len(part.scores) for part in parts], dtype=np.int64),
-        image_of=joined("image_of", np.zeros(0, np.int64)),
-        number=joined("number", np.zeros(0, np.int64)),
-        boxes_xyxy=joined("boxes_xyxy", np.zeros((0, 4))),
-        class_ids=joined("class_ids", np.zeros(0, np.int64)),
-        areas=joined("areas", np.zeros(0)),
-        ranks=joined("ranks", none_ranked, axis=1),
-        ranks_by_size={
-            name: {
-                label: np.concatenate([none_ranked, *(part.ranks_by_size[name][label] for part in parts)], axis=1)
-                for label in labels
+def _joined(parts: Sequence[Measurement]) -> Measurement:
+    """One measurement of the images of all parts, in their order."""
+
+    def joined(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        if name == "ks":
+            return values[0]
+        if name == "ranks_by_size":
+            return {
+                question: {label: np.concatenate([one[question][label] for one in values], axis=1) for label in labels}
+                for question, labels in values[0].items()
             }
-            for name, labels in ((SIZE, groups.SIZES), (RELATIVE_SIZE, groups.RELATIVE_SIZES))
-        },
-        best_iou=joined("best_iou", wide["float"], axis=1),
-        closest_rank=joined("closest_rank", wide["int"], axis=1),
-        one_to_one_iou=joined("one_to_one_iou", wide["float"], axis=1),
-        scores=joined("scores", np.zeros(0, np.float32)),
-        is_hit=joined("is_hit", np.zeros(0, np.bool_)),
-        ignored=joined("ignored", np.zeros(0, np.bool_)),
-    )
+        return np.concatenate(values, axis=1 if name in _ROW_BY_ROW else 0)
+
+    return Measurement(**{field.name: joined(field.name) for field in fields(Measurement)})
 
 
-@dataclass(frozen=True, eq=False)
-class _Image:
-    """One image's part of a ``Measurement``."""
-
-    image_of: NDArray[np.int64]
-    number: NDArray[np.int64]
-    boxes_xyxy: NDArray[np.float64]
-    class_ids: NDArray[np.int64]
-    areas: NDArray[np.float64]
-    ranks: NDArray[np.int64]
-    ranks_by_size: dict[str, dict[str, NDArray[np.int64]]]
-    best_iou: NDArray[np.float64]
-    closest_rank: NDArray[np.int64]
-    one_to_one_iou: NDArray[np.float64]
-    scores: NDArray[np.float32]
-    is_hit: NDArray[np.bool_]
-    ignored: NDArray[np.bool_]
+def _without_images(tops: NDArray[np.int64]) -> Measurement:
+    none = np.zeros(0, np.float32)
+    record = Record(0, Path(), None, np.zeros((0, 4), np.float32), none.astype(np.int64), none > 0, none)
+    of_one = _image(0, record, None, tops)
+    return replace(of_one, image_ids=of_one.image_ids[:0], image_hw=of_one.image_hw[:0], counts=of_one.counts[:0])
 
 
-def _image(position: int, record: Record, found: Proposals | None, tops: NDArray[np.int64]) -> _Image:
+def _image(position: int, record: Record, found: Proposals | None, tops: NDArray[np.int64]) -> Measurement:
+    """The measurement of one image, which is the ``position``-th of all."""
     # The objects' order matters only where a proposal overlaps two of them equally; this is pycocotools' order.
     order = np.argsort(record.class_ids, kind="stable")
     number = order[~record.ignore[order]]
@@ -200,7 +178,11 @@ def _image(position: int, record: Record, found: Proposals | None, tops: NDArray
         RELATIVE_SIZE: groups.by_relative_size(areas, np.full(len(areas), image_area)),
     }
     best_iou, closest_rank = best_overlap.closest(ious, tops)
-    return _Image(
+    return Measurement(
+        ks=tuple(tops.tolist()),
+        image_ids=np.array([record.image_id], dtype=np.int64),
+        image_hw=np.array([record.size_hw or (np.nan, np.nan)], dtype=np.float64),
+        counts=np.array([len(scores)], dtype=np.int64),
         image_of=np.full(len(number), position, dtype=np.int64),
         number=number.astype(np.int64),
         boxes_xyxy=boxes_xyxy,
