@@ -240,7 +240,7 @@ def _fitting(kind: Any, value: Any, key: str) -> Any:
         return value
     if origin is tuple:
         require(key, value, "a list", isinstance(value, list | tuple))
-        return tuple(_fitting(inner[0], part, key) for part in value)
+        return tuple(_fitting(inner[0], part, f"{key}[{index}]") for index, part in enumerate(value))
     whole = isinstance(value, int) and not isinstance(value, bool)
     if kind is float and (whole or isinstance(value, float)):
         finite = math.isfinite(value) if isinstance(value, float) else abs(value) < 10**308

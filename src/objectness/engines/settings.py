@@ -27,7 +27,7 @@ class EngineSettings:
         device: "cpu"; "cuda" or "cuda:1" for ONNX Runtime (with onnxruntime-gpu) and PyTorch; "gpu", "npu" or
             "auto" for OpenVINO.
         threads: Processor threads; None for every core that this process may use.
-        precision: What OpenVINO computes in: "fp32" everywhere unless another is asked for; "auto" leaves it to
+        precision: Number format of OpenVINO: "fp32" everywhere by default; "auto" leaves it to
             OpenVINO, which takes bf16 or fp16 where the processor is quick at it. The last convolutions stay in fp32.
             The other engines refuse "bf16" and "fp16".
 
