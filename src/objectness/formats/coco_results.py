@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.boxes import xyxy_to_xywh
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
 from objectness.files.json_values import LARGEST_ID, kind, load, shown, write_list
 from objectness.files.untrusted import parse_json, read_bytes
+from objectness.formats.coco_journal import entry_lines, image_row
+from objectness.formats.core.file_names import images_path
 from objectness.formats.core.parsed import ParsedFile, parsed_image
 from objectness.formats.core.sniffing import Content, Signature
-from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction, images_path
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.proposal_set import ImageId
 from objectness.proposals import Proposals
 
@@ -84,33 +85,6 @@ def parse(path: Path, _: object = None) -> ParsedFile:
         for image_id, (size_hw, name) in beside.items()
     ]
     return ParsedFile(tuple(images), "entry")
-
-
-def entry_lines(image_id: int | str, found: Proposals) -> Iterator[str]:
-    """The entries of one image, a line each.
-
-    Raises:
-        InputError: a box or a score that is not finite.
-    """
-    written = json.dumps(image_id if isinstance(image_id, str) else int(image_id))
-    usable = np.isfinite(found.boxes_xyxy).all(axis=1) & np.isfinite(found.scores)
-    if not usable.all():
-        raise InputError(
-            f"Image {image_id}: proposal {int(np.argmin(usable)) + 1} has a box or a score that is not a "
-            "finite number; nothing was written."
-        )
-    # Corners are rounded before the width is taken, so that the far corner is right to 0.005 too.
-    boxes = np.round(xyxy_to_xywh(np.round(found.boxes_xyxy.astype(np.float64), 2)), 2)
-    boxes[:, 2:] = np.maximum(boxes[:, 2:], 0)
-    for box, score in zip(boxes.tolist(), found.scores.tolist(), strict=True):
-        yield f'{{"image_id": {written}, "category_id": 1, "bbox": {box}, "score": {score:.6g}}}'
-
-
-def image_row(image_id: int | str, found: Proposals) -> dict[str, Any]:
-    """One image in the table."""
-    height, width = found.size_hw
-    whole = image_id if isinstance(image_id, str) else int(image_id)
-    return {"id": whole, "file_name": found.source, "width": width, "height": height}
 
 
 class _Entry(NamedTuple):
