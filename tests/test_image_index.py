@@ -263,6 +263,7 @@ IDS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(
     names=st.lists(NAMES, min_size=1, max_size=6, unique=True),

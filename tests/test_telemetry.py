@@ -67,6 +67,7 @@ def test_a_home_that_cannot_be_written_brings_no_warning(place: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "300\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [
@@ -96,6 +97,7 @@ def test_openvino_is_imported_without_its_reports_and_leaves_nothing(place: Path
     assert left_in_home(place) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"), reason="needs Linux's seccomp"
 )
@@ -106,6 +108,7 @@ def test_the_guard_kills_who_opens_an_internet_socket(place: Path) -> None:
         assert done.returncode == -signal.SIGSYS
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"), reason="needs Linux's seccomp"
 )

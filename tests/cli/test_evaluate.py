@@ -466,6 +466,7 @@ class TestWhereItWrites:
         assert words[1].partition(".")[0] in result.stderr
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
+    @pytest.mark.slow
     def test_an_older_report_is_replaced(self, run: Run, found: Path, data: Path) -> None:
         for _ in range(2):
             for words in (("--report", "out.html"), ("--report", data.parent / "out.html"), ("--out", "o.json")):

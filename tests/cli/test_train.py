@@ -42,6 +42,7 @@ def yolo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.usefixtures("tracing")
 def test_train_evaluate_export_propose(yolo: Path, tmp_path: Path) -> None:

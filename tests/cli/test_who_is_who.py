@@ -283,6 +283,7 @@ def test_the_table_of_images_beside_proposals_is_taken_for_the_data(run: Run, ma
     assert 'its entry 2 has no "id" and "file_name"' in result.stderr
 
 
+@pytest.mark.slow
 def test_propose_writes_the_ids_of_a_data_set_whatever_they_are(run: Run, making: Any) -> None:
     for name in THREE:
         making.image(Path("photos") / name, 100, 80)

@@ -87,6 +87,7 @@ def test_awkward_boxes_and_scores_come_back(entry: Format, tmp_path: Path) -> No
     assert not faults & {Fault.UNREADABLE, Fault.SWAPPED, Fault.NOT_FINITE, Fault.NO_SCORE, Fault.UNSORTED}
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("name", NAMES)
 def test_awkward_names_come_back_or_are_refused(entry: Format, name: str, tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ EACH = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("group", GROUPS)
 def test_each_image_gets_its_own(entry: Format, group: str, tmp_path: Path) -> None:

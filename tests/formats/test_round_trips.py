@@ -121,6 +121,7 @@ def test_ids_that_coco_does_not_take(tmp_path: Path) -> None:
     assert list(formats.read_proposals(tmp_path / "a.json")) == ["b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["csv", "coco", "geojson", "huggingface", "label-studio", "cvat", "parquet", "detectron2"]
 )

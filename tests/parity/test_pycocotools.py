@@ -168,6 +168,7 @@ def as_coco(
     return truth, results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [reference, second_reference])
 @settings(max_examples=100)
 @given(scene=scenes(), ks=st.sampled_from([KS, (2, 4), (3,)]))

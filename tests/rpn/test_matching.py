@@ -264,6 +264,7 @@ TRUTHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tolerance", [0.0, 1e-4, 0.1])
 @pytest.mark.parametrize("block", [1, 7, 64, 4096])
 @pytest.mark.parametrize("order", ["as laid out", "shuffled"])

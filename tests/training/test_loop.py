@@ -74,6 +74,7 @@ def test_the_loss_falls(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     assert outcome.rows[-1]["loss"] < 0.6 * outcome.rows[0]["loss"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     photographs: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
@@ -311,6 +312,7 @@ def test_a_resumed_run_obeys_its_configuration(photographs: Path, tiny: Tiny, tm
         assert not run.resume(tmp_path / "run").interrupted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

@@ -305,6 +305,7 @@ def test_a_run_measures_what_it_starts_from_and_keeps_it_where_it_stays_the_best
     assert [row["epoch"] for row in scratch.rows] == [1]
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_print_one_recall(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     """Large JPEGs, which are decoded small; trained in bfloat16."""
     for path in (photographs / "val").glob("*.png"):
