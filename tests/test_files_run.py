@@ -83,3 +83,59 @@ def test_convert(tmp_path: Path) -> None:
     files = files_run(_COMMAND, "convert", "a.json", "b.pkl", "--to", "detectron2", folder=tmp_path)
     assert (tmp_path / "b.pkl").exists()
     assert len(files) <= 20, listed(files)
+
+
+# One update of three, from the end of the first to the end of the second.
+_UPDATE = """
+from pathlib import Path
+import numpy as np, torch
+from objectness.datasets.records import Record
+from objectness.rpn.network import build_network
+from objectness.settings import override
+from objectness.training.loop import train
+from objectness.training.recipes import recipe
+
+torch.set_num_threads(1)
+name, photo, *assignments = sys.argv[1:]
+box = np.array([[10, 10, 300, 300]], np.float32)
+record = Record(1, Path(photo), (512, 512), box, np.zeros(1, np.int64), np.zeros(1, bool), box[:, 2] * box[:, 3])
+settings = override(recipe(name), assignments)
+
+class Counted:
+    def on_start(self, *told): pass
+    def on_batch(self, *told): pass
+    def on_epoch(self, *told): pass
+    def on_step(self, step):
+        start() if step.step == 1 else stop()
+
+Path("run").mkdir()
+train(settings, build_network(settings.rpn)[0], [record] * 3, [], Path("run"), {}, [Counted()])
+"""
+_TINY = (
+    "rpn.backbone.name=test_resnet",
+    "rpn.backbone.pretrained=false",
+    "rpn.images.short_side=96",
+    "rpn.head.channels=16",
+    "rpn.match.drop_cross_boundary=false",
+    "loop.batch_size=1",
+    "loop.accumulate=1",
+    "loop.steps=3",
+    "loop.workers=0",
+    "loop.device=cpu",
+    "augment.mosaic=0",
+    "augment.crop=0",
+)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "most", "own"),
+    [("paper-vgg16", 17, "rpn/faster_rcnn_loss.py"), ("task-aligned", 15, "rpn/extensions/task_aligned.py")],
+)
+def test_training_update(recipe: str, most: int, own: str, tmp_path: Path) -> None:
+    """From the pixels of a batch to new weights; reading the photograph and augmenting it are another story."""
+    pytest.importorskip("torch")
+    files = files_run(_UPDATE, recipe, str(PHOTO), *_TINY, folder=tmp_path)
+    reading = ("images/", "training/data.py", "training/augment.py")
+    files = {name: functions for name, functions in files.items() if not name.startswith(reading)}
+    assert {own, "rpn/criterion.py", "rpn/network.py", "training/loop.py"} <= files.keys()
+    assert len(files) <= most, listed(files)
