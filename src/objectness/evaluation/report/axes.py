@@ -1,4 +1,4 @@
-"""Where a chart's points lie on paper: shared by the SVG and the PNG."""
+"""The drawing of a chart as lines, areas, dots and words: painted as SVG and as PNG."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from objectness.evaluation.curves import Chart
 # Okabe and Ito's colours, apart for every kind of colour blindness; the last is for what belongs to no method.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#444444")
 NEUTRAL = "#8a8f98"
+LINE_HEIGHT = 18  # of the legend
+RADIUS = 3.5  # of a dot
+DASHES = (6, 4)  # on, off
+FAINT = 0.15  # opacity of an area
+
+Point = tuple[float, float]
 
 
 def colour(number: int) -> str:
@@ -28,6 +34,11 @@ class Axes:
     right: float = 16
     top: float = 40
     bottom: float = 52
+
+    @property
+    def paper_height(self) -> float:
+        """Height with the legend below."""
+        return self.height + LINE_HEIGHT * len(self.chart.lines) + 8
 
     def x(self, value: float) -> float:
         """Distance from the left edge."""
@@ -63,3 +74,73 @@ def _linear(low: float, high: float) -> list[tuple[float, str]]:
     first = math.ceil(low / step - 1e-9)
     count = int((high - first * step) / step + 1e-9) + 1
     return [((first + i) * step, f"{round((first + i) * step, 10):g}") for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words whose baseline has its "start", "middle" or "end" at (x, y); turned by 90 degrees with ``upwards``."""
+
+    x: float
+    y: float
+    words: str
+    anchor: str = "start"
+    is_title: bool = False
+    upwards: bool = False
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line through points; of the grid without a colour."""
+
+    points: tuple[Point, ...]
+    colour: str | None = None
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Area:
+    """A faint polygon."""
+
+    points: tuple[Point, ...]
+    colour: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A filled circle of ``RADIUS``."""
+
+    x: float
+    y: float
+    colour: str
+
+
+Mark = Text | Stroke | Area | Dot
+
+
+def marks(axes: Axes) -> list[Mark]:
+    """The drawing of a chart with its legend below, in the order in which it is painted."""
+    chart = axes.chart
+    bottom, right = axes.height - axes.bottom, axes.width - axes.right
+    found: list[Mark] = [Text(axes.left, 22, chart.title, is_title=True)]
+    for value, words in axes.y_ticks():
+        y = axes.y(value)
+        found += [Stroke(((axes.left, y), (right, y))), Text(axes.left - 8, y + 4, words, "end")]
+    for value, words in axes.x_ticks():
+        x = axes.x(value)
+        found += [Stroke(((x, axes.top), (x, bottom))), Text(x, bottom + 18, words, "middle")]
+    found.append(Text((axes.left + right) / 2, bottom + 40, chart.x_label, "middle"))
+    found.append(Text(16, (axes.top + bottom) / 2, chart.y_label, "middle", upwards=True))
+    for line in chart.lines:
+        there = [(axes.x(x), axes.y(y)) for x, y in zip(line.x, line.high, strict=bool(line.high))]
+        back = [(axes.x(x), axes.y(y)) for x, y in zip(line.x, line.low, strict=bool(line.low))]
+        if len(there) > 1:
+            found.append(Area((*there, *reversed(back)), colour(line.colour)))
+    for number, line in enumerate(chart.lines):
+        points = tuple((axes.x(x), axes.y(y)) for x, y in zip(line.x, line.y, strict=True))
+        ink, y = colour(line.colour), axes.height + LINE_HEIGHT * number + 4
+        found.append(Stroke(points, ink, line.dashed))
+        if line.dots or len(points) == 1:
+            found += [Dot(*point, ink) for point in points]
+        found.append(Stroke(((axes.left, y), (axes.left + 22, y)), ink, line.dashed))
+        found.append(Text(axes.left + 30, y + 4, line.name))
+    return found

@@ -8,82 +8,58 @@ from itertools import pairwise
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from objectness.drawing.pen import writable
-from objectness.evaluation.curves import Chart, Line
-from objectness.evaluation.report.axes import Axes, colour
+from objectness.evaluation.curves import Chart
+from objectness.evaluation.report.axes import DASHES, FAINT, RADIUS, Area, Axes, Dot, Point, Stroke, Text, marks
 
 _SCALE = 3  # drawn three times as large, then shrunk by half: smooth lines, and sharp on a dense screen
 _PAPER, _INK, _GRID = (255, 255, 255), (40, 44, 52), (226, 229, 233)
-_LINE_HEIGHT = 18
-
-Point = tuple[float, float]
+_ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 
 
 def to_png(chart: Chart) -> Image.Image:
     """The chart with its legend below, RGB."""
-    plain = Axes(chart)
-    axes = Axes(chart, *(_SCALE * side for side in _sides(plain)))
-    height = plain.height + _LINE_HEIGHT * len(chart.lines) + 8
-    picture = Image.new("RGB", (round(axes.width), round(_SCALE * height)), _PAPER)
-    draw = ImageDraw.Draw(picture)
-    bottom, right = axes.height - axes.bottom, axes.width - axes.right
-    for value, words in axes.y_ticks():
-        y = axes.y(value)
-        draw.line([(axes.left, y), (right, y)], fill=_GRID, width=_SCALE)
-        _write(draw, (axes.left - 8 * _SCALE, y), words, "rm")
-    for value, words in axes.x_ticks():
-        x = axes.x(value)
-        draw.line([(x, axes.top), (x, bottom)], fill=_GRID, width=_SCALE)
-        _write(draw, (x, bottom + 6 * _SCALE), words, "mt")
-    _write(draw, (axes.left, 10 * _SCALE), chart.title, "lt", 15)
-    _write(draw, ((axes.left + right) / 2, bottom + 30 * _SCALE), chart.x_label, "mt")
-    _write_upwards(picture, (axes.top + bottom) / 2, chart.y_label)
-    for line in chart.lines:
-        if line.low:
-            _band(picture, axes, line)
-    draw = ImageDraw.Draw(picture)
-    for number, line in enumerate(chart.lines):
-        points = [(axes.x(x), axes.y(y)) for x, y in zip(line.x, line.y, strict=True)]
-        _stroke(draw, points, line)
-        y = axes.height + (_LINE_HEIGHT * number + 4) * _SCALE
-        _stroke(draw, [(axes.left, y), (axes.left + 22 * _SCALE, y)], line)
-        _write(draw, (axes.left + 30 * _SCALE, y), line.name, "lm")
+    axes = Axes(chart)
+    picture = Image.new("RGB", (round(_SCALE * axes.width), round(_SCALE * axes.paper_height)), _PAPER)
+    for mark in marks(axes):
+        draw = ImageDraw.Draw(picture)
+        match mark:
+            case Text():
+                _write(picture, draw, mark)
+            case Stroke(colour=None):
+                draw.line(_scaled(mark.points), fill=_GRID, width=_SCALE)
+            case Stroke(colour=str(colour)):
+                ink, points = ImageColor.getrgb(colour), _scaled(mark.points)
+                pieces = _dashes(points, *(_SCALE * length for length in DASHES)) if mark.dashed else [points]
+                for piece in pieces:
+                    draw.line(piece, fill=ink, width=2 * _SCALE, joint="curve")
+            case Area():
+                mask = Image.new("L", picture.size, 0)
+                ImageDraw.Draw(mask).polygon(_scaled(mark.points), fill=round(255 * FAINT))
+                picture.paste(ImageColor.getrgb(mark.colour), (0, 0, *picture.size), mask)
+            case Dot():
+                draw.circle((_SCALE * mark.x, _SCALE * mark.y), _SCALE * RADIUS, fill=ImageColor.getrgb(mark.colour))
     return picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)
 
 
-def _sides(axes: Axes) -> tuple[float, ...]:
-    return axes.width, axes.height, axes.left, axes.right, axes.top, axes.bottom
+def _scaled(points: Sequence[Point]) -> list[Point]:
+    return [(_SCALE * x, _SCALE * y) for x, y in points]
 
 
-def _write(draw: ImageDraw.ImageDraw, at: Point, words: str, anchor: str, size: int = 12) -> None:
-    draw.text(at, writable(words), fill=_INK, font=ImageFont.load_default(size * _SCALE), anchor=anchor)
-
-
-def _write_upwards(picture: Image.Image, y: float, words: str) -> None:
-    font = ImageFont.load_default(12 * _SCALE)
-    words = writable(words)
-    left, top, right, bottom = font.getbbox(words)
+def _write(picture: Image.Image, draw: ImageDraw.ImageDraw, text: Text) -> None:
+    words, font = writable(text.words), ImageFont.load_default((15 if text.is_title else 12) * _SCALE)
+    if not text.upwards:
+        draw.text((_SCALE * text.x, _SCALE * text.y), words, fill=_INK, font=font, anchor=_ANCHORS[text.anchor])
+        return
+    left, top, right, bottom = font.getbbox(words, anchor="ls")
     strip = Image.new("RGB", (round(right - left) + 2, round(bottom - top) + 2), _PAPER)
-    ImageDraw.Draw(strip).text((-left, -top), words, fill=_INK, font=font)
+    ImageDraw.Draw(strip).text((-left, -top), words, fill=_INK, font=font, anchor="ls")
     turned = strip.transpose(Image.Transpose.ROTATE_90)
-    picture.paste(turned, (6 * _SCALE, round(y - turned.height / 2)))
+    picture.paste(turned, (round(_SCALE * text.x + top), round(_SCALE * text.y - turned.height / 2)))
 
 
-def _stroke(draw: ImageDraw.ImageDraw, points: Sequence[Point], line: Line) -> None:
-    ink, wide = ImageColor.getrgb(colour(line.colour)), 2 * _SCALE
-    if line.dashed:
-        for start, end in _dashes(points, 6 * _SCALE, 4 * _SCALE):
-            draw.line([start, end], fill=ink, width=wide)
-    else:
-        draw.line(points, fill=ink, width=wide, joint="curve")
-    if len(points) == 1 or (line.dots and len(points) > 2):
-        for x, y in points:
-            radius = 3.5 * _SCALE
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
-
-
-def _dashes(points: Sequence[Point], on: float, off: float) -> list[tuple[Point, Point]]:
+def _dashes(points: Sequence[Point], on: float, off: float) -> list[list[Point]]:
     """Pieces of a polyline of length ``on``, ``off`` apart, counted along it."""
-    pieces: list[tuple[Point, Point]] = []
+    pieces: list[list[Point]] = []
     walked = 0.0
     for (x1, y1), (x2, y2) in pairwise(points):
         length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
@@ -94,16 +70,6 @@ def _dashes(points: Sequence[Point], on: float, off: float) -> list[tuple[Point,
             step = min(length - at, (on if drawn else on + off) - phase)
             if drawn:
                 a, b = at / length, (at + step) / length
-                pieces.append(((x1 + (x2 - x1) * a, y1 + (y2 - y1) * a), (x1 + (x2 - x1) * b, y1 + (y2 - y1) * b)))
+                pieces.append([(x1 + (x2 - x1) * a, y1 + (y2 - y1) * a), (x1 + (x2 - x1) * b, y1 + (y2 - y1) * b)])
             at, walked = at + step, walked + step
     return pieces
-
-
-def _band(picture: Image.Image, axes: Axes, line: Line) -> None:
-    there = [(axes.x(x), axes.y(y)) for x, y in zip(line.x, line.high, strict=True)]
-    back = [(axes.x(x), axes.y(y)) for x, y in zip(line.x, line.low, strict=True)][::-1]
-    if len(there) < 2:
-        return
-    mask = Image.new("L", picture.size, 0)
-    ImageDraw.Draw(mask).polygon([*there, *back], fill=38)
-    picture.paste(ImageColor.getrgb(colour(line.colour)), (0, 0, picture.width, picture.height), mask)
