@@ -20,7 +20,7 @@ from objectness.files.untrusted import read_text
 
 # Boxes of objects that are cut off by the border may stick out; numbers further out are no fractions of an image.
 _FARTHEST = 1.5
-_TRACKED = 6  # coordinates: a box, its score and the number of a track
+TRACKED_COLUMNS = 7  # a class, a box, its score and the number of a track
 _SLACK = 0.01  # of rounding, by which such a box may stick out of its image
 _KEYPOINT_SLACK = 0.25  # of a box's sides, by which its key points may stick out of it
 _SHOWN = 60
@@ -56,7 +56,7 @@ class LabelLine(NamedTuple):
     def track(self) -> int:
         """The number of a track, if there are six numbers: a box in its image, a score and that; else 0."""
         word = self.text.split()[-1]
-        if len(self.coordinates) != _TRACKED or not word.isdecimal() or not 0 <= self.coordinates[4] <= 1:
+        if len(self.coordinates) + 1 != TRACKED_COLUMNS or not word.isdecimal() or not 0 <= self.coordinates[4] <= 1:
             return 0
         x1, y1, x2, y2 = self.box
         return int(min(self.coordinates[5], 2**31)) if min(x1, y1) >= -_SLACK and max(x2, y2) <= 1 + _SLACK else 0
@@ -105,14 +105,15 @@ class Columns:
     note: str | None = None
 
 
-def label_lines(path: Path) -> Iterator[LabelLine | BadLine]:
-    """The lines of a label file that are not empty.
+def label_lines(path: Path, columns: int | None = None) -> Iterator[LabelLine | BadLine]:
+    """The lines of a label file that are not empty; with ``columns`` only those of so many columns.
 
     Raises:
         InputError: the file cannot be read.
     """
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if words := line.split():
+        words = line.split()
+        if words and columns in (None, len(words)):
             yield _parse(number, line.strip(), words)
 
 
@@ -133,7 +134,7 @@ def has_tracks(lines: Iterable[LabelLine | object]) -> bool:
     """
     count, last = 0, 0
     for line in lines:
-        if isinstance(line, LabelLine) and len(line.coordinates) == _TRACKED:
+        if isinstance(line, LabelLine) and len(line.coordinates) + 1 == TRACKED_COLUMNS:
             track = line.track
             if not track:
                 return False
@@ -174,7 +175,7 @@ def read_lines(path: Path) -> list[LabelLine | Problem]:
 def box_in_pixels(line: LabelLine, columns: Columns, size_hw: tuple[int, int], path: Path) -> Box | Problem:
     """Corners of the box of a ground-truth line in pixels, or the line's fault."""
     count = len(line.coordinates)
-    if count >= 4 and (columns.keypoints or count <= 5 or (columns.has_tracks and count == _TRACKED)):
+    if count >= 4 and (columns.keypoints or count <= 5 or (columns.has_tracks and count + 1 == TRACKED_COLUMNS)):
         extent = line.box
     elif count >= 6 and count % 2 == 0:
         extent = line.outline

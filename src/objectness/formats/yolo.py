@@ -14,7 +14,14 @@ from math import isfinite
 from pathlib import Path
 
 from objectness.datasets.outlines import Box
-from objectness.datasets.yolo_labels import BadLine, LabelLine, declared_keypoints, has_tracks, label_lines
+from objectness.datasets.yolo_labels import (
+    TRACKED_COLUMNS,
+    BadLine,
+    LabelLine,
+    declared_keypoints,
+    has_tracks,
+    label_lines,
+)
 from objectness.errors import InputError, MissingContextError
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import read_text, regular_file
@@ -64,7 +71,7 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     classes: set[int] = set()
     document = load_yaml(root / _YAML) if (root / _YAML).is_file() else None
     keypoints = declared_keypoints(document) if isinstance(document, dict) else 0
-    tracks = not keypoints and has_tracks(line for label in labels for line in label_lines(label))
+    tracks = not keypoints and has_tracks(line for label in labels for line in label_lines(label, TRACKED_COLUMNS))
     outlines = lines = 0
     large: list[tuple[Path, int]] = []
     for label in labels:
@@ -107,23 +114,27 @@ def _judged(label: Path, line: LabelLine, keypoints: int, tracks: bool) -> tuple
     Raises:
         InputError: the line has too many or too few columns, or its meaning is not clear.
     """
-    numbers, word = line.coordinates, line.text.split()[-1]
-    if tracks and len(numbers) == 6:
-        numbers, word = numbers[:5], line.text.split()[-2]
+    numbers = line.coordinates
+    if tracks and len(numbers) + 1 == TRACKED_COLUMNS:
+        numbers = numbers[:5]
     count = len(numbers)
-    where = f"{label}: line {line.number} has"
     is_box = count in (4 + keypoints, 5 + keypoints)
     if not is_box and (count < 6 or keypoints):
         due = f" and {keypoints} of key points" if keypoints else ""
-        raise InputError(f"{where} {count + 1} columns; due are class xc yc w h{due} and the score.")
+        raise InputError(
+            f"{label}: line {line.number} has {count + 1} columns; due are class xc yc w h{due} and the score."
+        )
     if not is_box and (line.marks_visibility() or (count >= 11 and line.marks_visibility(and_score=True))):
         raise InputError(
-            f"{where} {count + 1} columns, an outline or a box with key points: "
+            f"{label}: line {line.number} has {count + 1} columns, an outline or a box with key points: "
             "lay the data.yaml beside the labels that says which by its kpt_shape."
         )
     has_score = count == 5 + keypoints if is_box else count % 2 == 1
-    if has_score and numbers[-1] > 1 and word.isdecimal():
-        raise InputError(f"{where} {word[:20]} in the place of the score, as if it were the number of a track.")
+    if has_score and numbers[-1] > 1 and (word := line.text.split()[count]).isdecimal():
+        raise InputError(
+            f"{label}: line {line.number} has {word[:20]} in the place of the score, "
+            "as if it were the number of a track."
+        )
     score = numbers[-1] if has_score else None
     return (line.box, score, numbers[:4]) if is_box else (line.outline, score, numbers[: count - has_score])
 
