@@ -112,7 +112,7 @@ def command(
             return
         if data is None:
             raise InputError("Say what to train on: objectness train DATA (a COCO, Pascal VOC or YOLO folder).")
-        folder = project / _plain_name(name or settings.recipe)
+        folder = project / _plain_name(settings.recipe if name is None else name)
         with _Live(output) as live:
             watcher = Watcher(live.on_start, on_step=live.on_step, on_epoch=live.on_epoch)
             result = run.begin(
