@@ -86,11 +86,13 @@ class Reliability:
         scores: Mean score of each bin that is not empty, rising.
         hits: The share of each bin's proposals that overlap an object.
         counts: Proposals in each bin.
+        ranges: Lowest and highest score of each bin.
     """
 
     scores: tuple[float, ...]
     hits: tuple[float, ...]
     counts: tuple[int, ...]
+    ranges: tuple[tuple[float, float], ...] = ()
 
     @property
     def error(self) -> float:
@@ -126,14 +128,27 @@ def fit(scores: Floats, hits: NDArray[np.bool_]) -> Calibration:
     return _through(means_x, means_y)
 
 
-def reliability(scores: Floats, hits: NDArray[np.bool_], bins: int = _BINS) -> Reliability:
-    """Count hits in ``bins`` equally wide ranges of score."""
-    index = np.minimum((scores * bins).astype(np.int64), bins - 1)
-    filled = [index == number for number in range(bins) if (index == number).any()]
+def reliability(scores: Floats, hits: NDArray[np.bool_], bins: int = _BINS, edges: Floats | None = None) -> Reliability:
+    """Share of hits in ranges of score.
+
+    Args:
+        scores: ``(N,)``.
+        hits: ``(N,)`` whether the proposal overlaps an object.
+        bins: Number of equally wide ranges of [0, 1].
+        edges: In their place, borders of ranges, ascending; the last range holds its upper border.
+    """
+    borders = np.linspace(0, 1, bins + 1) if edges is None else edges
+    index = np.clip(np.searchsorted(borders, scores, side="right") - 1, 0, len(borders) - 2)
+    counts, sums, found = (
+        np.bincount(index, weights=weights, minlength=len(borders) - 1)
+        for weights in (None, scores.astype(np.float64), hits.astype(np.float64))
+    )
+    filled = np.flatnonzero(counts)
     return Reliability(
-        scores=tuple(float(scores[chosen].mean()) for chosen in filled),
-        hits=tuple(float(hits[chosen].mean()) for chosen in filled),
-        counts=tuple(int(chosen.sum()) for chosen in filled),
+        tuple((sums[filled] / counts[filled]).tolist()),
+        tuple((found[filled] / counts[filled]).tolist()),
+        tuple(counts[filled].tolist()),
+        tuple(zip(borders[filled].tolist(), borders[filled + 1].tolist(), strict=True)),
     )
 
 

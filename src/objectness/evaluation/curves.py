@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from objectness.evaluation import per_object
-from objectness.evaluation.calibration import calibration
+from objectness.evaluation.calibration import check_scores
 from objectness.evaluation.results import Results, sampled_means
 
 _POINTS = 40
@@ -124,10 +124,9 @@ def _trust(results: Results) -> Chart:
     """Score against the share that is about an object; the diagonal is a score that means what it says."""
     lines = []
     for colour, result in enumerate(results.methods):
-        bins = calibration(result.measured).bins
-        if len(bins) > 1:
-            x, y = tuple(part.score for part in bins), tuple(part.share for part in bins)
-            lines.append(Line(result.name, x, y, colour=colour, dots=True))
+        bins = check_scores(result.measured).bins
+        if len(bins.counts) > 1:
+            lines.append(Line(result.name, bins.scores, bins.hits, colour=colour, dots=True))
     x_values = [x for line in lines for x in line.x]
     probabilities = not x_values or (min(x_values) >= 0 and max(x_values) <= 1)
     x_range = (0.0, 1.0) if probabilities else (min(x_values), max(x_values))

@@ -13,7 +13,7 @@ import numpy as np
 
 from objectness.evaluation import per_object
 from objectness.evaluation.bootstrap import Estimate
-from objectness.evaluation.calibration import calibration
+from objectness.evaluation.calibration import check_scores
 from objectness.evaluation.measurement import SIZE
 from objectness.evaluation.proposals_needed import budget
 from objectness.evaluation.results import RECALL_IOUS, Results
@@ -171,13 +171,14 @@ def calibrations(results: Results) -> Table:
     """Score against the share of the proposals that are about an object."""
     rows: list[tuple[Cell, ...]] = []
     for result in results.methods:
-        found = calibration(result.measured)
+        found = check_scores(result.measured)
+        bins = found.bins
         rows += [
-            (result.name, f"{part.low:.3g} to {part.high:.3g}", part.count, part.score, part.share)
-            for part in found.bins
+            (result.name, f"{low:.3g} to {high:.3g}", count, score, share)
+            for (low, high), count, score, share in zip(bins.ranges, bins.counts, bins.scores, bins.hits, strict=True)
         ]
         if found.error is not None:
-            rows.append((result.name, "mean distance", sum(part.count for part in found.bins), None, found.error))
+            rows.append((result.name, "mean distance", sum(bins.counts), None, found.error))
     return Table(
         "calibration",
         "What a score means",
