@@ -24,7 +24,7 @@ from objectness.export import calibration_data
 from objectness.export.graph import export_choice, export_network
 from objectness.export.metadata import describe_export
 from objectness.export.openvino_file import require_openvino, write_openvino
-from objectness.export.postprocessing_graph import combine, needed
+from objectness.export.postprocessing_graph import anchor_names, combine, needed
 from objectness.export.precision import halve, quantise, range_images
 from objectness.export.settings import ExportSettings, changed
 from objectness.export.verification import (
@@ -143,7 +143,7 @@ def export_model(
     require_same_selection(candidates, proposals, target)
     before = after = lost = None
     if settings.precision != "fp32":
-        results = {name for name in needed(one_image) if not name.startswith("anchors")}
+        results = needed(one_image) - set(anchor_names(len(network.strides)))
         images = []
         if settings.precision == "int8":
             images = range_images(sources.photos, description.short_side, description.long_side)

@@ -1,7 +1,7 @@
 """Graphs that PyTorch exports: the network for a batch, and the choice of candidates for one image.
 
 Two graphs rather than one, because how many candidates an image has depends on what is in it, and PyTorch exports
-no loop over images whose results differ in length. ``export.tail`` joins them.
+no loop over images whose results differ in length. ``postprocessing_graph`` joins them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from onnxscript import optimizer
 from torch import Tensor, nn
 
 from objectness.engines import INPUT
-from objectness.export.postprocessing_graph import strip_traces
+from objectness.export.postprocessing_graph import anchor_names, strip_traces
 from objectness.export.suppress_warnings import only_errors
 from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.outputs import Outputs
@@ -59,7 +59,7 @@ def export_network(network: RegionProposalNetwork) -> Any:
         _BatchGraph(network),
         (pixels,),
         [INPUT],
-        [*tensors, *_anchor_names(anchors)],
+        [*tensors, *anchor_names(len(anchors))],
         {"pixels": {0: torch.export.Dim("batch", min=1, max=4096), **_sides()}},
     )
 
@@ -72,7 +72,7 @@ def export_choice(network: RegionProposalNetwork) -> Any:
     return _export(
         _OneImageGraph(network, outputs),
         (pixels[:1], alone, anchors),
-        [INPUT, *tensors, *_anchor_names(anchors)],
+        [INPUT, *tensors, *anchor_names(len(anchors))],
         ["boxes_xyxy", "scores", "levels"],
         {
             "pixels": _sides(),
@@ -95,10 +95,6 @@ def _answer(network: RegionProposalNetwork, pixels: Tensor) -> Outputs:
     """Outputs of the network for ``uint8 (B, H, W, 3)``, without the pixels, which are the graph's input anyway."""
     outputs: Outputs = network(pixels.permute(0, 3, 1, 2))
     return replace(outputs, pixels=None)
-
-
-def _anchor_names(anchors: list[Tensor]) -> list[str]:
-    return [f"anchors_{level}" for level in range(len(anchors))]
 
 
 def _sides() -> dict[int, Any]:

@@ -1,6 +1,6 @@
 """The end of the exported graph, written in ONNX itself: suppression, ranking, calibration, one image at a time.
 
-PyTorch exports what a network computes and how one image's candidates are chosen; here both become one graph, in
+PyTorch exports the network for a batch, and the choice of candidates for one image; here both become one graph, in
 which a ``Loop`` takes the images of a batch in turn. n candidates of an image, L levels, N places in the output.
 """
 
@@ -53,14 +53,14 @@ def combine(
     nms: bool,
     calibration: Calibration | None = None,
 ) -> onnx.ModelProto:
-    """One graph of two: what the network says of a batch, and what is chosen of it for each image.
+    """One graph of two: the network for a batch, and the choice of boxes for each image.
 
     Args:
-        network: ``pixels (B, H, W, 3)`` to named tensors; those named "anchors..." have no batch axis.
+        network: ``pixels (B, H, W, 3)`` to named tensors; the anchors of each level have no batch axis.
         one_image: The same names, with a batch of 1, to ``boxes_xyxy (n, 4)``, ``scores (n,)``, ``levels (n,)``.
-        settings: The thresholds that hold where the user names no others.
-        levels: How many levels there are.
-        nms: Suppress and rank inside; else the candidates are handed out.
+        settings: Default thresholds.
+        levels: Number of levels.
+        nms: Suppress and rank inside; else the candidates are the outputs.
         calibration: Applied to the scores at the end.
 
     Returns:
@@ -68,12 +68,12 @@ def combine(
         the constants ``top`` and ``nms_iou``. Else also ``levels (B, N)``, and N is as many as there can be.
     """
     outside, body = _Nodes("batch/"), _Nodes("image/")
-    constants, found = _place(network, one_image, body)
+    constants, found = _place(network, one_image, body, levels)
     if nms:
         found = _suppress(body, found, levels)
         places = TOP_INPUT
     else:
-        places = _most_candidates(outside, network, settings.pre_nms_top_n)
+        places = _most_candidates(outside, levels, settings.pre_nms_top_n)
     if calibration is not None:
         found["scores"] = _calibrate(body, found["scores"], calibration)
     names = PROPOSAL_OUTPUTS if nms else CANDIDATE_OUTPUTS
@@ -107,22 +107,29 @@ def combine(
     return model
 
 
+def anchor_names(levels: int) -> list[str]:
+    """Names of the network's tensors that have no batch axis: the anchors of each level."""
+    return [f"anchors_{level}" for level in range(levels)]
+
+
 def needed(one_image: onnx.ModelProto) -> set[str]:
-    """Which of the network's tensors the choice for one image looks at."""
+    """Names of the network's tensors that the choice for one image reads."""
     used = {name for node in one_image.graph.node for name in node.input}
     return used & {value.name for value in one_image.graph.input} - {INPUT}
 
 
 def strip_traces(model: onnx.ModelProto) -> None:
-    """Forget the exporter's notes, in place: they name files of the machine that it ran on."""
+    """Remove the exporter's notes, in place: they name files of the machine that it ran on."""
     graph = model.graph
     for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer, graph, model):
         del part.metadata_props[:]
         part.doc_string = ""
 
 
-def _place(network: onnx.ModelProto, one_image: onnx.ModelProto, body: _Nodes) -> tuple[list[Any], dict[str, str]]:
-    """Put the choice for one image into the loop's body: its constants, and what its results are called there."""
+def _place(
+    network: onnx.ModelProto, one_image: onnx.ModelProto, body: _Nodes, levels: int
+) -> tuple[list[Any], dict[str, str]]:
+    """Put the choice for one image into the loop's body: its constants, and the names of its results there."""
     given = {value.name for value in network.graph.output}
     index = body.add("Unsqueeze", ["image/index", body.constant(np.array([0]), "first_axis")], "from")
     following = body.add("Add", [index, body.constant(np.array([1]), "one")], "to")
@@ -130,8 +137,8 @@ def _place(network: onnx.ModelProto, one_image: onnx.ModelProto, body: _Nodes) -
     for name in sorted(needed(one_image)):
         if name not in given:
             raise ValueError(f"The network does not give {name}.")
-        alone = name.startswith("anchors")
-        renamed[name] = name if alone else body.add("Slice", [name, index, following, "image/first_axis"], name)
+        shared = name in anchor_names(levels)
+        renamed[name] = name if shared else body.add("Slice", [name, index, following, "image/first_axis"], name)
     constants = []
     for constant in one_image.graph.initializer:
         copied = onnx.TensorProto()
@@ -171,13 +178,12 @@ def _suppress(body: _Nodes, found: dict[str, str], levels: int) -> dict[str, str
     return {"boxes_xyxy": body.add("Gather", [boxes, order], "best_boxes"), "scores": best}
 
 
-def _most_candidates(outside: _Nodes, network: onnx.ModelProto, pre_nms_top_n: int) -> str:
+def _most_candidates(outside: _Nodes, levels: int, pre_nms_top_n: int) -> str:
     """Largest number of candidates of an image: the sum over levels of the boxes that enter suppression."""
     limit = outside.constant(np.array([pre_nms_top_n]), "pre_nms_top_n")
-    anchors = [value.name for value in network.graph.output if value.name.startswith("anchors")]
     counts = [
         outside.add("Min", [outside.add("Shape", [name], f"{name}/shape", start=0, end=1), limit], f"{name}/count")
-        for name in anchors
+        for name in anchor_names(levels)
     ]
     return outside.add("ReduceSum", [outside.add("Concat", counts, "counts", axis=0)], "places", keepdims=1)
 
