@@ -24,10 +24,9 @@ from objectness.files.atomic_write import replacing
 from objectness.files.json_values import LARGEST_ID, kind, load, shown, write_list
 from objectness.files.untrusted import parse_json, read_bytes
 from objectness.formats.coco_journal import entry_lines, image_row
-from objectness.formats.core.file_names import images_path
 from objectness.formats.core.parsed import ParsedFile, parsed_image
 from objectness.formats.core.sniffing import Content, Signature
-from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction, images_path
 from objectness.proposal_set import ImageId
 from objectness.proposals import Proposals
 

@@ -19,11 +19,10 @@ from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
 from objectness.formats.core.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
-from objectness.formats.core.file_names import images_path
 from objectness.formats.core.missing_context import unknown_size
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature
-from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids
+from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path
 from objectness.image_index import ImageIndex
 from objectness.image_spelling import number_of
 from objectness.proposal_set import ImageId, ProposalSet

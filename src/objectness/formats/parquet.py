@@ -18,10 +18,9 @@ from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import regular_file
-from objectness.formats.core.file_names import images_path
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Signature
-from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, need_module
+from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path, need_module
 from objectness.proposal_set import ImageId, ProposalSet
 
 _CORNERS = ("x1", "y1", "x2", "y2")

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from objectness.errors import InputError
 from objectness.images.finding import PHOTO_SUFFIXES
 from objectness.proposal_set import ImageId, ProposalSet
 
 _DRIVE = re.compile("[A-Za-z]:")
-
-
-def images_path(path: Path | str) -> Path:
-    """The table of the images beside a proposals file: ``proposals.json`` -> ``proposals.images.json``."""
-    path = Path(path)
-    return path.with_suffix(f".images{path.suffix or '.json'}")
 
 
 def short_names(proposals: ProposalSet) -> dict[ImageId, str]:
