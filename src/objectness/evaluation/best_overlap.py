@@ -14,7 +14,7 @@ NOBODY = -1
 
 
 def closest(ious: NDArray[np.floating[Any]], ks: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The proposal that overlaps each object most; one proposal may serve several objects.
+    """Largest overlap of each object with a proposal; one proposal may serve several objects.
 
     This is the overlap that ABO and MABO average (Uijlings et al., Selective Search, section 5.1).
 
@@ -44,7 +44,7 @@ def closest(ious: NDArray[np.floating[Any]], ks: NDArray[np.int64]) -> tuple[NDA
 
 
 def exclusive(ious: NDArray[np.floating[Any]], ks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The overlap of each object with the proposal of its own: the pair of largest IoU first, then the next.
+    """Overlap of each object with a proposal of its own: the pair of largest IoU is matched first, then the next.
 
     This is the matching of Hosang et al. (What makes for effective detection proposals?, section 4), and of
     other evaluators that call it greedy. Scores play no part in it beyond choosing the top k.

@@ -20,7 +20,7 @@ _AT_ONCE = 4_000_000  # weights of a chunk of draws: 32 MB
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the interval that the bootstrap gives it.
+    """A figure with its bootstrap interval.
 
     Attributes:
         value: None where there is nothing to average.
@@ -35,7 +35,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Figures with what they become in each draw.
+    """Figures and their values in each draw.
 
     The draws are those of (seed, number of images) alone: figures of two methods on the same images are drawn
     in pairs, and so their difference has an interval of its own, much narrower than the two intervals suggest.
@@ -72,7 +72,7 @@ class Sampled:
 def over_images(
     values: NDArray[np.floating[Any]], image_of: NDArray[np.integer[Any]], images: int
 ) -> NDArray[np.float64]:
-    """Sum what the objects ``(M, C)`` contribute over each image: ``(I, C)``."""
+    """Sums of the objects' values ``(M, C)`` over each image: ``(I, C)``."""
     sums = np.empty((images, values.shape[1]))
     for column in range(values.shape[1]):
         sums[:, column] = np.bincount(image_of, weights=values[:, column], minlength=images)
@@ -82,7 +82,7 @@ def over_images(
 def sample(
     numerators: NDArray[np.float64], denominators: NDArray[np.float64], draws: int = DRAWS, seed: int = 0
 ) -> Sampled:
-    """Ratios of sums, and what they become where as many images are drawn with replacement.
+    """Ratios of sums over images, and their values where as many images are drawn with replacement.
 
     Args:
         numerators: ``(I, C)``.

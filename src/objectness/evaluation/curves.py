@@ -1,4 +1,4 @@
-"""The curves of a comparison, as values: the page draws them as SVG, the files beside it as PNG."""
+"""Curves of a comparison as values; the report paints them as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _against_iou(results: Results) -> Chart:
 
 
 def _trust(results: Results) -> Chart:
-    """Score against the share that is about an object; the diagonal is a score that means what it says."""
+    """Share of hits against score; scores on the diagonal are probabilities."""
     lines = []
     for colour, result in enumerate(results.methods):
         bins = check_scores(result.measured).bins

@@ -1,4 +1,4 @@
-"""Which objects are compared with which: by size, shape, company and class.
+"""Groups of objects: by size, aspect ratio, objects in the image and class.
 
 M objects, I images. A group is a ``bool (M,)`` mask; the groups of one question are a dict from label to mask.
 """

@@ -1,4 +1,4 @@
-"""Whether a proposal is about an object, and whether it counts at all: for calibration and its tables alike.
+"""Hits and ignored proposals, for calibration and its tables alike.
 
 N proposals, M objects, R ignore regions.
 """
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from objectness.boxes import iof
 
 COVERED = 0.5
-"""A proposal is about an object from this IoU on, and in an ignore region from this share of itself on."""
+"""A proposal hits an object from this IoU on, and is ignored from this share of itself in an ignore region on."""
 
 
 def hits_and_ignored(
     ious: NDArray[np.floating[Any]], proposed_xyxy: NDArray[np.floating[Any]], regions_xyxy: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Judge proposals.
+    """Proposals that overlap an object, and proposals that are neither right nor wrong.
 
     Args:
         ious: ``(N, M)`` with the objects, without the ignore regions.

@@ -1,4 +1,4 @@
-"""Which proposal finds which object, at many IoU thresholds at once.
+"""COCO's matching of proposals and objects, at many IoU thresholds at once.
 
 N proposals, M objects, T thresholds, P pairs of a proposal and an object that overlap enough.
 """
@@ -15,7 +15,7 @@ UNMATCHED = np.iinfo(np.int64).max
 
 
 def matched_ranks(ious: NDArray[np.floating[Any]], thresholds: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Match by the COCO rule and say at which rank each object was found.
+    """Ranks at which objects are found by the COCO rule.
 
     The rule: proposals come best first, and each takes, of the objects that are still free and that it
     overlaps by at least the threshold, the one that it overlaps most (of equals the last). What happens at

@@ -1,4 +1,4 @@
-"""The objects that no proposal covers, with the proposal that comes nearest."""
+"""Objects that no proposal covers, each with the nearest proposal."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def auc(measured: Measurement) -> NDArray[np.float64]:
 
 
 def best_overlap(measured: Measurement) -> NDArray[np.float64]:
-    """The object's overlap with the closest proposal, whomever else that serves ``(M, K)``: ABO is its mean."""
+    """Overlap of the object with the closest proposal, which other objects may share ``(M, K)``: ABO is its mean."""
     return measured.best_iou.T
 
 

@@ -80,7 +80,7 @@ def average_recall(
 
 
 def recall_report(measured: Measurement) -> RecallReport:
-    """The average recall of what was measured."""
+    """The average recall of a measurement."""
     ks = measured.ks
 
     def by_k(figures: Sequence[float | None]) -> dict[int, float | None]:

@@ -1,6 +1,6 @@
-"""Let methods propose for photographs, one photograph after another, and time them.
+"""Run methods on photographs, one photograph after another, and time them.
 
-A method is a function from pixels to proposals; what is behind it (a network, a baseline) is not known here.
+A method is a function from pixels to proposals: a network, a baseline.
 """
 
 from __future__ import annotations

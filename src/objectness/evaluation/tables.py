@@ -1,4 +1,4 @@
-"""The tables of a comparison, as values: the console, the page, CSV and JSON all show these."""
+"""Tables of a comparison as values, for the console, the page, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def average_recall(results: Results) -> Table:
 
 
 def definitions(results: Results) -> Table:
-    """The figures that are all called AR, or close to it, side by side."""
+    """All figures that papers call AR, side by side."""
 
     def row(index: int) -> list[Sequence[Cell]]:
         figures = results.figures[index]
@@ -168,7 +168,7 @@ def grouped(results: Results, question: str) -> Table:
 
 
 def calibrations(results: Results) -> Table:
-    """Score against the share of the proposals that are about an object."""
+    """Share of hits by score."""
     rows: list[tuple[Cell, ...]] = []
     for result in results.methods:
         found = check_scores(result.measured)

@@ -1,4 +1,4 @@
-"""A results as files: one HTML page, and CSV, JSON and PNG curves beside it."""
+"""A comparison as files: one HTML page, and CSV, JSON and PNG curves beside it."""
 
 from objectness.evaluation.report.files import THUMBNAILS, write_report
 

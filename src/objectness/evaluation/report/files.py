@@ -32,8 +32,8 @@ def write_report(
 
     Args:
         path: The page; its folder is made where it is missing.
-        results: What it is about.
-        document: What ``out.json`` holds beside the tables and the curves.
+        results: The methods and their figures.
+        document: Content of ``out.json`` beside the tables and the curves.
         limit: Thumbnails of missed objects, at most.
         notes: Sentences for the head of the page.
         on_image: Called after each thumbnail (for progress).

@@ -29,7 +29,7 @@ def to_html(
     """The whole page.
 
     Args:
-        results: What the page is about.
+        results: The methods and their figures.
         tables: As ``tables.tables`` gives them.
         charts: As ``curves.charts`` gives them.
         pictures: Thumbnails of missed objects.

@@ -1,4 +1,4 @@
-"""Small pictures of missed objects, each with enough around it to see the nearest proposal."""
+"""Small pictures of missed objects, with enough room to see the nearest proposal."""
 
 from __future__ import annotations
 
