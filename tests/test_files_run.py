@@ -92,7 +92,7 @@ import numpy as np, torch
 from objectness.datasets.records import Record
 from objectness.rpn.network import build_network
 from objectness.settings import override
-from objectness.training.loop import train
+from objectness.training.loop import Watcher, fit
 from objectness.training.recipes import recipe
 
 torch.set_num_threads(1)
@@ -101,15 +101,11 @@ box = np.array([[10, 10, 300, 300]], np.float32)
 record = Record(1, Path(photo), (512, 512), box, np.zeros(1, np.int64), np.zeros(1, bool), box[:, 2] * box[:, 3])
 settings = override(recipe(name), assignments)
 
-class Counted:
-    def on_start(self, *told): pass
-    def on_batch(self, *told): pass
-    def on_epoch(self, *told): pass
-    def on_step(self, step):
-        start() if step.step == 1 else stop()
+def count(step):
+    start() if step.step == 1 else stop()
 
 Path("run").mkdir()
-train(settings, build_network(settings.rpn)[0], [record] * 3, [], Path("run"), {}, [Counted()])
+fit(settings, build_network(settings.rpn)[0], [record] * 3, [], Path("run"), {}, [Watcher(on_step=count)])
 """
 _TINY = (
     "rpn.backbone.name=test_resnet",
