@@ -125,7 +125,7 @@ _TINY = (
 
 @pytest.mark.parametrize(
     ("recipe", "most", "own"),
-    [("paper-vgg16", 17, "rpn/faster_rcnn_loss.py"), ("task-aligned", 15, "rpn/extensions/task_aligned.py")],
+    [("paper-vgg16", 15, "rpn/faster_rcnn_loss.py"), ("task-aligned", 15, "rpn/extensions/task_aligned.py")],
 )
 def test_training_update(recipe: str, most: int, own: str, tmp_path: Path) -> None:
     """From the pixels of a batch to new weights; reading the photograph and augmenting it are another story."""
