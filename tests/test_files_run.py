@@ -74,7 +74,7 @@ def test_propose(tmp_path: Path) -> None:
     files = files_run(_COMMAND, "propose", str(PHOTO), folder=tmp_path)
     assert (tmp_path / "proposals" / "proposals.json").exists()
     assert "inference/proposer.py" in files
-    assert len(files) <= 29, listed(files)
+    assert len(files) <= 28, listed(files)
 
 
 def test_convert(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_convert(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps([entry]))
     files = files_run(_COMMAND, "convert", "a.json", "b.pkl", "--to", "detectron2", folder=tmp_path)
     assert (tmp_path / "b.pkl").exists()
-    assert len(files) <= 21, listed(files)
+    assert len(files) <= 20, listed(files)
 
 
 # One update of three, from the end of the first to the end of the second.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +55,9 @@ class Proposals:
         """Keep the proposals with a score of at least ``score``."""
         keep = self.scores >= score
         return Proposals(self.boxes_xyxy[keep], self.scores[keep], self.size_hw, self.source)
+
+
+def images_path(path: Path | str) -> Path:
+    """The table of the images beside a proposals file: ``proposals.json`` -> ``proposals.images.json``."""
+    path = Path(path)
+    return path.with_suffix(f".images{path.suffix or '.json'}")

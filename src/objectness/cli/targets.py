@@ -77,7 +77,7 @@ def _is_page(path: Path) -> bool:
 
 def _files(place: Path) -> Iterator[Path]:
     """The files that may be read where a file or folder is named, and those that are known to lie beside it."""
-    from objectness.formats.core.spec import images_path
+    from objectness.proposals import images_path
 
     if place.is_dir():
         if is_run_folder(place):

@@ -17,8 +17,7 @@ from objectness.boxes import xyxy_to_xywh
 from objectness.errors import InputError
 from objectness.files.atomic_write import refuse_input, unwritable
 from objectness.files.json_values import load
-from objectness.formats.core.spec import images_path
-from objectness.proposals import Proposals
+from objectness.proposals import Proposals, images_path
 
 _END = b"\n]\n"
 

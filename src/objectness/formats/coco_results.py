@@ -26,9 +26,9 @@ from objectness.files.untrusted import parse_json, read_bytes
 from objectness.formats.coco_journal import entry_lines, image_row
 from objectness.formats.core.parsed import ParsedFile, parsed_image
 from objectness.formats.core.sniffing import Content, Signature
-from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction, images_path
+from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.proposal_set import ImageId
-from objectness.proposals import Proposals
+from objectness.proposals import Proposals, images_path
 
 
 def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool = True) -> None:

@@ -22,11 +22,11 @@ from objectness.formats.core.csv_dialect import Sheet, first_row, in_words, read
 from objectness.formats.core.missing_context import unknown_size
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature
-from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path
+from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids
 from objectness.image_index import ImageIndex
 from objectness.image_spelling import number_of
 from objectness.proposal_set import ImageId, ProposalSet
-from objectness.proposals import Proposals
+from objectness.proposals import Proposals, images_path
 
 _HEADER = ("image_id", "path", "width", "height", "x_min", "y_min", "x_max", "y_max", "score", "rank")
 _IMAGE_HEADER = ("image_id", "path", "width", "height")

@@ -20,8 +20,9 @@ from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import regular_file
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Signature
-from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, images_path, need_module
+from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, need_module
 from objectness.proposal_set import ImageId, ProposalSet
+from objectness.proposals import images_path
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 _NAMES = ("path", "file_name", "filename", "image_path")  # in files of other tools; ours are in the table of the images

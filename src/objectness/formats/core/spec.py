@@ -16,6 +16,7 @@ from objectness.formats.core.file_names import stem
 from objectness.image_spelling import number_of
 from objectness.installation import Extra, how_to_install
 from objectness.proposal_set import ImageId, ProposalSet
+from objectness.proposals import images_path
 
 if TYPE_CHECKING:
     from objectness.formats.core.parsed import ParsedFile
@@ -175,12 +176,6 @@ class Format:
         if self.is_folder:
             return ()
         return (path, images_path(path)) if self.has_image_table else (path,)
-
-
-def images_path(path: Path | str) -> Path:
-    """The table of the images beside a proposals file: ``proposals.json`` -> ``proposals.images.json``."""
-    path = Path(path)
-    return path.with_suffix(f".images{path.suffix or '.json'}")
 
 
 def ids_for(target: Format, image_index: ImageIndex) -> list[ImageId | None]:
