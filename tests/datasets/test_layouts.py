@@ -16,9 +16,11 @@ def test_rows_are_found_by_name() -> None:
 
 
 def test_an_empty_folder_is_of_no_layout_and_all_titles_are_named(tmp_path: Path) -> None:
-    assert not any(layout.find(tmp_path, False) or layout.find_unmarked(tmp_path) for layout in LAYOUTS)
+    empty = tmp_path / "apart" / "empty"  # a data set beside or above it would be named instead
+    empty.mkdir(parents=True)
+    assert not any(layout.find(empty, False) or layout.find_unmarked(empty) for layout in LAYOUTS)
     with pytest.raises(InputError, match="holds no data set") as refused:
-        load_dataset(tmp_path)
+        load_dataset(empty)
     assert all(f"{layout.title} ({layout.signs})" in str(refused.value) for layout in LAYOUTS)
 
 
