@@ -12,7 +12,7 @@ import os, signal
 from objectness import stopping
 for number in stopping.SIGNALS:
     signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-stopping.heed()
+stopping.turn_signals_into_interrupts()
 def stopped(*numbers):
     try:
         for number in numbers:
@@ -36,7 +36,9 @@ def test_a_kill_is_ctrl_c_with_an_exit_code_of_its_own(name: str, code: int) -> 
 
 
 def test_whether_a_signal_came_is_known() -> None:
-    assert said("print(stopping.is_wished(), stopped(signal.SIGINT), stopping.is_wished())") == "False True True"
+    assert (
+        said("print(stopping.stop_requested(), stopped(signal.SIGINT), stopping.stop_requested())") == "False True True"
+    )
 
 
 def test_the_second_signal_of_a_closing_terminal_does_not_end_the_saving() -> None:
@@ -50,5 +52,8 @@ def test_a_kill_much_later_is_a_new_one() -> None:
 
 
 def test_what_is_ignored_stays_so() -> None:
-    program = "signal.signal(signal.SIGHUP, signal.SIG_IGN); stopping.heed(); print(stopped(signal.SIGHUP))"
+    program = (
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); stopping.turn_signals_into_interrupts(); "
+        "print(stopped(signal.SIGHUP))"
+    )
     assert said(program) == "False"

@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 10.0  # a closing terminal sends two signals at once: the se
 _received: list[tuple[int, float]] = []
 
 
-def heed() -> None:
+def turn_signals_into_interrupts() -> None:
     """From now on these signals raise KeyboardInterrupt in the main thread; one that is ignored (nohup) stays so."""
     for number in SIGNALS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -43,7 +43,7 @@ def note(number: int) -> bool:
     return is_new
 
 
-def is_wished() -> bool:
+def stop_requested() -> bool:
     """Whether a signal came since the program began."""
     return bool(_received)
 

@@ -251,7 +251,7 @@ def test_a_kill_keeps_what_was_done_as_ctrl_c_does(
 
     monkeypatch.setattr("objectness.evaluation.baselines.uniform.uniform", uniform)
     before = signal.getsignal(number)
-    stopping.heed()
+    stopping.turn_signals_into_interrupts()
     try:
         result = run(data, *WITH, "--json")
     finally:

@@ -188,7 +188,7 @@ def test_a_stop_while_a_library_is_imported_is_a_stop(number: int, capsys: pytes
             raise ImportError("initialization failed") from None
 
     before = {one: signal.getsignal(one) for one in stopping.SIGNALS}
-    stopping.heed()
+    stopping.turn_signals_into_interrupts()
     try:
         assert finish(importing, as_json=True) == 128 + number
     finally:

@@ -63,7 +63,7 @@ def test_what_the_shell_gives_is_one_call(data: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(data.parent)
     words = ["evaluate", "uniform", "sliding-window", "boxes.json", "--k", "5,50", "--draws", "9", "--json"]
     shell = json.loads(CliRunner().invoke(app, words).stdout)
-    call = objectness.evaluate(["uniform", "sliding-window"], "boxes.json", ks=(5, 50), draws=9)
+    call = objectness.evaluate("boxes.json", ["uniform", "sliding-window"], ks=(5, 50), draws=9)
     assert json.loads(json.dumps(call.to_dict())) == shell
 
 
@@ -71,22 +71,22 @@ def test_one_method_in_every_form_gives_the_same_figure(data: Path) -> None:
     found = {i: proposed([[0, 0, 64, 48]]) for i in range(1, 5)}
     named = {7: proposed([[0, 0, 64, 48]], "2.png")}  # numbered by somebody else: matched by file name
     for method, ar in ((whole, 1), (Proposer(Whole()), 1), (found, 1), (ProposalSet(found), 1), (named, 0.25)):
-        got = objectness.evaluate(method, objectness.load_dataset(data), ks=(1,), draws=2)
+        got = objectness.evaluate(objectness.load_dataset(data), method, ks=(1,), draws=2)
         assert [report.ar[1] for report in got.recall.values()] == [ar]
-    assert objectness.evaluate({"mine": whole, "other": poor}, data, ks=(1,)).recall["other"].ar[1] == 0.7
+    assert objectness.evaluate(data, {"mine": whole, "other": poor}, ks=(1,)).recall["other"].ar[1] == 0.7
 
 
 def test_a_photograph_that_cannot_be_read_is_listed_and_missed(data: Path) -> None:
     data.with_name("2.png").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match=r"2\.png"):
-        got = objectness.evaluate(whole, data, ks=(1,), draws=2)
+        got = objectness.evaluate(data, whole, ks=(1,), draws=2)
     assert [Path(file).name for file in got.failed] == ["2.png"]
     assert got.recall["whole"].ar[1] == 0.75
     for i in (1, 3, 4):
         data.with_name(f"{i}.png").unlink()
     quiet = Reporter(warn=lambda sentence: None)
     for call in (
-        lambda: objectness.evaluate(whole, data, reporter=quiet),
+        lambda: objectness.evaluate(data, whole, reporter=quiet),
         lambda: objectness.compare(data, whole, reporter=quiet),
     ):
         with pytest.raises(InputError, match="None of the 4 images could be used"):
@@ -95,14 +95,14 @@ def test_a_photograph_that_cannot_be_read_is_listed_and_missed(data: Path) -> No
 
 def test_a_model_that_gives_less_than_the_largest_k_is_told(data: Path) -> None:
     with pytest.warns(UserWarning, match="at most 5 proposals an image, so that AR@100 is that of 5: load it with top"):
-        objectness.evaluate(Proposer(Whole()), data, ks=(1, 100), draws=2)
-    objectness.evaluate(Proposer(Whole()), data, ks=(1, 5), draws=2)  # and else nothing is
+        objectness.evaluate(data, Proposer(Whole()), ks=(1, 100), draws=2)
+    objectness.evaluate(data, Proposer(Whole()), ks=(1, 5), draws=2)  # and else nothing is
     with pytest.warns(UserWarning, match="at most 5"):
         objectness.compare(data, Proposer(Whole()), ks=(1, 9), draws=2)
 
 
 def test_a_selection_is_applied_to_a_loaded_model_too(data: Path) -> None:
-    assert objectness.evaluate(Proposer(Whole()), data, ks=(1,), score=0.6).recall["proposer"].ar[1] == 0
+    assert objectness.evaluate(data, Proposer(Whole()), ks=(1,), score=0.6).recall["proposer"].ar[1] == 0
 
 
 def test_boxes_in_fractions_are_refused(data: Path) -> None:
@@ -111,7 +111,7 @@ def test_boxes_in_fractions_are_refused(data: Path) -> None:
         box["bbox"] = [0.1, 0.1, 0.5, 0.5]
     data.write_text(json.dumps(document))
     with pytest.raises(InputError, match="fractions"):
-        objectness.evaluate(whole, data)
+        objectness.evaluate(data, whole)
 
 
 def test_compare_times_and_goes_on(data: Path, tmp_path: Path) -> None:
@@ -152,11 +152,11 @@ def test_ctrl_c_is_raised_unless_a_partial_result_is_wished(data: Path) -> None:
 )
 def test_methods_that_are_none(data: Path, methods: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        objectness.evaluate(methods, data)  # type: ignore[arg-type]
+        objectness.evaluate(data, methods)  # type: ignore[arg-type]
 
 
 def test_the_report_is_written(data: Path, tmp_path: Path) -> None:
-    files = objectness.evaluate(poor, data, ks=(1, 2), draws=2).write_report(tmp_path / "new" / "out.html")
+    files = objectness.evaluate(data, poor, ks=(1, 2), draws=2).write_report(tmp_path / "new" / "out.html")
     assert [file.suffix for file in files[:3]] == [".html", ".csv", ".json"]
     assert all(file.exists() for file in files)
 

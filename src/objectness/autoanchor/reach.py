@@ -74,7 +74,7 @@ def best_anchors(
         sizes_hw: ``(N, 2)`` height and width of the image that each box lies in.
         levels: Strides and shapes.
         offset: Centre of the first cell as a fraction of the stride.
-        inside_only: Anchors that cross the image's border may not be used (paper, section 3.1.3).
+        inside_only: Anchors that cross the image's border may not be used (paper, section 3.3).
     """
     count = len(boxes_xyxy)
     best = Reach(np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64))

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from objectness.cli.output import EXIT_INTERRUPTED, EXIT_WRONG_USE, tell_error
+from objectness.cli.output import EXIT_INTERRUPTED, EXIT_WRONG_USE, print_error
 from objectness.cli.streams import EXIT_NOBODY_READS, UnreadError, prepare, printable, silence
 from objectness.errors import InputError
-from objectness.stopping import begin, exit_code, heed, is_wished
+from objectness.stopping import begin, exit_code, stop_requested, turn_signals_into_interrupts
 
 
 class _Command(NamedTuple):
@@ -111,7 +111,7 @@ def _root(
 def main() -> None:
     """Run the command line (the ``objectness`` script)."""
     prepare()
-    heed()
+    turn_signals_into_interrupts()
     app()
 
 
@@ -128,15 +128,15 @@ def finish(run: Callable[[], Any], as_json: bool) -> int:
         code = ended if isinstance(ended, int) else 0
         code = exit_code() if code == EXIT_INTERRUPTED else code
     except InputError as error:
-        tell_error(str(error), as_json)
+        print_error(str(error), as_json)
         code = EXIT_WRONG_USE
     except (KeyboardInterrupt, typer.Abort):
-        tell_error("stopped.", as_json)
+        print_error("stopped.", as_json)
         code = exit_code()
     except (ImportError, SystemError):
-        if not is_wished():
+        if not stop_requested():
             raise
-        tell_error("stopped.", as_json)  # a library that is written in C was being imported, and said it so
+        print_error("stopped.", as_json)  # a library that is written in C was being imported, and said it so
         code = exit_code()
     except UnreadError as error:
         return _unread(error.reason)
@@ -155,14 +155,14 @@ def _unread(reason: OSError) -> int:
     silence()
     if reason.errno == errno.EPIPE:
         return EXIT_NOBODY_READS
-    tell_error(f"standard output cannot be written ({reason.strerror or reason}).", as_json=False)
+    print_error(f"standard output cannot be written ({reason.strerror or reason}).", as_json=False)
     return EXIT_WRONG_USE
 
 
 def _misused(error: Any, as_json: bool) -> int:
     error.message = printable(error.message)
     if as_json:
-        tell_error(error.format_message(), as_json)
+        print_error(error.format_message(), as_json)
     else:
         with suppress(OSError):
             error.show()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from objectness.cli.old_names import tell_old_names
+from objectness.cli.old_names import note_old_names
 from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 
@@ -61,7 +61,7 @@ def command(
             f"The recipe {recipe} takes its anchors over from the network that it starts from, whose head was trained "
             "for them: choose a recipe that trains a head of its own (--recipe small), or leave out --apply."
         )
-    tell_old_names(output, [f"recipe={recipe}", *(set_ or ())])
+    note_old_names(output, [f"recipe={recipe}", *(set_ or ())])
     settings = override(base, set_ or ())
     chosen = split or ("train" if "train" in available_splits(data, allow_outside=allow_outside) else None)
     dataset, notes = repair(load_dataset(data, chosen, allow_outside=allow_outside), decode=False)

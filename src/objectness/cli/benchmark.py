@@ -48,7 +48,7 @@ def command(
     import tempfile
 
     from objectness.engines.settings import EngineSettings
-    from objectness.images.finding import Found, find_photos, say_left
+    from objectness.images.finding import Found, describe_skipped, find_photos
     from objectness.inference.loading import load
     from objectness.speed.measure import peak_memory, time_models
     from objectness.speed.work import machine_gflops
@@ -57,7 +57,7 @@ def command(
     names = models or ["default"]
     cores = EngineSettings(threads=threads).cores
     found = find_photos(photos) if photos else Found(())
-    for sentence in say_left(found):
+    for sentence in describe_skipped(found):
         output.warn(sentence)
     with tempfile.TemporaryDirectory() as folder:
         chosen = list(found.photos[:limit]) or [_noise(Path(folder))]

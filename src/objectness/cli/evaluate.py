@@ -85,8 +85,8 @@ def command(
     output = Output(as_json, quiet)
     with guarded([out, *report_files(report)], methods, data):
         comparison = evaluate(
-            methods,
             data,
+            methods,
             split=split,
             source_format=source_format,
             top=top,

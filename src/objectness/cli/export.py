@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from objectness.cli.old_names import tell_old_names
+from objectness.cli.old_names import note_old_names
 from objectness.cli.output import AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors, tracker
 from objectness.errors import InputError
 from objectness.installation import require_training
@@ -110,7 +110,7 @@ def command(
     require_targets((target,), (photos, checkpoint), None if calibrate in (None, "none") else Path(calibrate))
     if target.exists():
         output.note(f"{target} is there already, and will be replaced.")
-    tell_old_names(output, [f"rpn.{change.strip().removeprefix('rpn.')}" for change in settings.changes])
+    note_old_names(output, [f"rpn.{change.strip().removeprefix('rpn.')}" for change in settings.changes])
     sources = choose_sources(
         checkpoint,
         True if calibrate is None else calibrate != "none" and calibrate,
@@ -120,7 +120,7 @@ def command(
     )
     if calibrate is None and sources.calibration is None:
         output.warn("Photos with boxes to calibrate on can be named by --calibrate.")
-    report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), tell=output.note)
+    report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), notify=output.note)
     _report(report, output)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from objectness.cli.output import Output
 
 
-def tell_old_names(output: Output, assignments: Sequence[str], document: object = None) -> None:
+def note_old_names(output: Output, assignments: Sequence[str], document: object = None) -> None:
     """One note where assignments, or a document of settings, use names of an earlier version."""
     from objectness.settings import old_names
     from objectness.training.settings import RunSettings

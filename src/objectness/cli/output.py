@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EXIT_SOME_FAILED = 1
 EXIT_WRONG_USE = 2
-EXIT_INTERRUPTED = 130  # becomes 143 or 129 where it was another signal (see ending.finish)
+EXIT_INTERRUPTED = 130  # becomes 143 or 129 where it was another signal (see ``cli.finish``)
 
 _OPTIONS = {"dataset": "--data", "source_format": "--from", "target_format": "--to"}  # where the name is another
 _WIDEST, _FOLDED = 400, 12
@@ -152,13 +152,13 @@ def one_sentence_errors(function: Callable[P, R]) -> Callable[P, R]:
                 warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata: no photograph is named in them
                 return function(*args, **kwargs)
         except InputError as error:
-            tell_error(with_options(error, function), as_json)
+            print_error(with_options(error, function), as_json)
             raise typer.Exit(EXIT_WRONG_USE) from None
         except MemoryError:
-            tell_error("this does not fit into memory: give fewer or smaller inputs.", as_json)
+            print_error("this does not fit into memory: give fewer or smaller inputs.", as_json)
             raise typer.Exit(EXIT_WRONG_USE) from None
         except KeyboardInterrupt as stop:
-            tell_error(f"{stop.args[0] if stop.args else 'stopped'}.", as_json)
+            print_error(f"{stop.args[0] if stop.args else 'stopped'}.", as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     return wrapped
@@ -183,7 +183,7 @@ def with_options(error: InputError, command: Callable[..., object]) -> str:
     return f"{str(error).removesuffix('.')} ({named})." if named else str(error)
 
 
-def tell_error(sentence: str, as_json: bool) -> None:
+def print_error(sentence: str, as_json: bool) -> None:
     """Say what went wrong: a sentence on standard error, and with ``--json`` a document on standard output."""
     _say(f"objectness: {sentence}")
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from objectness.cli.old_names import tell_old_names
+from objectness.cli.old_names import note_old_names
 from objectness.cli.output import EXIT_INTERRUPTED, AllowOutsideFlag, JsonFlag, Output, QuietFlag, one_sentence_errors
 from objectness.errors import InputError
 from objectness.files.untrusted import load_json
@@ -103,7 +103,7 @@ def command(
                 f"{settings_file} holds settings for the recipe {written_for}: leave out --recipe {recipe}, or use "
                 "settings that are for it."
             )
-        tell_old_names(output, overrides if recipe is None else [*overrides, f"recipe={recipe}"], document)
+        note_old_names(output, overrides if recipe is None else [*overrides, f"recipe={recipe}"], document)
         settings = choose_settings(recipe or written_for, weights, overrides, document)
         if show:
             for key, value in describe(settings):

@@ -1,7 +1,8 @@
 """The table of layouts: each is one row, one reader file and one writer file.
 
 A new layout is a reader (``find``, and a :class:`Source` that it returns), a writer (``write`` and ``image_folder``)
-and a row of ``LAYOUTS``; nothing else knows a layout by its name.
+and a row of ``LAYOUTS``. Only the rules for image ids name layouts elsewhere: ``image_index.ImageIndex.has_own_ids``,
+``formats.core.spec.ids_for`` and ``formats.validation``.
 """
 
 from __future__ import annotations

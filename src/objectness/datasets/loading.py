@@ -23,8 +23,8 @@ def load_dataset(path: str | Path, split: str | None = None, *, allow_outside: b
         path: The data set's folder, a COCO JSON file or a data.yaml.
         split: "train", "val" or "test" (also "valid", "validation"); None or "all" reads everything that is
             there, each image once.
-        allow_outside: The names in the data set's files may lead out of its folder, the one that is named or
-            holds the file that is named (or the one above, where that is called ``annotations``).
+        allow_outside: File names may lead out of the data set's folder. That folder is ``path``, or the folder of the
+            file ``path``; where it is called ``annotations``, its parent.
 
     Returns:
         The records as annotated, nothing repaired; unreadable parts are in ``problems``. Images of VOC

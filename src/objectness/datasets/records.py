@@ -61,8 +61,8 @@ class Record:
     """One photograph and the boxes drawn on it, exactly as its annotation says (nothing repaired).
 
     Attributes:
-        image_id: The annotation's own number, or a running number where that is no number (below 2^63) for every
-            image: no two records of a data set share it; a running number has no meaning outside of the data set.
+        image_id: Unique in the data set. The annotation's own id, if every image has a whole number below 2^63;
+            otherwise a running number, which means nothing outside of the data set.
         path: The image file (it may be missing: ``objectness check`` names it).
         size_hw: (height, width) after EXIF orientation as the annotation declares it; None if it does not.
         boxes_xyxy: ``float32 (N, 4)``, right and bottom exclusive, pixels of the upright photograph.

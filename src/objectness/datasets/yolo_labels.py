@@ -127,10 +127,10 @@ def declared_keypoints(document: Mapping[Any, Any]) -> int:
 
 
 def has_tracks(lines: Iterable[LabelLine | object]) -> bool:
-    """Whether seven columns are a box, its score and the number of a track, and no outline of three points.
+    """Whether seven columns are a box, its score and a track number, and not an outline of three points.
 
-    All lines of seven columns must end in a whole number from 1, behind a score and a box in its image; and one of
-    them in more than 1, or there is more than one line: outlines may end in 1, at the border, but not all of them.
+    True if every line of seven columns is a box inside the image, a score and a track number of at least 1, and there
+    are at least two such lines or a number above 1. A single line that ends in 1 may be an outline at the border.
     """
     count, last = 0, 0
     for line in lines:

@@ -64,7 +64,7 @@ class ProgressCache:
         """Where progress is kept, for a sentence."""
         return "nothing is kept" if self.folder is None else f"what was done is kept in {self.folder}"
 
-    def save_now_and_then(self) -> None:
+    def save_sometimes(self) -> None:
         """Save if the last time is a minute ago."""
         if monotonic() - self._saved > _SAVE_SECONDS:
             self.save()

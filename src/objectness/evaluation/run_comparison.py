@@ -28,8 +28,8 @@ _SHOWN_FAILURES = 10
 
 
 def evaluate(
-    methods: Method | Sequence[Method] | Mapping[str, Method],
     data: str | PathLike[str] | Dataset,
+    methods: Method | Sequence[Method] | Mapping[str, Method],
     *,
     split: str | None = None,
     source_format: str | None = None,
@@ -51,10 +51,10 @@ def evaluate(
     missed. Images without proposals count.
 
     Args:
+        data: Ground truth: a COCO, Pascal VOC or YOLO folder or file, or a ``Dataset``.
         methods: One method, a list, or name -> method. A method is a proposals file, a model file, a run folder, the
             word "default" or a baseline ("uniform", "sliding-window", "selective-search", "edge-boxes:MODEL"); or a
             ``Proposer``, a function from ``uint8 (H, W, 3)`` RGB pixels to ``Proposals``, or a ``ProposalSet``.
-        data: Ground truth: a COCO, Pascal VOC or YOLO folder or file, or a ``Dataset``.
         split: "train", "val", "test" or "all"; None for val, else test, else all.
         source_format: Format of proposals files where it cannot be guessed.
         top: Proposals of an image that count; None for the largest k. A ``Proposer`` gives no more than its own number.
@@ -70,7 +70,7 @@ def evaluate(
         reporter: Hears notes, warnings and progress.
 
     Returns:
-        The figures: ``evaluate("default", "DATA").recall["default"].ar[100]``.
+        The figures: ``evaluate("DATA", "default").recall["default"].ar[100]``.
 
     Raises:
         InputError: data or a method that cannot be read; proposals for other images; no image that can be used.
@@ -240,7 +240,7 @@ def _propose_in_turn(
 
             def on_image() -> None:
                 advance()
-                cache.save_now_and_then()
+                cache.save_sometimes()
 
             run(opened.proposing, dataset.records, cache.done, failed, read_ahead=False, on_image=on_image)
     except KeyboardInterrupt:

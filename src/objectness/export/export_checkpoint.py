@@ -11,7 +11,7 @@ from objectness.datasets import Dataset, available_splits, load_dataset
 from objectness.errors import InputError
 from objectness.export.calibration_data import load_measured
 from objectness.export.settings import ExportSettings
-from objectness.images.finding import find_photos, say_left
+from objectness.images.finding import describe_skipped, find_photos
 from objectness.inference.model_files import CHECKPOINT, model_file
 from objectness.installation import require_training
 
@@ -72,7 +72,7 @@ def export_checkpoint(
     sources = choose_sources(
         checkpoint, calibrate, None if photos is None else Path(photos), notify, allow_outside=allow_outside
     )
-    return export_model(checkpoint, place, settings, sources, tell=notify)
+    return export_model(checkpoint, place, settings, sources, notify=notify)
 
 
 def choose_sources(
@@ -99,7 +99,7 @@ def choose_sources(
         measured = load_measured(photos, allow_outside=allow_outside)
     except InputError:  # photographs without boxes are enough for int8
         found = find_photos([str(photos)])
-        for sentence in say_left(found):
+        for sentence in describe_skipped(found):
             warn(sentence)
         return Sources(calibration, required, None, found.photos)
     seen = measured

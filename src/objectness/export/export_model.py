@@ -96,7 +96,7 @@ def export_model(
     sources: Sources | None = None,
     *,
     track: Track = lambda items: items,
-    tell: Callable[[str], None] = lambda sentence: None,
+    notify: Callable[[str], None] = lambda sentence: None,
 ) -> ExportReport:
     """Write ``target`` after running it beside PyTorch on images of two sizes and on a batch.
 
@@ -106,7 +106,7 @@ def export_model(
         settings: Format, precision and contents.
         sources: Photographs to calibrate, quantise and measure on.
         track: Wraps a loop over photographs, to show progress.
-        tell: Receives progress messages.
+        notify: Receives progress messages.
 
     Raises:
         InputError: The checkpoint cannot be read, photographs are missing, ONNX Runtime and PyTorch differ by more
@@ -123,9 +123,9 @@ def export_model(
         )
     network, details = load_network(checkpoint, change=lambda own: changed(own, settings.changes))
     description = describe_network(network, describe_export(network, details, settings))
-    tell("PyTorch exports the network: graph 1 of 2, a minute or more on a small machine.")
+    notify("PyTorch exports the network: graph 1 of 2, a minute or more on a small machine.")
     batch = export_network(network)
-    tell("PyTorch exports the choice of candidates: graph 2 of 2.")
+    notify("PyTorch exports the choice of candidates: graph 2 of 2.")
     one_image = export_choice(network)
 
     def build(of: onnx.ModelProto, *, nms: bool, calibration: Any = None) -> onnx.ModelProto:
@@ -135,7 +135,7 @@ def export_model(
     def opened(of: onnx.ModelProto, *, nms: bool) -> Any:
         return _open(build(of, nms=nms), description, target)
 
-    tell("Comparing the graph with PyTorch on images of two sizes.")
+    notify("Comparing the graph with PyTorch on images of two sizes.")
     candidates, proposals = opened(batch, nms=False), opened(batch, nms=True)
     reference = TorchEngine(network, description)
     agreements, differences = compare(reference, candidates), []
@@ -147,7 +147,7 @@ def export_model(
         images = []
         if settings.precision == "int8":
             images = range_images(sources.photos, description.short_side, description.long_side)
-            tell(f"Quantising with the ranges seen on {len(images)} photographs.")
+            notify(f"Quantising with the ranges seen on {len(images)} photographs.")
         smaller = quantise(batch, results, images) if images else halve(batch)
         if sources.measured is not None:
             records = calibration_data.measured_records(sources.measured)
@@ -163,7 +163,7 @@ def export_model(
     calibrated = recall = None
     if sources.calibration is not None:
         records = calibration_data.measured_records(sources.calibration)
-        tell(f"Calibrating on {len(records)} photographs.")
+        notify(f"Calibrating on {len(records)} photographs.")
         found = calibration_data.propose_all(proposals, records, track)
         recall = average_recall(found, records)
         try:
@@ -171,9 +171,9 @@ def export_model(
         except InputError as error:
             if sources.calibration_required:
                 raise
-            tell(f"Scores stay as the network gives them, not calibrated. {error}")
+            notify(f"Scores stay as the network gives them, not calibrated. {error}")
         description = _with_measures(description, sources.calibration, calibrated, recall)
-    tell(f"Writing {target} and comparing it with what it was made of.")
+    notify(f"Writing {target} and comparing it with what it was made of.")
     model = build(batch, nms=settings.nms, calibration=calibrated.calibration if calibrated else None)
     files = _write(model, description, target, settings, proposals, calibrated)
     if calibrated is not None:

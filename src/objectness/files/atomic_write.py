@@ -72,7 +72,7 @@ def placing(path: Path) -> Iterator[Path]:
                 mode = stat.S_IMODE(temporary.stat().st_mode)
             yield temporary
             if is_special:
-                _pour(temporary, path)
+                _copy_into(temporary, path)
                 return
             if stat.S_IMODE(temporary.stat().st_mode) != mode:
                 temporary.chmod(mode)
@@ -236,7 +236,7 @@ def _is_special(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _pour(source: Path, target: Path) -> None:
+def _copy_into(source: Path, target: Path) -> None:
     with source.open("rb") as whole, target.open("wb") as place:
         shutil.copyfileobj(whole, place)
 

@@ -2,8 +2,8 @@
 
 Written: ``[{"image_id", "image", "width", "height", "objects": [{"score", "label", "box": {"xmin", "ymin",
 "xmax", "ymax"}}]}]``. Read as well: the pipeline's own list for one image, its list of lists for several (which
-names no image: the data set must tell), and the document of our server, ``{"image", "proposals": [{"box",
-"score"}]}``.
+names no image: the data set must tell), and one object an image with
+``"proposals": [{"box", "score"}]`` in place of ``"objects"``.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def find_photos(sources: Sequence[str]) -> Found:
     return Found(tuple(found), dict(sorted(passed_over.items())), failed)
 
 
-def say_left(found: Found) -> list[str]:
+def describe_skipped(found: Found) -> list[str]:
     """Sentences on the files that were left out."""
     return [*found.failed.values(), *([not_taken(found.passed_over)] if found.passed_over else [])]
 

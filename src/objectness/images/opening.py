@@ -90,9 +90,9 @@ def open_fitted(
 def open_upright(source: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
     """Read a photograph as RGB, turned as its EXIF orientation says.
 
-    Transparent pixels are laid on white. Grey of 16 bits is scaled from the smallest of the ranges of 8, 10, 12, 14 and
-    16 bits that holds its largest value, as cameras write 12 bits into files of 16; so is colour of 16 bits a channel
-    in PNG and TIFF whose values need 14 bits or fewer (other such colour keeps its higher eight bits). Other grey of
+    Transparent pixels are laid on white. Grey of 16 bits: the smallest bit depth (8, 10, 12, 14, 16) that holds the
+    largest value is scaled to 8 bits, because cameras store 12-bit data in 16-bit files. Colour of 16 bits a channel in
+    PNG and TIFF: the same if 14 bits suffice; otherwise the upper 8 bits are kept. Other grey of
     more than 8 bits ("I", "F") is scaled in the same way; floats from 0..1 where that holds them, and from 0 to their
     maximum where that lies above 1 and below 64 (high dynamic range); negative or larger values from their own minimum
     to their own maximum. Of an animation or a file of pages the first counts.

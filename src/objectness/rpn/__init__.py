@@ -9,17 +9,8 @@ anchors (``plain_match`` is the rule as it is written). 5. ``sampling``: 256 anc
 (``objectness.boxes.plain_nms`` is the rule as it is written).
 
 Beside them: ``targets`` and ``outputs`` (values), ``checkpoint``, ``renamed_weights``, ``backbone_weights``, and
-``matching_index``, which makes matching quick. ``extensions`` came after the paper: no file above imports one, except
-``settings``; ``network`` and ``criterion`` hand them in.
+``matching_index``, which makes matching quick. ``extensions`` came after the paper: only ``settings``, ``network`` and
+``criterion`` import them, and hand them to the others.
 
-To add a sampler: a ``Sampler`` (see ``sampling``) in a file of ``extensions``, a ``case`` in ``criterion.sampler_of``,
-its name in ``SampleSettings.sampler``. A rule of matching: likewise a ``Matcher``, ``criterion.matcher_of``,
-``MatchSettings.assigner``.
-
-To add an objective: an ``Objective`` (see ``criterion``) in a file of ``extensions``, a ``case`` in
-``criterion.objective_of``, its name in ``LossSettings.objective``. It skips anchors that are not ``valid`` and returns
-the positives that it chose: the criterion trains localization quality on them.
-
-To add a head: a module with the forward method of ``heads.RPNHead``, chosen where ``network`` builds ``self.head``, and
-a setting in ``HeadSettings`` that names it. A further output is a field of ``outputs.Outputs``; export takes it along.
+CONTRIBUTING.md tells where a sampler, a rule of matching, an objective, a head or a backbone is added.
 """

@@ -101,7 +101,7 @@ def inside_image(
 ) -> Bool[Tensor, " N"]:
     """Mask of the anchors inside the image of (height, width), or outside by at most ``allowed_border`` pixels.
 
-    Training ignores cross-boundary anchors, or it does not converge (paper, section 3.1.3).
+    Training ignores cross-boundary anchors, or it does not converge (paper, section 3.3).
     """
     height, width = size_hw
     x1, y1, x2, y2 = anchors_xyxy.unbind(1)

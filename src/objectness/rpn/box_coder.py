@@ -36,7 +36,7 @@ def decode(
 
 
 def clip(boxes_xyxy: Float[Tensor, "N 4"], size_hw: tuple[int, int]) -> Float[Tensor, "N 4"]:
-    """Move every corner into the image of (height, width) (paper, section 3.1.3: at test time)."""
+    """Move every corner into the image of (height, width) (paper, section 3.3: at test time)."""
     height, width = size_hw
     x = boxes_xyxy[:, 0::2].clamp(0, width)
     y = boxes_xyxy[:, 1::2].clamp(0, height)

@@ -36,12 +36,12 @@ def faster_rcnn_loss(
         drawn = sample(matches, image, settings.sample, generator)
         chosen = torch.cat([drawn.positives, drawn.negatives])
         labels = torch.cat([torch.ones_like(drawn.positives), torch.zeros_like(drawn.negatives)])
-        positive_anchors, target_boxes = image.regression_pairs(matches, drawn.positives)
+        positive_anchors_xyxy, target_boxes = image.regression_pairs(matches, drawn.positives)
         deltas = image.deltas[drawn.positives]
         loss = image_loss(
             image.logits[chosen],
             labels,
-            box_losses(deltas, positive_anchors, target_boxes, settings.loss, settings.head.delta_clamp),
+            box_losses(deltas, positive_anchors_xyxy, target_boxes, settings.loss, settings.head.delta_clamp),
             batch_size=settings.sample.size,
             locations=image.locations,
             settings=settings.loss,

@@ -72,7 +72,7 @@ class ImagePredictions:
         self, matches: Matches, positives: Int[Tensor, " P"]
     ) -> tuple[Float[Tensor, "P 4"], Float[Tensor, "P 4"]]:
         """The positive anchors and the box that each is matched to, row by row."""
-        positive_anchors = self.anchors_xyxy[positives]
+        positive_anchors_xyxy = self.anchors_xyxy[positives]
         if not len(positives):  # an index into an empty ground truth would fail
-            return positive_anchors, positive_anchors
-        return positive_anchors, self.target.boxes_xyxy[matches.box_index[positives]]
+            return positive_anchors_xyxy, positive_anchors_xyxy
+        return positive_anchors_xyxy, self.target.boxes_xyxy[matches.box_index[positives]]

@@ -147,7 +147,7 @@ class MatchSettings(Settings):
         tie_tolerance: An anchor ties with the best of a box where its IoU is lower by at most this fraction. IoUs
             that are equal on paper differ by about 1e-6 as computed, for small anchors by 1e-5; 0 asks for equality
             to the last bit.
-        drop_cross_boundary: Ignore anchors that leave the image, before matching (paper, section 3.1.3).
+        drop_cross_boundary: Ignore anchors that leave the image, before matching (paper, section 3.3).
         allowed_border: Pixels by which they may leave it.
         ignore_iof: An anchor with more than this fraction of itself in an ignore region is never a negative.
         assigner: "iou" is the paper's rule. "atss" lets each box set its own threshold in place of ``positive_iou``, by
@@ -212,7 +212,7 @@ class LossSettings(Settings):
         objective: "faster-rcnn" is the paper's: anchors are matched by their own overlap, and a mini-batch of them is
             drawn. "task-aligned" trains every anchor of the image (``TaskAlignedSettings``) and divides both parts by
             the sum of the targets, whatever ``normalize`` is. "oln" learns from labelled boxes only, without
-            background (``OLNSettings``), and divides by the number of samples.
+            background (``OLNSettings``), and divides the score by the number of samples, the box by that of positives.
         normalize: "paper" divides by N_cls = the mini-batch size and N_reg = the number of anchor locations;
             "samples" divides both by the number of samples, as the released code does with box_weight 1.
         box_weight: lambda.

@@ -31,10 +31,10 @@ def atss_match(
     The candidates of a box are the ``atss_top_k`` anchors of each level whose centres lie nearest to its own. Positive
     are the candidates that are centred inside the box and overlap it at least as much as the mean of the candidates
     plus one standard deviation; an anchor that several boxes claim is matched to the one that it overlaps most. The
-    other rules of ``match`` hold too: the anchor with the highest IoU with some box is positive (if they overlap at
-    all), so that no tiny box is left out; negative are the other anchors that overlap every box less than
-    ``negative_iou`` (with ``positive_iou`` and ``negative_iou`` of 1 all other anchors, as in the paper of ATSS); no
-    anchor in an ignore region is negative; invalid anchors are left out first. Memory grows with N, not with N x G.
+    other rules are those of ``match``. The anchor with the highest IoU with a box is positive, if they overlap at all,
+    so that no tiny box is left out. An anchor whose IoU is below ``negative_iou`` with every box is negative. With
+    ``positive_iou`` and ``negative_iou`` at 1 every anchor that is not positive is negative, as in the paper of ATSS.
+    Anchors in ignore regions are never negative; invalid anchors are removed first. Memory grows with N, not N x G.
 
     Args:
         anchors_xyxy: All anchors of the image, level after level.

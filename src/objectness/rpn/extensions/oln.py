@@ -38,13 +38,13 @@ def oln_loss(
         matches = match(image.anchors_xyxy, boxes_xyxy, ignore_xyxy, settings.match, image.valid)
         sample = _sample(matches, own, settings.sample.size, generator)
         positives, negatives = sample.positives, sample.negatives
-        positive_anchors, target_boxes = image.regression_pairs(matches, positives)
+        positive_anchors_xyxy, target_boxes = image.regression_pairs(matches, positives)
         deltas = image.deltas[positives]
-        quality = quality_target(own.measure, deltas, positive_anchors, target_boxes, clamp)
+        quality = quality_target(own.measure, deltas, positive_anchors_xyxy, target_boxes, clamp)
         target_scores = torch.cat([quality, quality.new_zeros(len(negatives))])
         logits = objectness_logit(image.logits[torch.cat([positives, negatives])])
         score_sums.append(score_losses(logits, target_scores, own.loss).sum())
-        box_sums.append(box_losses(deltas, positive_anchors, target_boxes, settings.loss, clamp).sum())
+        box_sums.append(box_losses(deltas, positive_anchors_xyxy, target_boxes, settings.loss, clamp).sum())
         samples.append(sample)
         all_matches.append(matches)
     positive_count = max(1, sum(len(sample.positives) for sample in samples))
