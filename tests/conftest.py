@@ -91,7 +91,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 @pytest.fixture(scope="module")
 def tracing() -> Iterator[None]:
     """Export traces the network with symbols for its lengths, which are no ints: shapes are not checked meanwhile."""
-    jaxtyping = pytest.importorskip("jaxtyping")
+    jaxtyping = pytest.importorskip("jaxtyping", reason="needs PyTorch and jaxtyping")
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

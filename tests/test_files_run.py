@@ -1,4 +1,4 @@
-"""How many files of ``src`` run for one small job: what a reader follows from the command to its result.
+"""How many files of the package run for one small job: what a reader follows from the command to its result.
 
 A file counts where one of its functions is called. Bodies of modules and classes, lambdas, comprehensions and code that
 dataclasses write do not count.
@@ -18,15 +18,18 @@ PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "astronaut.jpg"
 # The job runs in a process of its own, so that nothing is imported or cached before it.
 _COUNTER = """
 import inspect, json, sys, threading
+from importlib.util import find_spec
+from pathlib import Path
 
+package = Path(find_spec("objectness").origin).parent
 files = {}
 
 def watch(frame, event, argument):
     code = frame.f_code
     if event == "call" and code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.startswith("<"):
-        _, found, name = code.co_filename.replace("\\\\", "/").partition("src/objectness/")
-        if found:
-            files.setdefault(name, set()).add(code.co_qualname)
+        path = Path(code.co_filename)
+        if path.is_relative_to(package):
+            files.setdefault(path.relative_to(package).as_posix(), set()).add(code.co_qualname)
 
 def start():
     threading.setprofile(watch)
@@ -51,7 +54,7 @@ except SystemExit as ended:
 
 
 def files_run(code: str, *arguments: str, folder: Path) -> dict[str, list[str]]:
-    """Files below ``src/objectness`` that run between ``start()`` and the end of ``code``, with their functions.
+    """Files of the package that run between ``start()`` and the end of ``code``, with their functions.
 
     Args:
         code: Python that calls ``start()``.
