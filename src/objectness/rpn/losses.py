@@ -35,14 +35,14 @@ class LossOutput:
 
     Attributes:
         loss: Of the batch.
-        anchors_xyxy: ``(M, 4)`` of each image.
+        anchors_xyxy: ``(M, 4)`` of each image; M may differ.
         samples: The mini-batch of each image; where all anchors are trained, the positives and the negatives with the
             highest losses.
         matches: Labels of the anchors of each image.
     """
 
     loss: RPNLoss
-    anchors_xyxy: list[Float[Tensor, "M 4"]]
+    anchors_xyxy: list[Float[Tensor, "_ 4"]]
     samples: list[Sample]
     matches: list[Matches]
 

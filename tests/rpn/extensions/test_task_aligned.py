@@ -185,3 +185,21 @@ def test_descending_the_loss_makes_the_box_fit_and_the_score_its_overlap() -> No
     scores = torch.sigmoid(logits.flatten())
     assert scores[[0, 3]].min() > 0.8  # the nearer the goal, the less an anchor weighs: the last bit takes long
     assert scores[[1, 2]].max() < 0.1
+
+
+def test_images_may_differ_in_the_number_of_their_boxes() -> None:
+    """As the boxes of the first stage do, which the refinement head is trained on."""
+    whole = answer(torch.zeros(4, 1), OBJECT)
+    half = ImagePredictions(
+        ANCHORS[:2],
+        STRIDES[:2],
+        torch.zeros(2, 1),
+        torch.zeros(2, 4),
+        EVERYONE[:2],
+        100,
+        Target(OBJECT, NOBODY, (40, 40)),
+    )
+    for _ in range(8):  # a check of shapes looks at one image of a list, by chance
+        output = task_aligned_loss([whole, half], settings())
+    assert [len(anchors) for anchors in output.anchors_xyxy] == [4, 2]
+    assert [sample.positives.tolist() for sample in output.samples] == [[0, 3], [0]]
