@@ -72,6 +72,7 @@ def listed(files: dict[str, list[str]]) -> str:
     return "\n".join(f"{name}: {', '.join(functions)}" for name, functions in files.items())
 
 
+@pytest.mark.slow
 def test_propose(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     files = files_run(_COMMAND, "propose", str(PHOTO), folder=tmp_path)
@@ -80,6 +81,7 @@ def test_propose(tmp_path: Path) -> None:
     assert len(files) <= 28, listed(files)
 
 
+@pytest.mark.slow
 def test_convert(tmp_path: Path) -> None:
     entry = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
     (tmp_path / "a.json").write_text(json.dumps([entry]))
@@ -130,6 +132,7 @@ _TINY = (
     ("recipe", "most", "own"),
     [("paper-vgg16", 15, "rpn/faster_rcnn_loss.py"), ("task-aligned", 15, "rpn/extensions/task_aligned.py")],
 )
+@pytest.mark.slow
 def test_training_update(recipe: str, most: int, own: str, tmp_path: Path) -> None:
     """From the pixels of a batch to new weights; reading the photograph and augmenting it are another story."""
     pytest.importorskip("torch")

@@ -56,6 +56,7 @@ def left_in_home(place: Path) -> list[str]:
     return [str(path.relative_to(place / "home")) for path in (place / "home").rglob("*")]
 
 
+@pytest.mark.slow
 def test_proposing_leaves_nothing_in_an_empty_home(place: Path) -> None:
     done = run(_PROPOSE, place)
     assert (done.returncode, done.stdout, done.stderr) == (0, "300\n", "")
@@ -85,6 +86,7 @@ def test_every_way_to_onnx_runtime_leaves_nothing_in_an_empty_home(code: str, pl
     assert left_in_home(place) == []
 
 
+@pytest.mark.slow
 def test_openvino_is_imported_without_its_reports_and_leaves_nothing(place: Path) -> None:
     pytest.importorskip("openvino")
     code = (

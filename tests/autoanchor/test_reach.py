@@ -61,6 +61,7 @@ def test_sizes_and_ratios_make_shapes_of_one_area() -> None:
     st.booleans(),
     st.sampled_from([0.0, 0.5]),
 )
+@pytest.mark.slow
 def test_equal_to_laying_the_whole_grid(rows: list[tuple[float, ...]], inside_only: bool, offset: float) -> None:
     boxes = np.array([[x, y, x + w, y + h] for x, y, w, h in rows])
     height, width = 96, 120

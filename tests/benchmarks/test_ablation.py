@@ -72,6 +72,7 @@ def budget(ablation: ModuleType) -> Any:
     return ablation.Budget(4, 64, None, ("voc",), 0, SMALL)
 
 
+@pytest.mark.slow
 def test_both_are_trained_measured_and_not_repeated(
     ablation: ModuleType, data: Path, budget: Any, tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_both_are_trained_measured_and_not_repeated(
         ablation.train_and_measure("ours", 0, replace(budget, crop=96), split, tmp_path / "out", told.append)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_to_the_same_figures(
     ablation: ModuleType, data: Path, budget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     return partial(run, "benchmark")
 
 
+@pytest.mark.slow
 def test_the_model_in_the_box_as_json(run: Run) -> None:
     pytest.importorskip("onnxruntime")
     result = run("--rounds", "1", "--threads", "1", "--top", "7", "--json", "--quiet")

@@ -74,6 +74,7 @@ def test_recall_and_time(run: Run, data: Path) -> None:
     assert names == ["sliding-window", "uniform"]
 
 
+@pytest.mark.slow
 def test_table_and_report(run: Run, data: Path) -> None:
     result = run(data, *WITH, "--report", "deep/out.html", "--threads", "2")
     assert result.exit_code == 0, result.output

@@ -374,6 +374,7 @@ class TestReport:
 
 
 class TestOtherFormats:
+    @pytest.mark.slow
     def test_every_format_gives_the_same_figures(self, run: Run, found: Path, data: Path, tmp_path: Path) -> None:
         from objectness import formats
         from objectness.formats.registry import all_formats

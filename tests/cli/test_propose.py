@@ -439,6 +439,7 @@ def test_an_address_fails_alone_and_a_photograph_beside_it_is_taken(run: Run) ->
     assert all("no file can have this name" in error for error in errors[1:])
 
 
+@pytest.mark.slow
 def test_odd_metadata_prints_no_warning_of_a_library(
     making: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

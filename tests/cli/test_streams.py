@@ -59,6 +59,7 @@ def test_a_full_standard_error_ends_no_work(run: Run, tmp_path: Path, making: An
     assert (tmp_path / "p.csv").exists()
 
 
+@pytest.mark.slow
 def test_closed_streams_are_no_obstacle(run: Run, tmp_path: Path, making: Any) -> None:
     making.write(tmp_path / "p.json", [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 1}])
     close = {"stdout": None, "stderr": None, "preexec_fn": lambda: [os.close(number) for number in (0, 1, 2)]}
@@ -164,6 +165,7 @@ def test_what_was_found_outlives_a_kill(tmp_path: Path, making: Any, number: int
         Image.open(path).load()  # none is half a picture
 
 
+@pytest.mark.slow
 def test_a_picture_for_which_there_is_no_room_is_named_and_not_half_written(
     run: Run, tmp_path: Path, making: Any
 ) -> None:

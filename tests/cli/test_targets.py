@@ -70,6 +70,7 @@ def test_an_input_is_never_overwritten(folder: Path, words: list[str]) -> None:
     assert result.stderr.startswith("objectness: ")
 
 
+@pytest.mark.slow
 def test_what_was_written_before_may_be_written_again(folder: Path) -> None:
     for _ in range(2):
         for words in (

@@ -72,6 +72,7 @@ def test_train_evaluate_export_propose(yolo: Path, tmp_path: Path) -> None:
 
 
 @needs_torch
+@pytest.mark.slow
 def test_a_second_run_does_not_overwrite_the_first(yolo: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert CliRunner().invoke(app, ["train", str(yolo), *TINY, "--name", "mine", "--quiet"]).exit_code == 0
@@ -79,6 +80,7 @@ def test_a_second_run_does_not_overwrite_the_first(yolo: Path, tmp_path: Path) -
 
 
 @needs_torch
+@pytest.mark.slow
 def test_resume_of_a_finished_run_changes_nothing(yolo: Path, tmp_path: Path) -> None:
     CliRunner().invoke(app, ["train", str(yolo), *TINY, "--quiet"])
     before = (tmp_path / "runs/train/small/results.csv").read_text()
@@ -114,6 +116,7 @@ def test_resume_of_a_finished_run_changes_nothing(yolo: Path, tmp_path: Path) ->
         (["data", "--resume", "data"], "--resume goes on with the run's own data and settings"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_use_is_one_sentence(words: list[str], sentence: str, yolo: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["train", *words])
     assert result.exit_code == 2, result.stderr
@@ -132,6 +135,7 @@ def test_show_settings_prints_every_number() -> None:
 
 
 @needs_torch
+@pytest.mark.slow
 def test_training_starts_from_the_bundled_model_and_says_so(yolo: Path) -> None:
     words = ["rpn.images.short_side=64", "augment.crop=64", "loop.batch_size=2", "loop.workers=0", "loop.steps=1"]
     sets = [word for setting in words for word in ("--set", setting)]

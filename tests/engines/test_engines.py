@@ -125,6 +125,7 @@ def test_the_bundled_model_opens_in_plain_onnx_runtime_without_a_word() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 (1, 300, 4) ['pixels']\n", "")
 
 
+@pytest.mark.slow
 def test_thresholds_that_are_constants_of_a_file_can_still_be_asked_for() -> None:
     onnx = pytest.importorskip("onnx", reason="the extra train is not installed")
     model = model_files.bundled_model()
@@ -219,6 +220,7 @@ def test_a_device_that_cannot_be_started_is_refused_and_not_replaced_by_the_proc
         loading.load(device=device)
 
 
+@pytest.mark.slow
 def test_engines_say_what_they_run_on(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     assert loading.load(threads=1).device == "cpu"
@@ -229,6 +231,7 @@ def test_engines_say_what_they_run_on(tmp_path: Path) -> None:
             loading.load(engine="openvino", device="npu")
 
 
+@pytest.mark.slow
 def test_the_device_is_in_the_table_and_in_the_document(tmp_path: Path) -> None:
     Image.new("RGB", (40, 40)).save(tmp_path / "any.jpg")
     arguments = ["propose", str(tmp_path / "any.jpg"), "--no-pictures", "--out", str(tmp_path)]
@@ -377,6 +380,7 @@ def test_a_precision_that_would_be_ignored_is_refused(tmp_path: Path, precision:
     assert loading.load(precision="auto", top=3).description.name
 
 
+@pytest.mark.slow
 def test_openvino_in_bf16_ranks_with_whole_logits() -> None:
     """In eight bits the logits of the bundled model left 112 of 300 scores of this photograph different."""
     pytest.importorskip("openvino", reason="the extra openvino is not installed")

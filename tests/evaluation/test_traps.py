@@ -67,6 +67,7 @@ def test_classes_never_match(make_record, make_proposals, make_results) -> None:
     assert sorted(figures[("AR", "class", name)].values.tolist()[0] for name in ("cat", "dog")) == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_thousand_objects_are_quick(make_record, make_proposals) -> None:
     # Looking for the largest pair again after each match takes objects² x proposals steps.
     import time

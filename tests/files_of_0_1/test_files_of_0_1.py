@@ -75,6 +75,7 @@ def test_names_of_weights_outside_timm(tmp_path: Path) -> None:
     assert sorted(float(value.flatten()[0]) for value in network.state_dict().values()) == list(range(len(shapes)))
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_to_the_same_losses(tmp_path: Path) -> None:
     from objectness.training import run
 

@@ -191,6 +191,7 @@ def test_equal_overlaps_go_by_class(make_record, make_proposals) -> None:
     same(report, reference(*as_coco([record], proposals), (1, 2)), 1e-9)
 
 
+@pytest.mark.slow
 def test_a_full_thousand() -> None:
     rng = np.random.default_rng(3)
     boxes = _boxes(rng, 40, 12) + rng.integers(0, 9, (40, 4))

@@ -211,6 +211,7 @@ some_boxes = st.lists(st.tuples(coordinate, coordinate, extent, extent), max_siz
 
 
 @given(some_boxes, some_boxes, st.sampled_from([1, 2, 3, 7, 2**20]), st.sampled_from([(0.7, 0.3), (0.5, 0.5)]))
+@pytest.mark.slow
 def test_chunks_agree_with_the_papers_sentences(
     anchors: NDArray[np.float32], truth: NDArray[np.float32], pairs: int, thresholds: tuple[float, float]
 ) -> None:

@@ -330,6 +330,7 @@ def test_no_black_negative_is_drawn_of_a_black_image(make_network: Make, tiny_se
     assert drawn(size=10_000, window_rule="partial-or-varying")[0] == 0
 
 
+@pytest.mark.slow
 def test_the_loss_falls_when_one_image_is_learnt(make_network: Make, tiny_settings: RPNSettings) -> None:
     settings = replace(
         tiny_settings,

@@ -69,6 +69,7 @@ def test_a_graph_without_arithmetic() -> None:
     assert (done.flops, done.convolution_ms) == (0, 0)
 
 
+@pytest.mark.slow
 def test_the_model_in_the_box_against_a_count_of_its_outputs() -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     model = (resources.files("objectness.models") / "default.onnx").read_bytes()

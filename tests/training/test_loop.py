@@ -46,6 +46,7 @@ def differences(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -
     return {key: float((left[key] - right[key]).abs().max()) for key in unequal}
 
 
+@pytest.mark.slow
 def test_a_run_leaves_everything_a_person_needs(photographs: Path, tiny: Tiny, tmp_path: Path) -> None:
     outcome = go(photographs, tiny(), tmp_path / "run")
     written = {path.name for path in (tmp_path / "run").iterdir()}

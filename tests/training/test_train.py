@@ -27,6 +27,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "boxes.json"
 
 
+@pytest.mark.slow
 def test_a_run_is_one_call(data: Path, tmp_path: Path) -> None:
     notes: list[str] = []
     run = objectness.train(

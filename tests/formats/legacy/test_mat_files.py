@@ -70,6 +70,7 @@ def test_compressed_contents_in_compressed_contents(tmp_path: Path) -> None:
         load_mat(written(tmp_path, compressed(compressed(plain))), ["boxes"])
 
 
+@pytest.mark.slow
 def test_a_small_file_does_not_fill_the_memory(tmp_path: Path) -> None:
     def cells(count: int) -> Path:
         body = struct.pack("<II", 14, 0) * count  # of eight bytes, each an empty matrix

@@ -171,6 +171,7 @@ def test_a_share_of_the_loss_can_stay() -> None:
     assert loss(1) == pytest.approx(math.log(2))  # four anchors, each weighted by the square of .5
 
 
+@pytest.mark.slow
 def test_descending_the_loss_makes_the_box_fit_and_the_score_its_overlap() -> None:
     logits = torch.full((4, 1), -2.0, requires_grad=True)
     deltas = torch.zeros(4, 4, requires_grad=True)
