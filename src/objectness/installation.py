@@ -7,7 +7,7 @@ from typing import Literal
 
 from objectness.errors import NotInstalledError
 
-Extra = Literal["train", "openvino", "tables", "supervision", "baselines", "heif", "bench"]
+Extra = Literal["train", "openvino", "tables", "supervision", "baselines", "heif", "huge", "wsi", "geo", "bench"]
 
 
 def how_to_install(extra: Extra) -> str:
