@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import re
 import stat
@@ -112,7 +113,7 @@ def require_affordable(image: Image.Image, name: str, max_pixels: int | None, fi
     Raises:
         ImageError: with the figure that is too large.
     """
-    _require_size(image.size, name, max_pixels)
+    require_size(image.size, name, max_pixels)
     if max_pixels is None:
         return
     width, height = image.size
@@ -131,7 +132,12 @@ def require_affordable(image: Image.Image, name: str, max_pixels: int | None, fi
         raise ImageError(name, reason, "raise max_pixels if you trust it")
 
 
-def _require_size(size_wh: tuple[int, int], name: str, max_pixels: int | None) -> None:
+def require_size(size_wh: tuple[int, int], name: str, max_pixels: int | None) -> None:
+    """Refuse an image of no pixels or of more than the limit.
+
+    Raises:
+        ImageError: with both figures.
+    """
     width, height = size_wh
     if width < 1 or height < 1:
         raise ImageError(name, f"has no pixels (width {width}, height {height})", "copy it again")
@@ -166,7 +172,7 @@ def _read_header(file: IO[bytes], name: str, max_pixels: int | None) -> Image.Im
     prefix = file.read(32)
     size = file.seek(0, os.SEEK_END)
     if prefix[:4] == b"RIFF" and (canvas := _webp_canvas(prefix)):  # its decoder allocates the canvas at once
-        _require_size(canvas, name, max_pixels)
+        require_size(canvas, name, max_pixels)
         if max_pixels is not None and canvas[0] * canvas[1] * 19 > _MOST_BYTES_A_PIXEL * max_pixels:
             reason = f"its canvas of {canvas[0]} x {canvas[1]} pixels takes too much memory"
             raise ImageError(name, reason, "make it smaller, or raise max_pixels if you trust it")
@@ -236,14 +242,27 @@ def _require_few_scans(image: Image.Image, file: IO[bytes], name: str) -> None:
     if image.format not in ("JPEG", "MPO"):
         return
     place = file.tell()
-    file.seek(0)
-    scans = _count_scans(file.read(), len(image.getbands()))
+    with _content(file) as content:
+        scans = _count_scans(content, len(image.getbands()))
     file.seek(place)
     if scans > _MOST_SCANS:
         raise ImageError(name, f"is a JPEG of more than {_MOST_SCANS} scans", "save it again as an ordinary one")
 
 
-def _count_scans(content: bytes, bands: int) -> int:
+@contextmanager
+def _content(file: IO[bytes]) -> Iterator[bytes | mmap.mmap]:
+    """All bytes of a file, of which the system reads those that are looked at; of a stream, a copy."""
+    try:
+        number = file.fileno()
+    except OSError:
+        file.seek(0)
+        yield file.read()
+        return
+    with mmap.mmap(number, 0, access=mmap.ACCESS_READ) as content:
+        yield content
+
+
+def _count_scans(content: bytes | mmap.mmap, bands: int) -> int:
     """Number of scans of a JPEG that are read: one if the first holds all bands, else at most 101."""
     scans, at, progressive = 0, 2, False
     while scans <= _MOST_SCANS and (marker := _MARKER.search(content, at)):
@@ -267,4 +286,4 @@ def _require_small_tiles(image: Image.Image, name: str, max_pixels: int | None) 
     tags = getattr(image, "tag_v2", {})
     width, length = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)
     if isinstance(width, int) and isinstance(length, int) and width > 0 and length > 0:
-        _require_size((width, length), name, max_pixels)
+        require_size((width, length), name, max_pixels)
