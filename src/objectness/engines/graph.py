@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.engines.candidates import Candidates, select
+from objectness.engines.dense import DenseEngine
 from objectness.engines.description import METADATA_KEY, ModelDescription
 from objectness.engines.protocol import RankedBoxes
 from objectness.errors import InputError
@@ -20,6 +21,7 @@ TOP_INPUT = "top"
 PROPOSAL_OUTPUTS = ("boxes_xyxy", "scores", "counts")
 CANDIDATE_OUTPUTS = ("boxes_xyxy", "scores", "levels", "counts")
 
+OpenDense = Callable[[int | None], DenseEngine]
 Run = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
 
 _PROMISED: dict[str, tuple[type, int]] = {  # element type and number of axes
@@ -48,15 +50,30 @@ class GraphEngine:
         signature: The graph's inputs and outputs.
         device: As of ``ProposalEngine``.
         where: The file, for messages.
+        open_dense: Opens the network alone, with so many threads inside a call (None: as the engine); None where
+            this cannot be done.
 
     Raises:
         InputError: The graph is not one that objectness exported.
     """
 
-    def __init__(self, run: Run, signature: GraphSignature, device: str, where: str) -> None:
+    def __init__(
+        self, run: Run, signature: GraphSignature, device: str, where: str, open_dense: OpenDense | None = None
+    ) -> None:
         self._run = run
+        self._where = where
         self.device = device
         self.description, self._has_nms = _recognised(signature, where)
+        self._open_dense = open_dense
+        self._dense: dict[int | None, DenseEngine] = {}
+
+    def dense(self, threads: int | None = None) -> DenseEngine:
+        """The network alone, for its maps; see ``ProposalEngine``."""
+        if self._open_dense is None:
+            raise InputError(f"{self._where}: gives boxes only, so it runs on whole images; export it again.")
+        if threads not in self._dense:
+            self._dense[threads] = self._open_dense(threads)
+        return self._dense[threads]
 
     def propose(
         self, pixels: NDArray[np.uint8], *, nms: float, top: int, smallest_hw: tuple[float, float] = (0.0, 0.0)

@@ -10,8 +10,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from objectness.engines.dense_geometry import maps_of
+from objectness.engines.dense_graph import DenseGraph
+from objectness.engines.dense_onnx import dense_onnx
 from objectness.engines.description import METADATA_KEY
-from objectness.engines.graph import INPUT, NMS_INPUT, TOP_INPUT, GraphEngine, GraphSignature
+from objectness.engines.graph import INPUT, NMS_INPUT, TOP_INPUT, GraphEngine, GraphSignature, Run
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 from objectness.files.untrusted import read_bytes
@@ -38,21 +41,43 @@ def open_onnx(model: Path | bytes, where: str, settings: EngineSettings) -> Grap
         InputError: Not an ONNX file of ours, damaged, too new for this ONNX Runtime, or a device that is not there.
     """
     settings.require_default_precision(where, "ONNX Runtime")
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
+    content = with_limits_as_inputs(read_model(model, where))
+    run, signature, device = _opened(content, where, settings, _options(settings.cores))
+
+    def dense(threads: int | None) -> DenseGraph:
+        options = _options(settings.cores if threads is None else threads)
+        # Windows of one size come one after another. A pattern would hold the largest sum of all of a window's
+        # values as one block for each caller; an arena would keep them.
+        options.enable_mem_pattern = False
+        options.enable_cpu_mem_arena = False
+        cut = dense_onnx(read_model(model, where), maps_of(engine.description, where), where)
+        run, _, _ = _opened(cut.model, where, settings, options)
+        return DenseGraph(run, engine.description, cut.maps_prefix, cut.weights, where)
+
+    engine = GraphEngine(run, signature, device, where, dense)
+    return engine
+
+
+def _options(threads: int) -> Any:
+    options = import_onnxruntime().SessionOptions()
     # Set, as ONNX Runtime would otherwise pin one thread to each core of the machine, allowed or not.
-    options.intra_op_num_threads = settings.cores
+    options.intra_op_num_threads = threads
     # Threads that wait by spinning would take the core on which the next photograph is being decoded.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only: warnings are for the author of a graph
+    return options
+
+
+def _opened(content: bytes, where: str, settings: EngineSettings, options: Any) -> tuple[Run, GraphSignature, str]:
+    """A session on the device of the settings: how it is run, its graph, and the device in the runtime's own words."""
+    ort = import_onnxruntime()
     providers = _providers(settings.device)
-    content = with_limits_as_inputs(read_model(model, where))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a device that cannot be used: refused below
             # Its fallback to the processor prints on standard output.
             session = ort.InferenceSession(content, options, providers=providers, enable_fallback=0)
-        device, signature = _device_used(session, settings.device), _signature(session)
+        return _run_of(session), _signature(session), _device_used(session, settings.device)
     except InputError:
         raise
     except _failures() as error:
@@ -63,6 +88,8 @@ def open_onnx(model: Path | bytes, where: str, settings: EngineSettings) -> Grap
             ) from None
         raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
 
+
+def _run_of(session: Any) -> Run:
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         try:
             found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs))
@@ -71,7 +98,7 @@ def open_onnx(model: Path | bytes, where: str, settings: EngineSettings) -> Grap
             raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
         return found
 
-    return GraphEngine(run, signature, device, where)
+    return run
 
 
 def _signature(session: Any) -> GraphSignature:

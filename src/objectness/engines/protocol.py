@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness.engines.dense import DenseEngine
 from objectness.engines.description import ModelDescription
 from objectness.errors import InputError
 
@@ -50,6 +51,17 @@ class ProposalEngine(Protocol):
 
         Raises:
             InputError: The model fails on this image; the caller adds the file's name.
+        """
+
+    def dense(self, threads: int | None = None) -> DenseEngine:
+        """The same network for its maps, opened at the first call and kept.
+
+        Args:
+            threads: Processor threads inside one call of ``maps``; several threads may call it at once, and 1 is then
+                the quickest. None for as many as this engine has.
+
+        Raises:
+            InputError: The file holds no network whose maps can be read.
         """
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from objectness.engines import Candidates, EngineSettings, ModelDescription, RankedBoxes
 from objectness.engines.candidates import select
 from objectness.errors import InputError
+from objectness.inference.torch_dense import TorchDense
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
 
@@ -29,6 +30,15 @@ class TorchEngine:
         self.description = description
         self._device = next(network.parameters()).device
         self.device = str(self._device)
+        self._dense: TorchDense | None = None
+
+    def dense(self, threads: int | None = None) -> TorchDense:
+        """The network for its maps; ``threads`` are those of this process's PyTorch. See ``ProposalEngine``."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        if self._dense is None:
+            self._dense = TorchDense(self._network, self.description)
+        return self._dense
 
     def propose(
         self, pixels: NDArray[np.uint8], *, nms: float, top: int, smallest_hw: tuple[float, float] = (0.0, 0.0)

@@ -79,6 +79,12 @@ class RefinementHead(nn.Module):
         features = grid_features(
             maps[source].float(), boxes_xyxy, self.strides[source], self.settings.grid, self.settings.margin
         )
+        return self.correct_by(features, logits)
+
+    def correct_by(
+        self, features: Float[Tensor, "R G c"], logits: Float[Tensor, " R"]
+    ) -> tuple[Float[Tensor, "R 4"], Float[Tensor, " R"]]:
+        """Predict corrections by the features at the grid points of boxes; returns as ``correct``."""
         predicted = self.predictor(self.hidden(features.flatten(1))).float()
         return predicted[:, 1:] * self.delta_scale, logits + predicted[:, 0]
 
