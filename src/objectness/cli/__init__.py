@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from objectness.cli.help_panels import PanelledCommand
 from objectness.cli.output import EXIT_INTERRUPTED, EXIT_WRONG_USE, print_error
 from objectness.cli.streams import EXIT_NOBODY_READS, UnreadError, prepare, printable, silence
 from objectness.errors import InputError
@@ -73,7 +74,7 @@ class _LazyGroup(TyperGroup):
             module = import_module(_COMMANDS[cmd_name].module)
             if not (group := getattr(module, "group", None)):  # a command of commands, as ``objectness data``
                 group = typer.Typer(add_completion=False, rich_markup_mode=None)
-                group.command(name=cmd_name)(module.command)
+                group.command(name=cmd_name, cls=PanelledCommand)(module.command)
             self.commands[cmd_name] = typer.main.get_command(group)
         return self.commands[cmd_name]
 
