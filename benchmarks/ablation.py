@@ -36,6 +36,7 @@ from objectness.training.checkpoints import STATE_FILE
 from objectness.training.loop import StepReport, Watcher, fit
 from objectness.training.recipes import recipe
 from objectness.training.report import tables
+from objectness.training.rpn_task import rpn_task
 from objectness.training.settings import RunSettings
 
 KS = (1, 3, 10, 30, 100, 300, 1000)
@@ -201,13 +202,13 @@ def train_and_measure(
         trained = fit(
             settings,
             network,  # type: ignore[arg-type]
+            rpn_task(TorchvisionRPN.loss if is_torchvision(row) else criterion),  # type: ignore[arg-type]
             data.training.records,
             (),
             folder,
             {"name": row},
             (tables(folder), Watcher(on_step=partial(_tell_pace, tell))),
             resume=(folder / STATE_FILE).exists(),
-            criterion=TorchvisionRPN.loss if is_torchvision(row) else criterion,  # type: ignore[arg-type]
         )
         if trained.interrupted:
             raise KeyboardInterrupt
@@ -286,7 +287,5 @@ def _require_same_settings(path: Path, settings: RunSettings, sizes: Sequence[fl
 def _tell_pace(tell: Callable[[str], None], report: StepReport) -> None:
     """Report losses and pace after each tenth of the run."""
     if report.step % max(1, report.steps // PARTS) == 0:
-        tell(
-            f"  {report.step}/{report.steps}: objectness {report.objectness:.3f}, box {report.box:.3f}, "
-            f"{report.images_per_second:.1f} photographs/s"
-        )
+        losses = ", ".join(f"{name} {value:.3f}" for name, value in report.losses.items())
+        tell(f"  {report.step}/{report.steps}: {losses}, {report.images_per_second:.1f} photographs/s")

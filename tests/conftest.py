@@ -21,7 +21,7 @@ from objectness.datasets.records import Record
 from objectness.proposals import Proposals
 
 # Everything that trains needs PyTorch; proposing and measuring must pass all their tests without it.
-collect_ignore = [] if find_spec("torch") else ["rpn", "training", "export", "parity/test_torchvision.py"]
+collect_ignore = [] if find_spec("torch") else ["rpn", "detector", "training", "export", "parity/test_torchvision.py"]
 
 # Shapes in the signatures of the network are checked in tests. This stands here and not in rpn/ because a module
 # that another folder's tests import first would go unchecked. jaxtyping takes the checker by name only; ours
@@ -33,7 +33,7 @@ if find_spec("jaxtyping") and find_spec("beartype"):
     checker = ModuleType("objectness_shape_checker")
     checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
     sys.modules[checker.__name__] = checker
-    install_import_hook("objectness.rpn", f"{checker.__name__}.check")
+    install_import_hook(["objectness.rpn", "objectness.detector"], f"{checker.__name__}.check")
 
 # A busy machine is no defect; a failure must come again, so the same examples are drawn every time.
 hypothesis.settings.register_profile("objectness", deadline=None, derandomize=True, database=None)

@@ -99,6 +99,7 @@ from objectness.rpn.network import build_network
 from objectness.settings import override
 from objectness.training.loop import Watcher, fit
 from objectness.training.recipes import recipe
+from objectness.training.rpn_task import rpn_task
 
 torch.set_num_threads(1)
 name, photo, *assignments = sys.argv[1:]
@@ -110,7 +111,7 @@ def count(step):
     start() if step.step == 1 else stop()
 
 Path("run").mkdir()
-fit(settings, build_network(settings.rpn)[0], [record] * 3, [], Path("run"), {}, [Watcher(on_step=count)])
+fit(settings, build_network(settings.rpn)[0], rpn_task(), [record] * 3, [], Path("run"), {}, [Watcher(on_step=count)])
 """
 _TINY = (
     "rpn.backbone.name=test_resnet",
@@ -130,7 +131,7 @@ _TINY = (
 
 @pytest.mark.parametrize(
     ("recipe", "most", "own"),
-    [("paper-vgg16", 15, "rpn/faster_rcnn_loss.py"), ("task-aligned", 15, "rpn/extensions/task_aligned.py")],
+    [("paper-vgg16", 17, "rpn/faster_rcnn_loss.py"), ("task-aligned", 17, "rpn/extensions/task_aligned.py")],
 )
 @pytest.mark.slow
 def test_training_update(recipe: str, most: int, own: str, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "arguments", "installation", "telemetry", "stopping", "version", "models"),
     ("files", "settings"),
-    ("rpn.settings", "rpn.extensions.settings"),  # free of PyTorch: saved settings are read on every floor above
+    ("rpn.settings", "rpn.extensions.settings", "detector.settings"),  # free of PyTorch: saved settings are read above
     ("proposals", "proposal_set", "detections", "nms_index", "boxes", "calibration"),
     ("images",),
     ("image_index", "image_spelling"),
@@ -99,6 +99,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("formats", "drawing"),
     ("engines",),
     ("rpn",),
+    ("detector",),
     ("inference",),
     ("evaluation", "speed"),
     ("autoanchor",),

@@ -17,7 +17,7 @@ def example(height: int = 60, width: int = 80) -> Example:
     boxes = np.array([[8, 4, 28, 24], [50, 30, 70, 54]], dtype=np.float32)
     for x1, y1, x2, y2 in boxes.astype(int):
         pixels[y1:y2, x1:x2] = 255
-    return Example(pixels, boxes, np.array([False, True]))
+    return Example(pixels, boxes, np.array([False, True]), np.array([4, 5]))
 
 
 def white_inside(made: Example) -> bool:
@@ -52,7 +52,9 @@ def test_crop_drops_cuts_and_ignores() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 40, 40], [30, 30, 40, 40], [12, 12, 20, 20]], dtype=np.float32)
     seen = set()
     for seed in range(40):
-        made = crop(Example(pixels, boxes, np.zeros(4, dtype=bool)), (20, 20), 0.5, np.random.default_rng(seed))
+        made = crop(
+            Example(pixels, boxes, np.zeros(4, dtype=bool), np.arange(4)), (20, 20), 0.5, np.random.default_rng(seed)
+        )
         assert made.pixels.shape == (20, 20, 3)
         assert (made.boxes_xyxy >= 0).all()
         assert (made.boxes_xyxy <= 20).all()
@@ -81,7 +83,8 @@ def test_mosaic_of_photographs_of_one_colour_each() -> None:
     colours = [10, 60, 200, 250]
     whole = np.array([[0, 0, 30, 20]], dtype=np.float32)
     examples = [
-        Example(np.full((20, 30, 3), colour, dtype=np.uint8), whole, np.array([colour == 200])) for colour in colours
+        Example(np.full((20, 30, 3), colour, dtype=np.uint8), whole, np.array([colour == 200]), np.array([colour]))
+        for colour in colours
     ]
     for seed in range(10):
         made = mosaic(examples, 64, 0.3, np.random.default_rng(seed))
@@ -119,7 +122,12 @@ def test_the_same_generator_gives_the_same_variation_and_nothing_asked_changes_n
 
 
 def test_recolour_changes_brightness_within_bounds() -> None:
-    grey = Example(np.full((4, 4, 3), 100, dtype=np.uint8), np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=bool))
+    grey = Example(
+        np.full((4, 4, 3), 100, dtype=np.uint8),
+        np.zeros((0, 4), dtype=np.float32),
+        np.zeros(0, dtype=bool),
+        np.zeros(0, int),
+    )
     means = [recolour(grey, 0.2, np.random.default_rng(seed)).pixels.mean() for seed in range(30)]
     assert 78 <= min(means) < 90
     assert 110 < max(means) <= 122

@@ -53,7 +53,9 @@ def test_few_photographs_have_as_many_updates_as_is_least() -> None:
 def test_collate_pads_below_and_right_and_keeps_true_sizes() -> None:
     def example(height: int, width: int, ignore: list[bool]) -> Example:
         boxes = np.array([[1, 2, 5, 6]] * len(ignore), dtype=np.float32).reshape(-1, 4)
-        return Example(np.full((height, width, 3), 7, dtype=np.uint8), boxes, np.array(ignore, dtype=bool))
+        return Example(
+            np.full((height, width, 3), 7, dtype=np.uint8), boxes, np.array(ignore, dtype=bool), np.arange(len(ignore))
+        )
 
     batch = collate([(example(10, 20, [False, True]), "a"), (example(16, 8, []), "b")])
     assert batch.pixels.shape == (2, 3, 16, 20)

@@ -114,7 +114,7 @@ def test_a_save_at_the_end_of_an_epoch_is_resumed_into_its_validation(
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr("objectness.training.loop.validate", power_cut)
+        patch.setattr("objectness.training.rpn_task.validate", power_cut)
         with pytest.raises(RuntimeError, match="power cut"):
             go(photographs, settings, tmp_path / "broken")
     resumed = run.resume(tmp_path / "broken")

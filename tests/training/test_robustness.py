@@ -333,7 +333,9 @@ def test_what_tensorboard_shows(tmp_path: Path) -> None:
 
     board = Board(tmp_path)
     for number in (1, 2):
-        board.on_step(StepReport(number, 2, 1, 1, lr=0.5, objectness=0.25 * number, box=1.0, images_per_second=8.0))
+        board.on_step(
+            StepReport(number, 2, 1, 1, lr=0.5, losses={"objectness": 0.25 * number, "box": 1.0}, images_per_second=8.0)
+        )
     board.on_epoch({"epoch": 1, "step": 2, "loss": 1.0, "AR@100": 0.75, "AR@10": None}, [])
     (written,) = (tmp_path / "tensorboard").iterdir()
     seen = EventAccumulator(str(written)).Reload()

@@ -18,6 +18,8 @@ from objectness.training.train import RUNS
 if TYPE_CHECKING:
     from objectness.training.loop import StepReport, TrainingResult
 
+_MEASURED = ("AR@10", "AR@100", "AR@1000", "mAP", "AP50", "AP75")  # columns of a validation in a line of an epoch
+
 
 @one_sentence_errors
 def command(
@@ -128,7 +130,7 @@ def command(
         {
             "run": str(result.folder),
             "interrupted": result.interrupted,
-            "best AR@100": result.best_ar100,
+            f"best {result.metric}": result.best,
             "seconds": result.seconds,
             "epochs": result.rows,
         }
@@ -149,15 +151,16 @@ def _plain_name(name: str) -> str:
 
 
 def _reached(result: TrainingResult) -> str:
-    """The best recall, its epoch, and the recall before training."""
-    if result.best_ar100 is None:
+    """The best recall or mAP, its epoch, and that before training."""
+    metric = result.metric
+    if result.best is None:
         return "Not validated"
-    reached = {row["epoch"]: row["AR@100"] for row in result.rows if row.get("AR@100") is not None}
+    reached = {row["epoch"]: row[metric] for row in result.rows if row.get(metric) is not None}
     best = max(reached, key=lambda epoch: (reached[epoch], -epoch))
     if best == 0:
-        return f"No epoch was better than what the run started from: AR@100 {reached[0]:.4f} (validation)"
+        return f"No epoch was better than what the run started from: {metric} {reached[0]:.4f} (validation)"
     before = f", before training {reached[0]:.4f}" if 0 in reached else ""
-    return f"Best AR@100 {result.best_ar100:.4f} (validation, epoch {best}{before})"
+    return f"Best {metric} {result.best:.4f} (validation, epoch {best}{before})"
 
 
 def _next_steps(folder: Path, data: Path, allow_outside: bool) -> list[str]:
@@ -226,7 +229,7 @@ class _Live:
         """Move the bar."""
         fields = {
             "description": f"epoch {report.epoch}/{report.epochs}",
-            "loss": f"{report.objectness + report.box:.3f} = {report.objectness:.3f} + {report.box:.3f}",
+            "loss": f"{report.loss:.3f} = {' + '.join(f'{value:.3f}' for value in report.losses.values())}",
             "pace": report.images_per_second,
         }
         self._bar.update(self._task, completed=report.step, **fields)  # type: ignore[arg-type]
@@ -235,11 +238,8 @@ class _Live:
         """Print a line that stays."""
         trained = "before training"
         if row["loss"] is not None:
-            trained = (
-                f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.4f} (objectness "
-                f"{row['loss objectness']:.4f}, box {row['loss box']:.4f}) {row['images/s']:.1f} images/s"
-            )
-        recall = " ".join(
-            f"{k} {v:.4f}" for k, v in row.items() if k in ("AR@10", "AR@100", "AR@1000") and v is not None
-        )
-        self._console.print(f"{trained} {recall}", markup=False, soft_wrap=True)
+            parts = ", ".join(f"{k.removeprefix('loss ')} {v:.4f}" for k, v in row.items() if k.startswith("loss "))
+            pace = f"{row['images/s']:.1f} images/s"
+            trained = f"epoch {row['epoch']} step {row['step']} loss {row['loss']:.4f} ({parts}) {pace}"
+        measured = " ".join(f"{k} {v:.4f}" for k, v in row.items() if k in _MEASURED and v is not None)
+        self._console.print(f"{trained} {measured}", markup=False, soft_wrap=True)

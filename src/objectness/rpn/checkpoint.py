@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,6 +26,7 @@ _KEY = "objectness"
 _FORMAT = 1
 _MOST_LEFT_OUT = 130_000_000  # weights: the classifier of VGG-19 has 124 million
 _AGAIN = "copy it again."
+_RPN_PREFIX = "rpn."  # of the names of its weights in a detector
 
 
 def save_network(path: Path, network: RegionProposalNetwork, details: Mapping[str, Any]) -> None:
@@ -39,9 +40,13 @@ def save_network(path: Path, network: RegionProposalNetwork, details: Mapping[st
     Raises:
         InputError: the place cannot be written to, or is full; an existing file stays as it is.
     """
-    described = {"format": _FORMAT, "settings": to_dict(network.settings), "details": dict(details)}
+    write_checkpoint(path, network, {"settings": to_dict(network.settings), "details": dict(details)})
+
+
+def write_checkpoint(path: Path, network: nn.Module, described: Mapping[str, Any]) -> None:
+    """Write the weights of a network and a description of it; raises as ``save_network``."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    content = save(tensors, metadata={_KEY: json.dumps(described)})
+    content = save(tensors, metadata={_KEY: json.dumps({"format": _FORMAT, **described})})
     with replacing_bytes(path) as file:
         file.write(content)
 
@@ -49,7 +54,7 @@ def save_network(path: Path, network: RegionProposalNetwork, details: Mapping[st
 def load_network(
     path: Path, device: torch.device | str = "cpu", change: Callable[[RPNSettings], RPNSettings] = lambda own: own
 ) -> tuple[RegionProposalNetwork, dict[str, Any]]:
-    """The network in ``path``, in evaluation mode on ``device``, and its details.
+    """The network in ``path``, in evaluation mode on ``device``, and its details; of a detector, its RPN.
 
     Args:
         path: The checkpoint.
@@ -57,27 +62,56 @@ def load_network(
         change: Changes settings that the weights do not depend on.
 
     Raises:
-        InputError: missing, broken, or not a file of ours; or raised by ``change``.
+        InputError: missing, broken, not a file of ours, or a detector whose proposals came from elsewhere; or raised
+            by ``change``.
     """
     described = read_description(path)
+    detector = described.get("detector")
+    if detector is not None and detector.get("foreign_proposals"):
+        raise InputError(
+            f"{path} was trained on the proposals of a file, and has no Region Proposal Network of its own: give "
+            "another model."
+        )
     try:
         settings = from_dict(RPNSettings, described["settings"])
     except InputError as error:
         raise InputError(f"{path} cannot be read by this version: {error}") from None
     settings = change(settings)
+    network = built_from(path, lambda: RegionProposalNetwork(settings))
+    fill_from(path, network, "" if detector is None else _RPN_PREFIX)
+    return network.to(device).eval(), described["details"]
+
+
+Built = TypeVar("Built")
+
+
+def built_from(path: Path, build: Callable[[], Built]) -> Built:
+    """What ``build`` makes of the settings in ``path``, unless it is far larger than that file.
+
+    Raises:
+        InputError: settings that this version cannot read, or a network that the file cannot hold.
+    """
     try:
         with _no_larger_than(path):
-            network = RegionProposalNetwork(settings)
+            return build()
     except InputError as error:
         raise InputError(f"{path} cannot be read by this version: {error}") from None
+
+
+def fill_from(path: Path, network: nn.Module, prefix: str = "") -> None:
+    """Load the weights of ``path`` whose names begin with ``prefix``, without it, into ``network``.
+
+    Raises:
+        InputError: they do not fit.
+    """
     try:
-        network.load_state_dict(current_names(load_file(path)))
+        named = {key.removeprefix(prefix): one for key, one in load_file(path).items() if key.startswith(prefix)}
+        network.load_state_dict(current_names(named))
     except (SafetensorError, RuntimeError) as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
         raise InputError(
             f"{path}: the weights do not fit the network that the file describes ({reason}); train or copy it again."
         ) from None
-    return network.to(device).eval(), described["details"]
 
 
 @contextmanager
@@ -109,7 +143,7 @@ def _no_larger_than(path: Path) -> Iterator[None]:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """``{"format", "settings", "details"}`` of a checkpoint, without reading its weights.
+    """``{"format", "settings", "details"}`` of a checkpoint, without reading its weights; of a detector "detector" too.
 
     Raises:
         InputError: missing, broken, or not a file of ours.
@@ -124,8 +158,9 @@ def read_description(path: Path) -> dict[str, Any]:
     try:
         described = parse_json(metadata[_KEY], str(path))
         if described["format"] == _FORMAT:
-            return {key: described[key] for key in ("format", "settings", "details")}
-    except (KeyError, TypeError, InputError):
+            detector = {"detector": dict(described["detector"])} if "detector" in described else {}
+            return {key: described[key] for key in ("format", "settings", "details")} | detector
+    except (KeyError, TypeError, ValueError):
         raise InputError(
             f"{path} is a safetensors file, but not a checkpoint that `objectness train` wrote: give one of these."
         ) from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import parse_json
-from objectness.rpn.checkpoint import save_network
-from objectness.rpn.network import RegionProposalNetwork
 from objectness.rpn.renamed_weights import current_names
 
 BEST_FILE = "best.safetensors"
 LAST_FILE = "last.safetensors"
 STATE_FILE = "last.state.safetensors"
 _KEY = "state"
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass
@@ -35,7 +35,7 @@ class RunState:
         batch: Batches of the running epoch done.
         step: Updates done.
         seconds: Training time.
-        best: Best validation AR@100 so far; -1 before the first.
+        best: Best validation so far, by the metric of the task; -1 before the first.
         stale: Validations since.
         tally: Sums over the running epoch: losses by name, photographs, seconds.
         rows: The rows of results.csv so far.
@@ -51,7 +51,7 @@ class RunState:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Checkpoints:
+class Checkpoints(Generic[Network]):
     """Writes the checkpoints of one run, each file whole or not at all.
 
     Args:
@@ -60,21 +60,24 @@ class Checkpoints:
         averaged: Its moving average, which best and last weights are taken from; ``network`` itself without one.
         optimizer: Saved with the state.
         details: Written into the checkpoints.
+        save: (path, network, details): writes a checkpoint.
     """
 
     def __init__(
         self,
         folder: Path,
-        network: RegionProposalNetwork,
-        averaged: RegionProposalNetwork,
+        network: Network,
+        averaged: Network,
         optimizer: torch.optim.Optimizer,
         details: Mapping[str, Any],
+        save: Callable[[Path, Network, Mapping[str, Any]], None],
     ) -> None:
         self._folder = folder
         self._network = network
         self._averaged = averaged
         self._optimizer = optimizer
         self._details = dict(details)
+        self._save = save
         self._saved_at: int | None = None
 
     def load(self) -> RunState:
@@ -88,14 +91,14 @@ class Checkpoints:
         details = self._details | {"epoch": state.epoch}
         # The state comes last: where it exists, the other files that a resumed run reads exist too.
         for name in (LAST_FILE,) if state.best >= 0 else (LAST_FILE, BEST_FILE):
-            save_network(self._folder / name, self._averaged, details)
+            self._save(self._folder / name, self._averaged, details)
         save_state(self._folder / STATE_FILE, self._network, self._averaged, self._optimizer, state)
         self._saved_at = state.step
 
-    def save_best(self, measured: RegionProposalNetwork, epoch: int, validation: dict[str, Any]) -> None:
-        """Save the weights that were just validated, with the recall that they reached."""
-        details = self._details | {"epoch": epoch, "validation": validation}
-        save_network(self._folder / BEST_FILE, measured, details)
+    def save_best(self, measured: Network, epoch: int, validation: Mapping[str, Any]) -> None:
+        """Save the weights that were just validated, with what they reached."""
+        details = self._details | {"epoch": epoch, "validation": dict(validation)}
+        self._save(self._folder / BEST_FILE, measured, details)
 
     def saved(self) -> str:
         """The end of a sentence about a run that cannot go on: which weights have been saved."""

@@ -6,12 +6,13 @@ B photographs of a batch, padded right and below to a common size.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -31,11 +32,16 @@ class Batch:
         pixels: ``uint8 (B, 3, H, W)``.
         targets: Boxes and size before padding, one entry for each photograph.
         names: File names, for messages and pictures.
+        class_ids: ``int64 (G,)`` of the boxes of each photograph.
+        proposals: ``float32 (P, 4)`` boxes of each photograph that are to be classified; empty where the network
+            proposes them.
     """
 
     pixels: Tensor
     targets: list[Target]
     names: list[str]
+    class_ids: list[Tensor]
+    proposals: list[Tensor]
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
@@ -43,14 +49,22 @@ class Batch:
             Target(target.boxes_xyxy.to(device), target.ignore_xyxy.to(device), target.size_hw)
             for target in self.targets
         ]
-        return Batch(self.pixels.to(device, non_blocking=True), targets, self.names)
+        class_ids = [ids.to(device) for ids in self.class_ids]
+        proposals = [boxes.to(device) for boxes in self.proposals]
+        return Batch(self.pixels.to(device, non_blocking=True), targets, self.names, class_ids, proposals)
 
 
 class TrainingPhotographs(Dataset[tuple[Example, str] | InputError]):
     """Augmented photographs by (epoch, index), or the error: one raised in a worker process would lose its type."""
 
-    def __init__(self, records: Sequence[Record], settings: RunSettings) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        settings: RunSettings,
+        proposals: Mapping[int, NDArray[np.float32]] | None = None,
+    ) -> None:
         self._records = records
+        self._proposals = proposals or {}
         self._settings = settings
         self._epochs = planned_epochs(len(records), settings.loop)
 
@@ -70,7 +84,9 @@ class TrainingPhotographs(Dataset[tuple[Example, str] | InputError]):
 
     def _read(self, index: int) -> Example:
         record = self._records[index]
-        return Example(open_upright(record.path), record.boxes_xyxy, record.ignore)
+        example = Example(open_upright(record.path), record.boxes_xyxy, record.ignore, record.class_ids)
+        proposals = self._proposals.get(record.image_id)
+        return example if proposals is None else replace(example, proposals_xyxy=proposals)
 
 
 def epoch_order(count: int, settings: LoopSettings, epoch: int) -> list[int]:
@@ -111,9 +127,15 @@ def _updates_an_epoch(count: int, settings: LoopSettings) -> int:
 
 
 def epoch_batches(
-    records: Sequence[Record], settings: RunSettings, epoch: int, first_batch: int = 0
+    records: Sequence[Record],
+    settings: RunSettings,
+    epoch: int,
+    first_batch: int = 0,
+    proposals: Mapping[int, NDArray[np.float32]] | None = None,
 ) -> Iterator[Batch]:
     """The batches of an epoch from ``first_batch`` on, read ahead by worker processes.
+
+    Proposals by image id, in pixels of the photograph, come along where they are given.
 
     Raises:
         InputError: a photograph that can no longer be read.
@@ -122,7 +144,7 @@ def epoch_batches(
     order = epoch_order(len(records), settings.loop, epoch)
     plan = [[(epoch, index) for index in order[at : at + size]] for at in range(first_batch * size, len(order), size)]
     loader = DataLoader(
-        TrainingPhotographs(records, settings),
+        TrainingPhotographs(records, settings, proposals),
         batch_sampler=plan,
         num_workers=min(settings.loop.workers, len(plan)),
         collate_fn=partial(_collated, least_side=_more_than_a_cell(settings)),
@@ -156,7 +178,7 @@ def collate(examples: Sequence[tuple[Example, str]], least_side: int = 1) -> Bat
     height = max(least_side, *(example.pixels.shape[0] for example, _ in examples))
     width = max(least_side, *(example.pixels.shape[1] for example, _ in examples))
     pixels = torch.full((len(examples), 3, height, width), PADDING_GREY, dtype=torch.uint8)
-    targets, names = [], []
+    targets, names, class_ids, proposals = [], [], [], []
     for index, (example, name) in enumerate(examples):
         own_height, own_width = example.pixels.shape[:2]
         pixels[index, :, :own_height, :own_width] = torch.from_numpy(example.pixels.copy()).permute(2, 0, 1)
@@ -164,7 +186,9 @@ def collate(examples: Sequence[tuple[Example, str]], least_side: int = 1) -> Bat
         ignore = torch.from_numpy(example.ignore)
         targets.append(Target(boxes[~ignore], boxes[ignore], (own_height, own_width)))
         names.append(name)
-    return Batch(pixels, targets, names)
+        class_ids.append(torch.from_numpy(example.class_ids)[~ignore])
+        proposals.append(torch.from_numpy(example.proposals_xyxy))
+    return Batch(pixels, targets, names, class_ids, proposals)
 
 
 def _leave_interrupts_to_the_loop(_: int) -> None:

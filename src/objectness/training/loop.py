@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,6 @@ from torch import nn
 
 from objectness.datasets.records import Record
 from objectness.errors import InputError
-from objectness.rpn.criterion import Criterion, criterion
-from objectness.rpn.losses import LossOutput
-from objectness.rpn.network import RegionProposalNetwork
 from objectness.training.checkpoints import BEST_FILE, Checkpoints, RunState
 from objectness.training.data import (
     Batch,
@@ -32,14 +29,11 @@ from objectness.training.interrupts import Interrupt
 from objectness.training.nan_guard import LARGEST_WEIGHT, non_finite_loss, unsound_weights
 from objectness.training.optimizer import build_ema, build_optimizer, rate_factor
 from objectness.training.settings import RunSettings
-from objectness.training.validation import validate
+from objectness.training.task import BatchLoss, Network, Task
 
 Rows = list[dict[str, Any]]
 
 _TRIED = 20  # updates; a loss that was 0 in all of them stays 0
-_ROW_BEFORE_TRAINING: dict[str, Any] = {"epoch": 0, "step": 0} | dict.fromkeys(
-    ("lr", "loss", "loss objectness", "loss box", "images/s", "seconds")
-)
 
 
 @dataclass(frozen=True)
@@ -51,9 +45,13 @@ class StepReport:
     epoch: int
     epochs: int
     lr: float
-    objectness: float
-    box: float
+    losses: Mapping[str, float]
     images_per_second: float
+
+    @property
+    def loss(self) -> float:
+        """The sum of the parts ``losses``."""
+        return sum(self.losses.values())
 
 
 def _ignore(*_: object) -> None:
@@ -73,7 +71,7 @@ class Watcher:
     """
 
     on_start: Callable[[int, int, Rows], object] = _ignore
-    on_batch: Callable[[int, RegionProposalNetwork, Batch, LossOutput], object] = _ignore
+    on_batch: Callable[[int, nn.Module, Batch, BatchLoss], object] = _ignore
     on_step: Callable[[StepReport], object] = _ignore
     on_epoch: Callable[[dict[str, Any], Rows], object] = _ignore
 
@@ -84,34 +82,41 @@ class TrainingResult:
 
     Attributes:
         folder: The run folder.
-        best_ar100: Best AR@100 on the validation photographs; None without validation.
+        best: Best value of ``metric`` on the validation photographs; None without validation.
         rows: The rows of results.csv, one for each epoch.
         interrupted: The run was stopped early (Ctrl-C, a kill, a closed terminal), and can be resumed.
         seconds: Training time.
+        metric: What the best weights were chosen by: "AR@100", of a detector "mAP".
     """
 
     folder: Path
-    best_ar100: float | None
+    best: float | None
     rows: Rows
     interrupted: bool
     seconds: float
+    metric: str = "AR@100"
+
+    @property
+    def best_ar100(self) -> float | None:
+        """Best AR@100 of a Region Proposal Network; None of others, and without validation."""
+        return self.best if self.metric == "AR@100" else None
 
     @property
     def best_checkpoint(self) -> Path:
-        """The weights of ``best_ar100``; without validation, the last ones."""
+        """The weights of ``best``; without validation, the last ones."""
         return self.folder / BEST_FILE
 
 
 def fit(
     settings: RunSettings,
-    network: RegionProposalNetwork,
+    network: Network,
+    task: Task[Network],
     training: Sequence[Record],
     validation: Sequence[Record],
     folder: Path,
     details: dict[str, Any],
     watchers: Sequence[Watcher] = (),
     resume: bool = False,
-    criterion: Criterion = criterion,
 ) -> TrainingResult:
     """Train ``network`` on ``training``, validate on ``validation`` and write checkpoints into ``folder``.
 
@@ -122,14 +127,14 @@ def fit(
 
     Args:
         settings: The whole run.
-        network: Fresh, or any of the same settings where ``resume`` overwrites it.
+        network: Fresh, or any of the same settings where ``resume`` overwrites it. Its frozen weights stay as they are.
+        task: Its loss, its validation and its checkpoints.
         training: Repaired records; those without boxes are fine.
         validation: Repaired records; empty means no validation.
         folder: Receives best.safetensors, last.safetensors and the resumable state.
         details: Written into the checkpoints.
         watchers: Called after each batch, update and epoch.
         resume: Go on from the state in ``folder``.
-        criterion: Computes the loss of a batch.
 
     Raises:
         NonFiniteLossError: naming step, photographs and level.
@@ -139,11 +144,11 @@ def fit(
     device = pick_device(loop.device)
     in_bf16 = loop.amp and computes_bf16(device)
     layout = torch.channels_last if loop.channels_last else torch.contiguous_format
-    network = network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
+    network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
     ema = build_ema(network, loop.ema) if loop.ema else None
     averaged = network if ema is None else ema.module
     optimizer = build_optimizer(network, settings.optimizer)
-    checkpoints = Checkpoints(folder, network, averaged, optimizer, details)
+    checkpoints = Checkpoints(folder, network, averaged, optimizer, details, task.save)
     state = checkpoints.load() if resume else RunState()
 
     batches = batches_an_epoch(len(training), loop)
@@ -153,14 +158,12 @@ def fit(
         """Validate, save the weights where they are the best so far, and return the columns of results.csv."""
         # In the layout in which a checkpoint is read: a sum in another order may swap two equal scores.
         measured = copy.deepcopy(averaged).to(memory_format=torch.contiguous_format)
-        recall = validate(measured, validation)
-        reached = recall.ar[100]  # None where no photograph has a box to find
-        state.stale += reached is not None
-        if reached is not None and reached > state.best:
-            state.best, state.stale = reached, 0
-            checkpoints.save_best(measured, state.epoch, recall.to_json())
-        columns = {f"AR@{k}": value for k, value in recall.ar.items()}
-        return columns | {f"AR@100 {size}": by_k[100] for size, by_k in recall.ar_by_size.items() if size != "all"}
+        found = task.validate(measured, validation)
+        state.stale += found.reached is not None
+        if found.reached is not None and found.reached > state.best:
+            state.best, state.stale = found.reached, 0
+            checkpoints.save_best(measured, state.epoch, found.document)
+        return dict(found.columns)
 
     interrupt = Interrupt()
 
@@ -174,30 +177,30 @@ def fit(
         for watcher in watchers:
             watcher.on_start(state.step, steps, state.rows)
         if settings.initial_weights and validation and loop.validate_every and not state.step and not state.rows:
-            state.rows.append(_ROW_BEFORE_TRAINING | validated())
+            state.rows.append(_row_before_training(task.parts) | validated())
             for watcher in watchers:
                 watcher.on_epoch(state.rows[0], state.rows)
         saved_at = time.monotonic()
         while is_unfinished() and not is_interrupted():
             started = time.monotonic()
-            summed: list[tuple[LossOutput, float]] = []  # of the batches of an update, with their weights
-            for batch in epoch_batches(training, settings, state.epoch, state.batch):
+            summed: list[tuple[BatchLoss, float]] = []  # of the batches of an update, with their weights
+            for batch in epoch_batches(training, settings, state.epoch, state.batch, task.proposals):
                 batch = batch.to(device)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16):
                     outputs = network(batch.pixels.to(memory_format=layout))
                 generator = batch_generator(loop.seed, state.epoch, state.batch)
-                output = criterion(network, outputs, batch.targets, generator)
+                output = task.loss(network, outputs, batch, generator)
                 factor = rate_factor(settings.schedule, state.step, steps)
                 lr = settings.optimizer.lr * factor
-                if not _are_finite(output.loss.total, *outputs.deltas):  # some objectives ignore non-finite deltas
-                    raise non_finite_loss(output.loss, outputs, batch.names, state.step, lr, checkpoints.saved())
+                if not _are_finite(output.total, *outputs.deltas):  # some objectives ignore non-finite deltas
+                    raise non_finite_loss(output.total, outputs, batch.names, state.step, lr, checkpoints.saved())
                 for watcher in watchers:
                     watcher.on_batch(state.step, network, batch, output)
                 if not summed:  # the last update of an epoch may have fewer batches, its last batch fewer photographs
                     share = min(loop.accumulate, batches - state.batch)
                     images = images_of(len(training), loop, state.batch, share)
                 weight = len(batch.names) / images
-                (output.loss.total * weight).backward()
+                (output.total * weight).backward()
                 summed.append((output, weight))
                 state.batch += 1
                 _add(state.tally, images=len(batch.names))
@@ -216,17 +219,18 @@ def fit(
                 if ema is not None:
                     ema.update(network, state.step)
 
-                objectness = sum(float(o.loss.objectness.detach()) * weight for o, weight in summed)
-                box = sum(float(o.loss.box.detach()) * weight for o, weight in summed)
+                losses = {
+                    name: sum(float(o.parts[name].detach()) * weight for o, weight in summed) for name in task.parts
+                }
                 summed = []
                 now = time.monotonic()
-                _add(state.tally, objectness=objectness, box=box, updates=1, seconds=now - started)
+                _add(state.tally, **losses, updates=1, seconds=now - started)
                 state.seconds += now - started
                 started = now
                 if state.step == min(steps, _TRIED):
-                    _require_something_to_learn(state)
+                    _require_something_to_learn(state, task.parts)
                 pace = state.tally["images"] / max(1e-9, state.tally["seconds"])
-                report = StepReport(state.step, steps, state.epoch + 1, epochs, lr, objectness, box, pace)
+                report = StepReport(state.step, steps, state.epoch + 1, epochs, lr, losses, pace)
                 for watcher in watchers:
                     watcher.on_step(report)
                 if is_interrupted() or state.step >= steps:
@@ -238,7 +242,8 @@ def fit(
                 break
 
             state.epoch, state.batch = state.epoch + 1, 0
-            row = _epoch_row(state, settings.optimizer.lr * rate_factor(settings.schedule, state.step - 1, steps))
+            lr = settings.optimizer.lr * rate_factor(settings.schedule, state.step - 1, steps)
+            row = _epoch_row(state, task.parts, lr)
             state.tally = {}
             last = state.step >= steps
             if validation and (last or (loop.validate_every and state.epoch % loop.validate_every == 0)):
@@ -250,7 +255,7 @@ def fit(
                 watcher.on_epoch(row, state.rows)
         checkpoints.save_last(state)
     best = state.best if state.best >= 0 else None
-    return TrainingResult(folder, best, state.rows, is_interrupted() and is_unfinished(), state.seconds)
+    return TrainingResult(folder, best, state.rows, is_interrupted() and is_unfinished(), state.seconds, task.metric)
 
 
 @torch.no_grad()
@@ -266,24 +271,28 @@ def is_sound(network: nn.Module) -> bool:
     return bool(largest <= LARGEST_WEIGHT) and _are_finite(nn.utils.get_total_norm(statistics, torch.inf))
 
 
-def _epoch_row(state: RunState, lr: float) -> dict[str, Any]:
+def _row_before_training(parts: Sequence[str]) -> dict[str, Any]:
+    losses = (f"loss {name}" for name in parts)
+    return {"epoch": 0, "step": 0} | dict.fromkeys(("lr", "loss", *losses, "images/s", "seconds"))
+
+
+def _epoch_row(state: RunState, parts: Sequence[str], lr: float) -> dict[str, Any]:
     tally = state.tally
     updates = max(1.0, tally.get("updates", 0.0))
     return {
         "epoch": state.epoch,
         "step": state.step,
         "lr": lr,
-        "loss": (tally.get("objectness", 0.0) + tally.get("box", 0.0)) / updates,
-        "loss objectness": tally.get("objectness", 0.0) / updates,
-        "loss box": tally.get("box", 0.0) / updates,
+        "loss": sum(tally.get(name, 0.0) for name in parts) / updates,
+        **{f"loss {name}": tally.get(name, 0.0) / updates for name in parts},
         "images/s": tally.get("images", 0.0) / max(1e-9, tally.get("seconds", 0.0)),
         "seconds": state.seconds,
     }
 
 
-def _require_something_to_learn(state: RunState) -> None:
+def _require_something_to_learn(state: RunState, parts: Sequence[str]) -> None:
     """Raises InputError where the loss of each update so far was exactly 0."""
-    now = state.tally["objectness"] + state.tally["box"]
+    now = sum(state.tally[name] for name in parts)
     if now == 0 and not any(row["loss"] for row in state.rows):
         raise InputError(
             f"The loss was exactly 0 in each of the first {state.step} updates, so nothing can be learned: no "

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from objectness.errors import InputError
-from objectness.rpn.losses import RPNLoss
 from objectness.rpn.outputs import Outputs
 
 LARGEST_WEIGHT = 1e6  # trained ones stay far below 1e3; a network with a larger one does not come back
@@ -17,12 +16,12 @@ class NonFiniteLossError(InputError):
 
 
 def non_finite_loss(
-    loss: RPNLoss, outputs: Outputs, names: list[str], step: int, lr: float, saved: str
+    loss: torch.Tensor, outputs: Outputs, names: list[str], step: int, lr: float, saved: str
 ) -> NonFiniteLossError:
     """The error of a batch whose loss or deltas are not finite.
 
     Args:
-        loss: Of the batch.
+        loss: Of the batch, in all.
         outputs: That it was computed from.
         names: Of the batch's photographs.
         step: Updates done before.
@@ -30,7 +29,7 @@ def non_finite_loss(
         saved: The end of the sentence: which weights have been saved.
     """
     return NonFiniteLossError(
-        f"The loss is {float(loss.total.detach())} at step {step + 1} (learning rate {lr:.2g}): "
+        f"The loss is {float(loss.detach())} at step {step + 1} (learning rate {lr:.2g}): "
         f"{_origin(outputs, names)}. Look at these photographs, or lower optimizer.lr; {saved}."
     )
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
-from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.backbones import Backbone
 from objectness.training.settings import OptimizerSettings, ScheduleSettings
 
 
-def build_optimizer(network: RegionProposalNetwork, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def build_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """The optimizer of all weights that are not frozen; the backbone at its own rate, its early stages at lower ones.
 
     Each group carries ``base_lr``, which the schedule multiplies. With adamw, biases and norms have no weight decay;
@@ -40,10 +41,11 @@ def build_optimizer(network: RegionProposalNetwork, settings: OptimizerSettings)
             return torch.optim.AdamW(parameters, lr=settings.lr)
 
 
-def _backbone_factors(network: RegionProposalNetwork, settings: OptimizerSettings) -> dict[int, float]:
+def _backbone_factors(network: nn.Module, settings: OptimizerSettings) -> dict[int, float]:
     """Learning rates of the backbone's parameters as multiples of the head's, by ``id``."""
-    factors = {id(parameter): settings.backbone_lr_factor for parameter in network.backbone.parameters()}
-    used = network.backbone.stages[: network.backbone.used_stages]
+    backbone = cast("Backbone", network.backbone)
+    factors = {id(parameter): settings.backbone_lr_factor for parameter in backbone.parameters()}
+    used = backbone.stages[: backbone.used_stages]
     for distance, stage in enumerate(reversed(used), start=1):
         for module in stage:
             for parameter in module.parameters(recurse=False):

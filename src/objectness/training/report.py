@@ -13,18 +13,20 @@ import torch
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
+from torch import nn
 
 from objectness.drawing import contact_sheet, draw_samples
 from objectness.errors import InputError
 from objectness.files.atomic_write import replacing, replacing_bytes
-from objectness.rpn.losses import LossOutput
-from objectness.rpn.network import RegionProposalNetwork
 from objectness.training.data import Batch
 from objectness.training.loop import Rows, StepReport, Watcher
+from objectness.training.task import BatchLoss
 
 _PICTURED_BATCHES = 3
 _PICTURED_PHOTOGRAPHS = 4
 _BOARD_SECONDS = 60
+_MEASURED = ("AR@", "mAP", "AP")  # beginnings of the columns of a validation
+_DRAWN = ("AR@10", "AR@100", "AR@300", "AR@1000", "mAP", "AP50", "AP75")
 
 
 def reports(folder: Path) -> Watcher:
@@ -65,14 +67,14 @@ class Board:
 
     def on_step(self, report: StepReport) -> None:
         """Losses, learning rate, pace."""
-        losses = {"loss/objectness": report.objectness, "loss/box": report.box}
+        losses = {f"loss/{name}": value for name, value in report.losses.items()}
         self._add(report.step, losses | {"lr": report.lr, "images per second": report.images_per_second})
         if time.monotonic() - self._written_at > _BOARD_SECONDS:
             self._write()
 
     def on_epoch(self, row: dict[str, Any], rows: Rows) -> None:
-        """Average recall."""
-        measured = {name: value for name, value in row.items() if name.startswith("AR@") and value is not None}
+        """Average recall, of a detector mAP."""
+        measured = {name: row[name] for name in row if name.startswith(_MEASURED) and row[name] is not None}
         self._add(row["step"], {f"validation/{name}": value for name, value in measured.items()})
         self._write()
 
@@ -94,13 +96,13 @@ class Board:
 
 
 class Pictures:
-    """Draws the first batches with boxes and with the anchors that were sampled as positive and negative."""
+    """Draws the first batches with boxes and with the anchors or RoIs that were sampled as positive and negative."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._drawn = len(list(folder.glob("train_batch*.jpg")))  # a resumed run keeps its first pictures
 
-    def on_batch(self, step: int, network: RegionProposalNetwork, batch: Batch, output: LossOutput) -> None:
+    def on_batch(self, step: int, network: nn.Module, batch: Batch, output: BatchLoss) -> None:
         """One contact sheet for each of the first batches."""
         if self._drawn >= _PICTURED_BATCHES:
             return
@@ -114,7 +116,7 @@ class Pictures:
             pictures.append(
                 draw_samples(
                     pixels,
-                    output.anchors_xyxy[index][chosen].cpu().numpy(),
+                    output.boxes_xyxy[index][chosen].cpu().numpy(),
                     labels.cpu().numpy(),
                     target.boxes_xyxy.cpu().numpy(),
                 )
@@ -137,7 +139,7 @@ def write_csv(path: Path, rows: Rows) -> None:
 
 
 def draw_curves(path: Path, rows: Rows) -> None:
-    """Draw loss parts and average recall over epochs, side by side."""
+    """Draw loss parts and average recall (of a detector mAP) over epochs, side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -146,17 +148,21 @@ def draw_curves(path: Path, rows: Rows) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     trained = [row for row in rows if row["loss"] is not None]  # epoch 0 is before training
-    for name in ("loss", "loss objectness", "loss box"):
+    for name in (name for name in trained[0] if name.startswith("loss")) if trained else ():
         left.plot([row["epoch"] for row in trained], [row[name] for row in trained], marker=".", label=name)
     left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    measured = [row for row in rows if row.get("AR@100") is not None]
-    for name in ("AR@10", "AR@100", "AR@300", "AR@1000"):
-        right.plot([row["epoch"] for row in measured], [row[name] for row in measured], marker=".", label=name)
-    right.set(xlabel="epoch", ylabel="average recall (validation)", ylim=(0, 1))
+    measured = [[row for row in rows if row.get(name) is not None] for name in _DRAWN]
+    for name, found in zip(_DRAWN, measured, strict=True):
+        if found:
+            right.plot([row["epoch"] for row in found], [row[name] for row in found], marker=".", label=name)
+    names = any(row.get("mAP") is not None for row in rows)
+    what = "average precision" if names else "average recall"
+    right.set(xlabel="epoch", ylabel=f"{what} (validation)", ylim=(0, 1))
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.get_lines():
+            axes.legend()
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png", dpi=100)
     with replacing_bytes(path) as file:

@@ -20,6 +20,7 @@ from objectness.training.data import planned_epochs, planned_steps
 from objectness.training.devices import computes_bf16, pick_device
 from objectness.training.loop import TrainingResult, Watcher, fit
 from objectness.training.report import reports
+from objectness.training.rpn_task import rpn_task
 from objectness.training.run_config import CONFIG_FILE, RunConfig, new_folder, read_config, run_folder
 from objectness.training.splits import Splits, read_splits, require_boxes
 from objectness.training.validation import validation_records
@@ -193,4 +194,5 @@ def _fit(
     if prepared.origin:
         details["start"] = dict(prepared.origin)
     watchers = (reports(folder), *watchers)
-    return fit(settings, prepared.network, splits.training.records, validation, folder, details, watchers, resume)
+    records = splits.training.records
+    return fit(settings, prepared.network, rpn_task(), records, validation, folder, details, watchers, resume)
