@@ -48,6 +48,6 @@ def detector_loss(
     count = max(1, len(labels))
     classification = F.cross_entropy(logits.float(), labels, reduction="sum") / count
     positives = torch.nonzero(labels != BACKGROUND).flatten()
-    predicted = deltas.reshape(len(labels), -1, 4)[positives, labels[positives]]
+    predicted = deltas.reshape(len(labels), logits.shape[1], 4)[positives, labels[positives]]
     box = smooth_l1(predicted, targets[positives], settings.smooth_l1_beta).sum() / count
     return DetectorLoss(classification, settings.box_weight * box)
