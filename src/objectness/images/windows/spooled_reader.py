@@ -27,6 +27,7 @@ class SpooledReader:
     Args:
         rows: The image, as stored.
         turned: The EXIF orientation, 1 to 8, in which it is stored.
+        remarks: Sentences for the user about the way it is read.
 
     Raises:
         ImageError: There is no room for the temporary file.
@@ -34,7 +35,8 @@ class SpooledReader:
 
     in_order = False
 
-    def __init__(self, rows: VipsRows, turned: int) -> None:
+    def __init__(self, rows: VipsRows, turned: int, remarks: tuple[str, ...] = ()) -> None:
+        self.remarks = remarks
         self._rows, self._turned = rows, turned
         self._file: IO[bytes] | None = None
         height, width = rows.size_hw

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import struct
-from io import BytesIO
-from pathlib import Path
-from typing import IO
-
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
 
-from objectness.images.damage import DAMAGED, ImageError
-from objectness.images.headers import DEFAULT_MAX_PIXELS, opened
-from objectness.images.upright import orientation
+from objectness.images.windows.header import Header
 from objectness.images.windows.protocol import Rectangle, Window
 from objectness.images.windows.spooled_reader import SpooledReader
 from objectness.images.windows.vips_rows import VipsRows
 
-KINDS = ("JPEG", "PNG", "WEBP")
+KINDS = frozenset({"JPEG", "MPO", "PNG", "WEBP"})
 """Formats that are read here, by Pillow's names."""
 
-_MOST_METADATA_BYTES = 1 << 20
-_PNG_METADATA = frozenset({b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
+_PNG_INTERLACING = 28  # the byte that says so
+_MOST_BYTES_A_PIXEL = 6
 
 
 class VipsReader:
@@ -32,11 +22,13 @@ class VipsReader:
     Args:
         rows: The file.
         mirrored: Whether it stores the image with left and right exchanged.
+        remarks: Sentences for the user about the way it is read.
     """
 
     in_order = True
 
-    def __init__(self, rows: VipsRows, *, mirrored: bool = False) -> None:
+    def __init__(self, rows: VipsRows, *, mirrored: bool = False, remarks: tuple[str, ...] = ()) -> None:
+        self.remarks = remarks
         self._rows, self._mirrored = rows, mirrored
         self._top, self._held = 0, 0
         self._band = np.empty((0, rows.size_hw[1], 3), np.uint8)
@@ -86,75 +78,44 @@ class VipsReader:
                 self._held += len(piece)
 
 
-def open_vips(path: str | os.PathLike[str], max_pixels: int | None = DEFAULT_MAX_PIXELS) -> VipsReader | SpooledReader:
+def open_vips(header: Header) -> VipsReader | SpooledReader:
     """Windows of a JPEG, PNG or WebP file, upright, with the pixels of :func:`objectness.images.open_upright`.
 
     A band of rows is held. An image that its file stores upside down or lying is decoded once into a temporary file
-    of 3 bytes a pixel. Three kinds are decoded whole, whatever is asked of them: see :func:`memory_note`; these and
-    all others are refused where their size or their memory passes the limit.
+    of 3 bytes a pixel. What :func:`is_decoded_whole` takes memory beside that, which a remark says.
 
     Args:
-        path: The file.
-        max_pixels: Refuse larger images; None for no limit.
+        header: Of a file of these formats, or the bytes of one.
 
     Raises:
-        ImageError: No such file, another format, damaged in its header, too large, or no room for the temporary file.
+        ImageError: The file is damaged in its header, or there is no room for the temporary file.
         NotInstalledError: pyvips is not installed.
     """
-    with opened(path, max_pixels) as image:
-        kind = "JPEG" if image.format == "MPO" else image.format or ""
-        if kind not in KINDS:
-            raise ImageError(os.fspath(path), f"is a {kind} file", f"this reader takes {', '.join(KINDS)}")
-        turned = stored_orientation(image)
-        rows = VipsRows(Path(path), kind, image.mode, (image.height, image.width))
-    if turned in (1, 2):
-        return VipsReader(rows, mirrored=turned == 2)
-    return SpooledReader(rows, turned)
+    remarks = (_memory(header),) if is_decoded_whole(header) else ()
+    rows = VipsRows(header)
+    if header.turned in (1, 2):
+        return VipsReader(rows, mirrored=header.turned == 2, remarks=remarks)
+    return SpooledReader(rows, header.turned, remarks)
 
 
-def memory_note(image: Image.Image) -> str:
-    """One sentence on the memory of an opened image that no decoder reads in parts; empty for all others."""
-    pixels = image.width * image.height
-    match image.format:
-        case "JPEG" | "MPO" if image.info.get("progressive"):
-            what, how, bytes_a_pixel = "a progressive JPEG", "a baseline one", 2 * len(image.getbands())
-        case "PNG" if image.info.get("interlace"):
-            what, how, bytes_a_pixel = "an interlaced PNG", "one that is not", len(image.getbands())
-        case "WEBP":
-            what, how, bytes_a_pixel = "a WebP", "a JPEG or PNG", 4
-        case _:
-            return ""
+def is_decoded_whole(header: Header) -> bool:
+    """Whether its decoder takes memory for the whole image, whatever is asked of it."""
+    return header.is_progressive or header.format == "WEBP" or _is_interlaced(header)
+
+
+def _is_interlaced(header: Header) -> bool:
+    return header.format == "PNG" and header.first_bytes[_PNG_INTERLACING] != 0
+
+
+def _memory(header: Header) -> str:
+    if header.is_progressive:
+        what, instead = "a progressive JPEG", "a baseline one"
+    elif _is_interlaced(header):
+        what, instead = "an interlaced PNG", "one that is not"
+    else:
+        what, instead = "a WebP", "a JPEG or PNG"
+    megabytes = _MOST_BYTES_A_PIXEL * header.pixels / 1e6
     return (
-        f"It is {what}, which no decoder reads in parts: about {pixels * bytes_a_pixel / 1e6:,.0f} MB more of memory; "
-        f"saved as {how} it would take none."
+        f"{header.name}: {what} cannot be decoded in parts, and takes up to {megabytes:,.0f} MB more of memory "
+        f"than {instead}."
     )
-
-
-def stored_orientation(image: Image.Image) -> int:
-    """The EXIF orientation of an opened image, 1 to 8, for which nothing is decoded, wherever a PNG keeps it."""
-    file = getattr(image, "fp", None)
-    if image.format != "PNG" or file is None:
-        return orientation(image)
-    place = file.tell()
-    try:
-        with PngImagePlugin.PngImageFile(BytesIO(_png_without_pixels(file))) as told:
-            found = Image.Image.getexif(told).get(0x0112, 1)
-    except DAMAGED:
-        return 1  # an image with broken metadata is still an image
-    finally:
-        file.seek(place)
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
-
-
-def _png_without_pixels(file: IO[bytes]) -> bytes:
-    """The metadata of a PNG, in front of the pixels and behind them, as a file of its own."""
-    file.seek(0)
-    pieces, left = [file.read(8)], _MOST_METADATA_BYTES
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind in _PNG_METADATA and length <= left:
-            pieces.append(head + file.read(length + 4))
-            left -= length
-        else:
-            file.seek(length + 4, os.SEEK_CUR)
-    return b"".join([*pieces, struct.pack(">I4sI", 0, b"IEND", 0xAE426082)])

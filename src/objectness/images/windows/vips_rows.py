@@ -5,11 +5,13 @@ W columns; rows are in the order in which the file stores them.
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from PIL import Image
 from objectness.errors import NotInstalledError
 from objectness.images.damage import ImageError
 from objectness.images.pixel_formats import as_rgb, bit_range
+from objectness.images.windows.header import Header
 from objectness.installation import how_to_install
 
 NOT_DECODED = 128
@@ -25,7 +28,13 @@ NOT_DECODED = 128
 
 _ROWS = 8  # asked for at once: as many as the decoder makes at once, so that damage is known to within them
 _14_BITS = 16383  # colour within these is scaled; of brighter colour the higher eight bits are taken
-_LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "WEBP": "webpload"}
+_LOADERS = {
+    "JPEG": "jpegload_source",
+    "MPO": "jpegload_source",
+    "PNG": "pngload_source",
+    "WEBP": "webpload_source",
+}
+_PNG_COLOUR_TYPE = 25  # the byte that says so
 # What the decoder warns of before and between sound pixels (jerror.h of libjpeg); everything else is damage.
 _HARMLESS = ("extraneous bytes before marker", "JFIF revision", "Adobe color transform", "bad ICC marker")
 
@@ -46,31 +55,37 @@ class Damage:
 class VipsRows:
     """The rows of one file.
 
+    All calls of libvips, which asks for the bytes of the file piece by piece, run in a thread of their own: an
+    exception of Ctrl-C in the midst of such a question would be lost. The file is not mapped into memory, of which
+    the process would seem to take as much as the file is large.
+
     Args:
-        path: A JPEG, PNG or WebP file.
-        kind: Which of them: Pillow's name of its format.
-        mode: Pillow's mode of it, which says what its channels are.
-        size_hw: Its (height, width) as stored.
+        header: Of a JPEG, PNG or WebP file, or the bytes of one.
 
     Attributes:
         name: The file, for messages.
-        size_hw: As given.
+        size_hw: (height, width) as stored.
         damage: Where it stops to be readable, as far as it was read; None if nowhere.
 
     Raises:
         NotInstalledError: pyvips is not installed.
-        ImageError: The header is damaged, or differs from what was given.
+        ImageError: The header is damaged.
     """
 
-    def __init__(self, path: Path, kind: str, mode: str, size_hw: tuple[int, int]) -> None:
-        require_pyvips(kind)
-        self.name = str(path)
-        self.size_hw = size_hw
+    def __init__(self, header: Header) -> None:
+        require_pyvips(header.format)
+        assert isinstance(header.source, str | bytes)
+        self.name = header.name
+        self.size_hw = header.stored_hw
         self.damage: Damage | None = None
-        self._loader, self._mode = _LOADERS[kind], mode
+        self._source, self._loader = header.source, _LOADERS[header.format]
+        self._is_grey = self._loader == "pngload_source" and header.first_bytes[_PNG_COLOUR_TYPE] == 0
         self._brightest: int | None = None  # of an image of 16 bits, once it is known
         self._fail_on = "warning"
+        self._file: IO[bytes] = io.BytesIO()
+        self._asked: Any = None
         self._region: Any = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="objectness-vips")
         self.restart()
 
     @property
@@ -82,10 +97,9 @@ class VipsRows:
         """Begin at the top again."""
         import pyvips
 
-        self.close()
-        loader = getattr(pyvips.Image, self._loader)  # this one alone: no other decoder sees a stranger's file
+        self._release()
         try:
-            image = loader(self.name, access="sequential", fail_on=self._fail_on, **_options(self._loader))
+            image = self._worker.submit(self._open).result()
             self._region = pyvips.Region.new(image)
         except pyvips.Error as error:
             reason = f"the image is damaged or cut short ({_told(error)})"
@@ -120,7 +134,24 @@ class VipsRows:
 
     def close(self) -> None:
         """Release the file."""
+        self._release()
+        self._worker.shutdown()
+
+    def _open(self) -> Any:
+        """The image, of which nothing is decoded yet."""
+        import pyvips
+
+        self._file = io.BytesIO(self._source) if isinstance(self._source, bytes) else Path(self._source).open("rb")
+        self._asked = pyvips.SourceCustom()
+        self._asked.on_read(self._file.read)
+        self._asked.on_seek(self._file.seek)
+        load = getattr(pyvips.Image, self._loader)  # this one alone: no other decoder sees a stranger's file
+        return load(self._asked, access="sequential", fail_on=self._fail_on, **_options(self._loader))
+
+    def _release(self) -> None:
         self._region = None
+        self._asked = None  # after the region, which asks it
+        self._file.close()
 
     def _decoded(self, count: int) -> Iterator[tuple[int, NDArray[Any] | None]]:
         """How many rows, and their pixels as stored ``(rows, W, channels)``; None where they cannot be decoded."""
@@ -140,7 +171,7 @@ class VipsRows:
 
         width = self.size_hw[1]
         try:
-            content = self._region.fetch(0, self._next, width, rows)
+            content = self._worker.submit(self._region.fetch, 0, self._next, width, rows).result()
         except pyvips.Error as error:
             told = _told(error)
             if self._fail_on == "warning" and any(words in told for words in _HARMLESS):
@@ -178,18 +209,20 @@ class VipsRows:
     def _as_8_bit(self, raw: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """By the rules of :func:`objectness.images.open_upright`."""
         brightest, colours = self._brightest or 0, _colours(raw.shape[2])
-        is_grey = self._mode.startswith("I")
-        if not is_grey and (colours == 1 or brightest > _14_BITS):
+        if not self._is_grey and (colours == 1 or brightest > _14_BITS):
             return (raw >> 8).astype(np.uint8)
         scaled = raw[:, :, :colours] * np.float32(255 / bit_range(brightest)) + np.float32(0.5)
         colour = scaled.astype(np.uint8)
-        if is_grey or raw.shape[2] == colours:
+        if self._is_grey or raw.shape[2] == colours:
             return colour
         return np.concatenate([colour, (raw[:, :, colours:] >> 8).astype(np.uint8)], axis=2)
 
 
 def require_pyvips(kind: str) -> None:
-    """Refuse to go on without pyvips, and keep its warnings off the screen.
+    """Refuse to go on without pyvips; keep its warnings off the screen, and its cache from keeping files open.
+
+    The cache belongs to the whole process, and only makes repeated operations quicker. It would also keep decoders
+    that ask for bytes after there is nobody left to answer, which ends the process.
 
     Raises:
         NotInstalledError: with the command that installs it.
@@ -198,6 +231,7 @@ def require_pyvips(kind: str) -> None:
         import pyvips
     except (ImportError, OSError):  # no package; a package without its library
         raise NotInstalledError(f"{kind} files in parts need pyvips: {how_to_install('huge')}.") from None
+    pyvips.cache_set_max(0)
     logger = logging.getLogger(pyvips.__name__)
     if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
         logger.addHandler(logging.NullHandler())
@@ -205,7 +239,7 @@ def require_pyvips(kind: str) -> None:
 
 def _options(loader: str) -> dict[str, bool]:
     """The size was checked before, and the decoder's own limit would refuse what the user allowed."""
-    return {"unlimited": True} if loader in ("jpegload", "pngload") else {}
+    return {"unlimited": True} if loader in ("jpegload_source", "pngload_source") else {}
 
 
 def _colours(bands: int) -> int:
