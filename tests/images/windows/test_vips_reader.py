@@ -7,6 +7,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +19,10 @@ from PIL import Image
 
 from objectness.errors import InputError, NotInstalledError
 from objectness.images import open_upright
+from objectness.images.windows import open_windows as open_windows_module
 from objectness.images.windows import vips_rows
 from objectness.images.windows.header import read_header
+from objectness.images.windows.open_windows import open_windows
 from objectness.images.windows.protocol import Rectangle, WindowReader
 from objectness.images.windows.spooled_reader import SpooledReader
 from objectness.images.windows.vips_reader import VipsReader, open_vips
@@ -249,6 +252,22 @@ def test_the_bytes_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     Image.fromarray(PHOTO).save(path)
     _assert_equal_in_windows(open_vips(read_header(path.read_bytes())), open_upright(path))
+
+
+def test_large_files_are_opened_so_and_what_is_decoded_whole_up_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_windows_module, "_SMALL_PIXELS", 100)
+    for name, options in (("a.jpg", {}), ("a.png", {}), ("b.jpg", {"progressive": True}), ("a.webp", {})):
+        path = tmp_path / name
+        Image.fromarray(PHOTO).save(path, **options)
+        with closing(open_windows(path, whole_limit=PHOTO.size // 3)) as reader:
+            assert isinstance(reader, VipsReader)
+        if name in ("b.jpg", "a.webp"):
+            with pytest.raises(InputError, match=r"is decoded whole, for which the limit is 1000;"):
+                open_windows(path, whole_limit=1000)
+        else:
+            open_windows(path, whole_limit=1000).close()
 
 
 def test_a_turned_image_without_room_for_it_is_refused_before_it_is_decoded(

@@ -149,8 +149,21 @@ def _open_whole(header: Header, limits: Limits) -> WindowReader:
     return open_whole(header, limits.max_pixels, remark)
 
 
+def _suits_vips(header: Header, limits: Limits) -> bool:
+    from objectness.images.windows.vips_reader import KINDS, is_decoded_whole
+
+    return header.is_file and header.format in KINDS and (not is_decoded_whole(header) or _fits(header, limits))
+
+
+def _open_vips(header: Header, limits: Limits) -> WindowReader:
+    from objectness.images.windows.vips_reader import open_vips
+
+    return open_vips(header)
+
+
 # The first row that suits, is installed and opens the image takes it.
 READERS = (
     Reader("pillow-small", "what fits in any case, arrays, PIL images", _is_small, _open_whole),
+    Reader("pyvips", "JPEG, PNG and WebP in bands of rows", _suits_vips, _open_vips, ("pyvips",), "huge"),
     Reader("pillow", "what cannot be read in parts", _fits, _open_whole),
 )
