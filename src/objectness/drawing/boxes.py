@@ -46,7 +46,7 @@ def draw_boxes(
         return picture
     draw = ImageDraw.Draw(picture)
     width = line_width(picture)
-    colours = _colours(len(order), None if scores is None else scores[order])
+    colours = score_colours(len(order), None if scores is None else scores[order])
     for rank in reversed(range(len(order))):
         colour = colours[rank]
         outline(draw, boxes_xyxy[order[rank]].tolist(), colour, width + (rank < _LABELS), halo=1)
@@ -55,7 +55,7 @@ def draw_boxes(
     return picture
 
 
-def _colours(count: int, scores: NDArray[np.floating[Any]] | None) -> list[Colour]:
+def score_colours(count: int, scores: NDArray[np.floating[Any]] | None) -> list[Colour]:
     """One colour a box, best first; equal scores are all the best."""
     if scores is None:
         place = np.linspace(1, 0, count) if count > 1 else np.ones(1)
