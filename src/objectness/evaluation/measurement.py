@@ -132,7 +132,7 @@ def measure(
     tops = np.array(sorted({int(k) for k in ks}), dtype=np.int64)
     if not len(tops) or tops[0] < 1:
         raise InputError(f"Recall needs at least one k of 1 or more, not {list(ks)}.")
-    _check_ids(proposals, records)
+    check_ids(proposals, records)
     parts = [_without_images(tops)]
     for position, record in enumerate(records):
         parts.append(_image(position, record, proposals.get(record.image_id), tops))
@@ -225,7 +225,12 @@ def _overlaps(
     return found.scores[best], ious, *hits_and_ignored(ious, proposed, record.boxes_xyxy[record.ignore])
 
 
-def _check_ids(proposals: Mapping[int, Proposals], records: Sequence[Record]) -> None:
+def check_ids(proposals: Mapping[int, Any], records: Sequence[Record]) -> None:
+    """Refuse proposals or detections for images that the records do not have, and two records with one id.
+
+    Raises:
+        InputError: with the ids.
+    """
     counts = Counter(record.image_id for record in records)
     unknown = [image_id for image_id in proposals if image_id not in counts]
     if unknown:
