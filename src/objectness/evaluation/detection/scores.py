@@ -107,7 +107,8 @@ class Scorer:
             _table(flat.image_of[right], flat.labels[right], len(flat.image_ids), flat.classes)
             for right in (outcomes == RIGHT) & few
         ]
-        return np.mean(tables, axis=0)
+        mean: NDArray[np.float64] = np.mean(tables, axis=0)
+        return mean
 
     def _by_image(self, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         flat = self._matches.flat
