@@ -18,7 +18,7 @@ from objectness.images.pixel_formats import bit_range
 # kept is the lower one. "N" is the machine's own order.
 _OTHER_ORDER = {
     f"{bands};16{own}": f"{bands};16{other}"
-    for bands in ("RGB", "RGBA")
+    for bands in ("RGB", "RGBX", "RGBA")
     for own, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
 }
 _DARK = 64  # higher bytes below this are those of 14 bits or fewer

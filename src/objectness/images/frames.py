@@ -24,7 +24,7 @@ def count_frames(image: Image.Image) -> int:
             case "GIF":
                 return _count_in_gif(image.fp)  # type: ignore[attr-defined]
             case "TIFF":
-                return _count_in_tiff(image.fp)  # type: ignore[attr-defined]
+                return count_pages(image.fp)  # type: ignore[attr-defined]
             case "PNG" | "WEBP" | "AVIF" | "HEIF" | "HEIC":
                 return max(1, min(MOST_FRAMES, int(getattr(image, "n_frames", 1))))
     except DAMAGED:
@@ -32,8 +32,8 @@ def count_frames(image: Image.Image) -> int:
     return 1
 
 
-def _count_in_tiff(file: IO[bytes]) -> int:
-    """Follow the chain of pages, leaving out the smaller copies that a pyramid keeps of its first."""
+def count_pages(file: IO[bytes]) -> int:
+    """Pages of a TIFF, without the smaller copies that a pyramid keeps of its first; the file stays where it was."""
     place = file.tell()
     try:
         file.seek(0)

@@ -171,7 +171,7 @@ def _require_file(name: str) -> None:
 def _read_header(file: IO[bytes], name: str, max_pixels: int | None) -> Image.Image:
     prefix = file.read(32)
     size = file.seek(0, os.SEEK_END)
-    if prefix[:4] == b"RIFF" and (canvas := _webp_canvas(prefix)):  # its decoder allocates the canvas at once
+    if prefix[:4] == b"RIFF" and (canvas := webp_canvas(prefix)):  # its decoder allocates the canvas at once
         require_size(canvas, name, max_pixels)
         if max_pixels is not None and canvas[0] * canvas[1] * 19 > _MOST_BYTES_A_PIXEL * max_pixels:
             reason = f"its canvas of {canvas[0]} x {canvas[1]} pixels takes too much memory"
@@ -222,7 +222,7 @@ def _identified_heif(file: IO[bytes], name: str) -> Image.Image:
     return image
 
 
-def _webp_canvas(prefix: bytes) -> tuple[int, int] | None:
+def webp_canvas(prefix: bytes) -> tuple[int, int] | None:
     """(width, height) from the first 30 bytes of a WebP file; None where they do not say."""
     kind, data = prefix[12:16], prefix[20:30]
     if prefix[8:12] != b"WEBP" or len(data) < 10:

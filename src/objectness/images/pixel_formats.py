@@ -58,25 +58,30 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 def _strip_as_rgb(image: Image.Image, limits: tuple[float, float]) -> Image.Image:
     if _is_deep_grey(image):
-        return _grey_as_8_bit(image, limits).convert("RGB")
+        return Image.fromarray(grey_as_8_bit(np.asarray(image), limits)).convert("RGB")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        return on_white(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def on_white(rgba: Image.Image) -> Image.Image:
+    """An image of mode RGBA over white, as mode RGB."""
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
 def _is_deep_grey(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def _grey_as_8_bit(image: Image.Image, limits: tuple[float, float]) -> Image.Image:
+def grey_as_8_bit(deep: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
+    """Values of any type as 8 bits, from the one that becomes black to the one that becomes white."""
     low, high = limits
-    values = np.asarray(image).astype(np.float32)
+    values = deep.astype(np.float32)
     np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
     values -= low
     values *= 255 / (high - low) if high > low else 0
     values += 0.5
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def _grey_range(image: Image.Image) -> tuple[float, float]:
@@ -87,13 +92,21 @@ def _grey_range(image: Image.Image) -> tuple[float, float]:
         finite = values[np.isfinite(values)] if image.mode == "F" else values
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return grey_limits(low, high, is_float=image.mode == "F")
+
+
+def grey_limits(low: float, high: float, *, is_float: bool) -> tuple[float, float]:
+    """The values that become black and white, of an image whose finite values reach from ``low`` to ``high``.
+
+    An image without any finite value has a ``high`` below its ``low``.
+    """
     if high < low:
         return 0.0, 1.0
     if low < 0 or high > _BIT_RANGES[-1]:
         return low, high
-    if image.mode == "F" and high <= 1:
+    if is_float and high <= 1:
         return 0.0, 1.0
-    if image.mode == "F" and high < _BIT_RANGES[0] / 4:
+    if is_float and high < _BIT_RANGES[0] / 4:
         return 0.0, high  # light above white, as high dynamic range has it
     return 0.0, bit_range(high)
 

@@ -161,9 +161,27 @@ def _open_vips(header: Header, limits: Limits) -> WindowReader:
     return open_vips(header)
 
 
+def _is_tiff_file(header: Header, limits: Limits) -> bool:
+    return header.is_file and header.format == "TIFF"
+
+
+def _open_tiff(header: Header, limits: Limits) -> WindowReader:
+    from objectness.images.windows.tiff import open_tiff
+
+    return open_tiff(header)
+
+
 # The first row that suits, is installed and opens the image takes it.
 READERS = (
     Reader("pillow-small", "what fits in any case, arrays, PIL images", _is_small, _open_whole),
     Reader("pyvips", "JPEG, PNG and WebP in bands of rows", _suits_vips, _open_vips, ("pyvips",), "huge"),
+    Reader(
+        "tifffile",
+        "TIFF, BigTIFF, OME-TIFF, GeoTIFF, COG: tile by tile, strip by strip",
+        _is_tiff_file,
+        _open_tiff,
+        ("tifffile", "imagecodecs"),
+        "huge",
+    ),
     Reader("pillow", "what cannot be read in parts", _fits, _open_whole),
 )

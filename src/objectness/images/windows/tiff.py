@@ -1,0 +1,154 @@
+"""Windows of a TIFF, decoded strip by strip or tile by tile with tifffile and imagecodecs (extra "huge").
+
+Tiled and strip TIFF, BigTIFF, OME-TIFF, GeoTIFF and COG: the first page, which is the full level of a pyramid. Memory:
+the width of the image times the height of a window and one row of strips or tiles, three bytes a pixel.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectness.errors import InputError
+from objectness.images.damage import DAMAGED, ImageError, damaged
+from objectness.images.frames import count_pages
+from objectness.images.upright import LYING, as_stored
+from objectness.images.windows.header import Header
+from objectness.images.windows.protocol import Rectangle, Window
+from objectness.images.windows.tiff_colours import Colours, colours_of
+from objectness.images.windows.tiff_segments import DamagedPartError, Segments
+from objectness.images.windows.turning import stored_part, upright_part
+
+MISSING_GREY = 128
+"""Of pixels that could not be decoded."""
+
+
+class TiffReader:
+    """The first page of a TIFF; see ``WindowReader``.
+
+    Decoded segments are kept as long as they share rows (columns, where the image lies on its side) with the window at
+    hand, so that the windows of one row decode each segment once, and the next row decodes no more than it adds.
+    """
+
+    def __init__(self, file: Any, segments: Segments, colours: Colours, header: Header, remarks: tuple[str, ...]):
+        self.name = header.name
+        self.remarks = remarks
+        self.size_hw = header.size_hw
+        self.in_order = segments.in_order
+        self._file, self._segments, self._colours, self._turned = file, segments, colours, header.turned
+        self._limits = (0.0, 255.0)
+        self._has_limits = not colours.needs_limits
+        self._kept: dict[tuple[int, int], tuple[Rectangle, NDArray[np.uint8] | str]] = {}
+
+    def window(self, part: Rectangle) -> Window:
+        """The pixels of a part.
+
+        The first window of an image of more than 8 bits a sample reads the whole image once before, for its range of
+        values: until whole numbers show that all 16 bits are used, or to its end.
+        """
+        stored = stored_part(part, self.size_hw, self._turned)
+        pixels = np.empty((part.height, part.width, 3), dtype=np.uint8)
+        there = as_stored(pixels, self._turned)
+        self._forget(stored)
+        missing: list[Rectangle] = []
+        reason = ""
+        for key in self._segments.keys(stored):
+            box = self._segments.rectangle(key)
+            common = _common(box, stored)
+            target = there[common.y - stored.y :, common.x - stored.x :][: common.height, : common.width]
+            covered, decoded = self._decoded(key, box, common, stored)
+            if isinstance(decoded, str):
+                target[:] = MISSING_GREY
+                missing.append(upright_part(box, self._segments.hw, self._turned))
+                reason = reason or decoded
+            else:
+                shown = decoded[common.y - covered.y :, common.x - covered.x :]
+                target[:] = shown[: common.height, : common.width]
+        return Window(pixels, tuple(missing), reason)
+
+    def close(self) -> None:
+        """Release the file and the memory."""
+        self._kept.clear()
+        self._file.close()
+
+    def _decoded(
+        self, key: tuple[int, int], box: Rectangle, needed: Rectangle, window: Rectangle
+    ) -> tuple[Rectangle, NDArray[np.uint8] | str]:
+        """The rectangle of a segment that is decoded, and its pixels, or why there are none."""
+        if key in self._kept and _common(self._kept[key][0], needed) == needed:
+            return self._kept[key]
+        if not self._has_limits:
+            self._limits = self._colours.limits(self._pieces())
+            self._has_limits = True
+        try:
+            samples = self._segments.samples(key)
+        except DamagedPartError as error:
+            self._kept[key] = box, str(error)
+            return self._kept[key]
+        covered = box
+        if self._turned in LYING and box.width > 2 * window.width:  # a strip whole would be kept for all of the image
+            covered = Rectangle(box.y, needed.x, box.height, needed.width)
+            samples = samples[:, needed.x - box.x :][:, : needed.width]
+        rgb = self._colours.rgb(samples, self._limits)
+        self._kept[key] = covered, rgb.copy() if rgb.base is not None else rgb
+        return self._kept[key]
+
+    def _forget(self, window: Rectangle) -> None:
+        """Drop what lies outside the rows (columns, where the image lies on its side) of a window."""
+        if self._turned in LYING:
+            begin, end = window.x, window.x + window.width
+            gone = [key for key, (box, _) in self._kept.items() if box.x >= end or box.x + box.width <= begin]
+        else:
+            begin, end = window.y, window.y + window.height
+            gone = [key for key, (box, _) in self._kept.items() if box.y >= end or box.y + box.height <= begin]
+        for key in gone:
+            del self._kept[key]
+
+    def _pieces(self) -> Any:
+        for key in self._segments.all_keys():
+            try:
+                yield self._segments.samples(key)
+            except DamagedPartError:
+                continue
+
+
+def open_tiff(header: Header) -> TiffReader:
+    """Open the first page of a TIFF.
+
+    Raises:
+        ImageError: It is damaged, or of a kind that is not read in parts.
+    """
+    import tifffile
+
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its remarks on odd tags are no news here
+    source: Any = io.BytesIO(header.source) if isinstance(header.source, bytes) else header.source
+    file: Any = None
+    try:
+        file = tifffile.TiffFile(source)
+        page = file.pages[0]
+        if (page.imagelength, page.imagewidth) != header.stored_hw:
+            raise ImageError(header.name, "is a TIFF whose first page is unclear", "save it again")
+        colours = colours_of(page, header.name)
+        handle = cast("IO[bytes]", file.filehandle)
+        segments = Segments(page, header.name, file.filehandle.size)
+        pages = count_pages(handle)
+    except (MemoryError, tifffile.TiffFileError, *DAMAGED) as error:
+        if file is not None:
+            file.close()
+        raise error if isinstance(error, InputError) else damaged(header.name, error) from None
+    remarks = colours.remarks
+    if pages > 1:
+        remarks += (f"{header.name}: the first of its {pages} pages is read.",)
+    return TiffReader(file, segments, colours, header, remarks)
+
+
+def _common(one: Rectangle, other: Rectangle) -> Rectangle:
+    """The rectangle that both share; sides of 0 where they share none."""
+    y, x = max(one.y, other.y), max(one.x, other.x)
+    height = max(0, min(one.y + one.height, other.y + other.height) - y)
+    width = max(0, min(one.x + one.width, other.x + other.width) - x)
+    return Rectangle(y, x, height, width)
