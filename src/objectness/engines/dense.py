@@ -39,8 +39,9 @@ class Geometry:
 
     Attributes:
         strides: Pixels between cells of each level, finest first.
-        reach: Pixels that a cell of the coarsest level sees beyond its own corner, on the farthest side; None where it
-            sees the whole image (a global pooling), or where the file does not say.
+        reach: Pixels around a part of whole coarsest cells that its maps depend on, on the farthest side, a multiple of
+            the coarsest stride; None where there is no such number.
+        why_no_reach: One sentence where ``reach`` is None: why, and what to do.
         pre_nms_top_n: Best of each level that enter suppression, for an image of the working size.
         min_size: Shortest side of a box in resized pixels.
         delta_clamp: Largest change of a side's logarithm in decoding.
@@ -55,6 +56,12 @@ class Geometry:
     delta_clamp: float
     refinement: Refinement | None
     calibration: Calibration | None
+    why_no_reach: str = ""
+
+    @property
+    def single_level(self) -> bool:
+        """Whether the network has one level, without a pyramid, as the paper's."""
+        return len(self.strides) == 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,12 +54,13 @@ def maps_of_settings(settings: RPNSettings, description: ModelDescription, where
     """The same, where the settings of the network are known to fit together."""
     strides, own = settings.backbone.level_strides, settings.refinement
     sizes = settings.anchors.sizes_per_level(len(strides))[0]
-    refinement = None
+    reach, refinement = _reach(description, where), None
     if own.grid:
         refinement = Refinement(own.grid, own.margin, min(own.finer, len(strides)), own.boxes)
     geometry = Geometry(
         strides=strides,
-        reach=_reach(description, where),
+        reach=reach,
+        why_no_reach=_why_no_reach(description) if reach is None else "",
         pre_nms_top_n=settings.select.pre_nms_top_n,
         min_size=settings.select.min_size,
         delta_clamp=settings.head.delta_clamp,
@@ -80,6 +81,18 @@ def _reach(description: ModelDescription, where: str) -> int | None:
             "or none); export it again."
         )
     return reach
+
+
+def _why_no_reach(description: ModelDescription) -> str:
+    if REACH_KEY in description.details:
+        return (
+            "The network looks at the whole image at once, so tiles give other maps than the whole, whatever their "
+            "overlap: choose an overlap."
+        )
+    return (
+        "The model's file does not say how far the network sees, as files of earlier versions do not: choose an "
+        "overlap, or export it again."
+    )
 
 
 def _calibration(description: ModelDescription, where: str) -> Calibration | None:

@@ -21,7 +21,7 @@ TOP_INPUT = "top"
 PROPOSAL_OUTPUTS = ("boxes_xyxy", "scores", "counts")
 CANDIDATE_OUTPUTS = ("boxes_xyxy", "scores", "levels", "counts")
 
-OpenDense = Callable[[int | None], DenseEngine]
+OpenDense = Callable[[ModelDescription, int | None], DenseEngine]
 Run = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
 
 _PROMISED: dict[str, tuple[type, int]] = {  # element type and number of axes
@@ -50,8 +50,8 @@ class GraphEngine:
         signature: The graph's inputs and outputs.
         device: As of ``ProposalEngine``.
         where: The file, for messages.
-        open_dense: Opens the network alone, with so many threads inside a call (None: as the engine); None where
-            this cannot be done.
+        open_dense: Opens the network alone, by the description of the file, with so many threads inside a call
+            (None: as the engine); None where this cannot be done.
 
     Raises:
         InputError: The graph is not one that objectness exported.
@@ -72,7 +72,7 @@ class GraphEngine:
         if self._open_dense is None:
             raise InputError(f"{self._where}: gives boxes only, so it runs on whole images; export it again.")
         if threads not in self._dense:
-            self._dense[threads] = self._open_dense(threads)
+            self._dense[threads] = self._open_dense(self.description, threads)
         return self._dense[threads]
 
     def propose(

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from objectness.engines.dense_geometry import REACH_KEY
 from objectness.export.settings import ExportSettings
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.reach import reach_of
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import to_dict
 from objectness.version import __version__
@@ -31,6 +33,7 @@ def describe_export(
             "resize": "bilinear, antialiased, to short_side unless the long side would pass long_side",
         },
         "strides": list(network.strides),
+        REACH_KEY: reach_of(network),
         "anchors": to_dict(own.anchors),
         "thresholds": {**to_dict(own.select), "delta_clamp": own.head.delta_clamp},
         "weights_sha256": weights_hash(network),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from objectness.engines import Candidates, EngineSettings, ModelDescription, RankedBoxes
 from objectness.engines.candidates import select
+from objectness.engines.dense_geometry import REACH_KEY
 from objectness.errors import InputError
 from objectness.inference.torch_dense import TorchDense
 from objectness.rpn.checkpoint import load_network
 from objectness.rpn.network import RegionProposalNetwork
+from objectness.rpn.reach import reach_of
 
 
 class TorchEngine:
@@ -37,7 +40,8 @@ class TorchEngine:
         if threads is not None:
             torch.set_num_threads(threads)
         if self._dense is None:
-            self._dense = TorchDense(self._network, self.description)
+            details = {**self.description.details, REACH_KEY: reach_of(self._network)}  # of no checkpoint's file
+            self._dense = TorchDense(self._network, replace(self.description, details=details))
         return self._dense
 
     def propose(

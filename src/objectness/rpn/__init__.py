@@ -8,9 +8,9 @@ anchors (``plain_match`` is the rule as it is written). 5. ``sampling``: 256 anc
 9. ``criterion``: network, ground truth and objective together. 10. ``selection``: decode, clip, top-k, NMS
 (``objectness.boxes.plain_nms`` is the rule as it is written).
 
-Beside them: ``targets`` and ``outputs`` (values), ``checkpoint``, ``renamed_weights``, ``backbone_weights``, and
-``matching_index``, which makes matching quick. ``extensions`` came after the paper: only ``settings``, ``network`` and
-``criterion`` import them, and hand them to the others.
+Beside them: ``targets`` and ``outputs`` (values), ``reach`` (how far a cell sees), ``checkpoint``,
+``renamed_weights``, ``backbone_weights``, and ``matching_index``, which makes matching quick. ``extensions`` came
+after the paper: only ``settings``, ``network`` and ``criterion`` import them, and hand them to the others.
 
 CONTRIBUTING.md tells where a sampler, a rule of matching, an objective, a head or a backbone is added.
 """
