@@ -326,3 +326,14 @@ def test_without_pyvips_a_sentence_says_how_to_install_it(tmp_path: Path, monkey
     with pytest.raises(NotInstalledError, match=r'JPEG files in parts need pyvips: pip install "\.\[huge\]"'):
         _open(path)
     assert vips_rows.NOT_DECODED == 128
+
+
+def test_a_file_that_is_gone_when_it_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(PHOTO).save(path)
+    reader = _open(path)
+    reader.window(Rectangle(50, 0, 20, 20))
+    path.unlink()
+    reader.window(Rectangle(60, 0, 20, 20))
+    with pytest.raises(InputError, match="check that it is still there"):
+        reader.window(Rectangle(0, 0, 20, 20))

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -101,6 +100,10 @@ class VipsRows:
         try:
             image = self._worker.submit(self._open).result()
             self._region = pyvips.Region.new(image)
+        except OSError as error:
+            raise ImageError(
+                self.name, f"cannot be opened ({error.strerror})", "check that it is still there"
+            ) from None
         except pyvips.Error as error:
             reason = f"the image is damaged or cut short ({_told(error)})"
             raise ImageError(self.name, reason, "copy it again") from None
@@ -141,7 +144,8 @@ class VipsRows:
         """The image, of which nothing is decoded yet."""
         import pyvips
 
-        self._file = io.BytesIO(self._source) if isinstance(self._source, bytes) else Path(self._source).open("rb")
+        source = self._source
+        self._file = io.BytesIO(source) if isinstance(source, bytes) else io.BufferedReader(io.FileIO(source))
         self._asked = pyvips.SourceCustom()
         self._asked.on_read(self._file.read)
         self._asked.on_seek(self._file.seek)
