@@ -20,7 +20,6 @@ from PIL import Image
 from objectness.errors import InputError, NotInstalledError
 from objectness.images import open_upright
 from objectness.images.windows import open_windows as open_windows_module
-from objectness.images.windows import vips_rows
 from objectness.images.windows.header import read_header
 from objectness.images.windows.open_windows import open_windows
 from objectness.images.windows.protocol import Rectangle, WindowReader
@@ -325,7 +324,6 @@ def test_without_pyvips_a_sentence_says_how_to_install_it(tmp_path: Path, monkey
     monkeypatch.setitem(__import__("sys").modules, "pyvips", None)
     with pytest.raises(NotInstalledError, match=r'JPEG files in parts need pyvips: pip install "\.\[huge\]"'):
         _open(path)
-    assert vips_rows.NOT_DECODED == 128
 
 
 def test_a_file_that_is_gone_when_it_is_read_again(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+MISSING_GREY = 128
+"""Of pixels that could not be decoded."""
+
 
 class Rectangle(NamedTuple):
     """A part of an image in whole pixels: ``y`` and ``x`` of its upper left corner, and its size."""

@@ -13,7 +13,7 @@ import numpy as np
 from objectness.images.damage import ImageError
 from objectness.images.upright import LYING, as_stored
 from objectness.images.windows.protocol import Rectangle, Window
-from objectness.images.windows.turned import stored_part, upright_part
+from objectness.images.windows.turning import stored_part, upright_part
 from objectness.images.windows.vips_rows import VipsRows
 
 _CHANNELS = 3

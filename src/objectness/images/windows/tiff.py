@@ -18,13 +18,10 @@ from objectness.images.damage import DAMAGED, ImageError, damaged
 from objectness.images.frames import count_pages
 from objectness.images.upright import LYING, as_stored
 from objectness.images.windows.header import Header
-from objectness.images.windows.protocol import Rectangle, Window
+from objectness.images.windows.protocol import MISSING_GREY, Rectangle, Window
 from objectness.images.windows.tiff_colours import Colours, colours_of
 from objectness.images.windows.tiff_segments import DamagedPartError, Segments
 from objectness.images.windows.turning import stored_part, upright_part
-
-MISSING_GREY = 128
-"""Of pixels that could not be decoded."""
 
 
 class TiffReader:

@@ -20,10 +20,8 @@ from objectness.errors import NotInstalledError
 from objectness.images.damage import ImageError
 from objectness.images.pixel_formats import as_rgb, bit_range
 from objectness.images.windows.header import Header
+from objectness.images.windows.protocol import MISSING_GREY
 from objectness.installation import how_to_install
-
-NOT_DECODED = 128
-"""The grey of pixels that cannot be decoded."""
 
 _ROWS = 8  # asked for at once: as many as the decoder makes at once, so that damage is known to within them
 _14_BITS = 16383  # colour within these is scaled; of brighter colour the higher eight bits are taken
@@ -133,7 +131,7 @@ class VipsRows:
                 raise ImageError(
                     self.name, f"the image is damaged or cut short ({self.damage.reason})", "copy it again"
                 )
-            yield np.full((rows, width, 3), NOT_DECODED, np.uint8) if raw is None else self._as_rgb(raw)
+            yield np.full((rows, width, 3), MISSING_GREY, np.uint8) if raw is None else self._as_rgb(raw)
 
     def close(self) -> None:
         """Release the file."""
