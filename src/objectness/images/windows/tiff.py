@@ -21,7 +21,7 @@ from objectness.images.windows.header import Header
 from objectness.images.windows.protocol import MISSING_GREY, Rectangle, Window
 from objectness.images.windows.tiff_colours import Colours, colours_of
 from objectness.images.windows.tiff_segments import DamagedPartError, Segments
-from objectness.images.windows.turned import stored_part, upright_part
+from objectness.images.windows.turning import stored_part, upright_part
 
 
 class TiffReader:
