@@ -92,7 +92,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "arguments", "installation", "telemetry", "stopping", "version", "models"),
     ("files", "settings"),
     ("rpn.settings", "rpn.extensions.settings", "detector.settings"),  # free of PyTorch: saved settings are read above
-    ("proposals", "proposal_set", "detections", "nms_index", "boxes", "calibration"),
+    ("proposals", "proposal_set", "detections", "detection_set", "nms_index", "boxes", "calibration"),
     ("images",),
     ("image_index", "image_spelling"),
     ("datasets",),

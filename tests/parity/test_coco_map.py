@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from objectness.datasets import load_dataset
 from objectness.datasets.records import Record
 from objectness.detections import Detections
 from objectness.evaluation.detection import PrecisionReport, average_precision
+from objectness.formats import read_detections
 
 coco = pytest.importorskip("pycocotools.coco")
 cocoeval = pytest.importorskip("pycocotools.cocoeval")
@@ -186,3 +189,33 @@ def test_more_than_a_hundred_of_one_class() -> None:
     report = average_precision(detections, [record], names)
     same(report, names, reference(*as_coco([record], detections, names)), 1e-9)
     assert report.ar[1] < report.ar[10] < report.ar[100]
+
+
+def test_published_data(shared_data: Path) -> None:
+    results_file = shared_data / "cocoapi100" / "instances_val2014_fakebbox100_results.json"
+    truth_file = shared_data / "cocoapi100" / "instances_val2014_100.json"
+    data = load_dataset(truth_file)
+    found = read_detections(results_file, "coco-results", data=truth_file)
+    report = average_precision(found, data.records, data.class_names)
+    assert (report.images, report.objects, len(report.ap_by_class)) == (100, 830, 70)
+    pinned = {
+        report.ap: 0.504581,
+        report.ap_at_iou[0.5]: 0.696973,
+        report.ap_at_iou[0.75]: 0.572982,
+        report.ap_by_size["small"]: 0.585626,
+        report.ap_by_size["medium"]: 0.519400,
+        report.ap_by_size["large"]: 0.501398,
+        report.ar[1]: 0.386813,
+        report.ar[10]: 0.593680,
+        report.ar[100]: 0.595353,
+        report.ar_by_size["small"]: 0.639811,
+        report.ar_by_size["medium"]: 0.566421,
+        report.ar_by_size["large"]: 0.564291,
+    }
+    for got, want in pinned.items():
+        assert got == pytest.approx(want, abs=1e-6)
+    for library in (reference, second_reference):
+        want = library(json.loads(truth_file.read_text()), json.loads(results_file.read_text()))
+        # The references order categories by their ids.
+        order = np.argsort(data.category_ids)
+        same(report, [data.class_names[label] for label in order.tolist()], want, 1e-6)

@@ -200,7 +200,9 @@ def read_file(path: Path, boundary: Boundary, split: str = ALL) -> Dataset:
     notes = locator.notes()
     if outlined:
         notes += (f"{path}: {outlined} annotations have no 'bbox': the boxes around their outlines were taken.",)
-    return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems), notes)
+    keys = tuple(key for key in classes.keys if isinstance(key, int | str))
+    category_ids = keys if len(keys) == len(classes.names) else ()
+    return Dataset(path, "coco", split, classes.names, tuple(records), tuple(problems), notes, category_ids)
 
 
 def _coco_among(paths: Iterable[Path]) -> list[Path]:
@@ -268,4 +270,13 @@ def _merged(root: Path, parts: Iterable[Dataset]) -> Dataset:
         records = [
             replace(record, image_id=number, given_id=record.own_id) for number, record in enumerate(records, start=1)
         ]
-    return Dataset(root, "coco", ALL, tuple(names), tuple(records), tuple(problems), tuple(notes))
+    category_ids = _common_ids(parts, tuple(names))
+    return Dataset(root, "coco", ALL, tuple(names), tuple(records), tuple(problems), tuple(notes), category_ids)
+
+
+def _common_ids(parts: Iterable[Dataset], names: tuple[str, ...]) -> tuple[ImageId, ...]:
+    """The category id of each name; none where the parts do not agree."""
+    pairs = {(name, key) for part in parts for name, key in zip(part.class_names, part.category_ids, strict=False)}
+    by_name = dict(pairs)
+    agree = len(pairs) == len(by_name) == len(names) == len(set(by_name.values()))
+    return tuple(by_name[name] for name in names) if agree else ()

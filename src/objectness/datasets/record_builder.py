@@ -71,6 +71,11 @@ class ClassNames:
         return self._position[key]
 
     @property
+    def keys(self) -> tuple[object, ...]:
+        """The keys in the order of their positions."""
+        return tuple(self._position)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names in the order of their positions."""
         return tuple(self._names)

@@ -123,6 +123,7 @@ class Dataset:
         records: In the annotation's order.
         problems: Parts that could not be read and were left out, and doubled entries.
         notes: Deviations from the files as written that are no problems, in sentences.
+        category_ids: COCO's own id of each class; empty where the layout has none, or its parts differ.
     """
 
     root: Path
@@ -132,6 +133,7 @@ class Dataset:
     records: tuple[Record, ...]
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    category_ids: tuple[int | str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.records)

@@ -92,7 +92,7 @@ def find_bare(root: Path) -> YoloFiles | None:
                 walked = walk(folder)
                 parts[split] = walked.images
                 closed.update(walked.closed)
-    names = _names_file(root)
+    names = names_file(root)
     if not parts and names:  # as LabelImg leaves them: images, label files and classes.txt in one folder
         walked = walk(root)
         if any(image.with_suffix(".txt").is_file() for image in walked.images):
@@ -209,7 +209,7 @@ def _from_yaml(path: Path, document: Mapping[Any, Any], allow_outside: bool) -> 
     if not parts:
         names = "; ".join(f"{split}: {what}" for split, what in absent.items())
         raise InputError(f"{path} names images that are not there ({names}): set 'path' to the folder that holds them.")
-    classes, keypoints = _class_names(path, document), declared_keypoints(document)
+    classes, keypoints = declared_names(path, document), declared_keypoints(document)
     return YoloFiles(path, parts, classes, keypoints, absent, search.notes(), search.closed)
 
 
@@ -256,7 +256,12 @@ def _is_no_folder(path: Path) -> bool:
     return exists(path) and not path.is_dir()
 
 
-def _class_names(path: Path, document: Mapping[Any, Any]) -> dict[int, str]:
+def declared_names(path: Path, document: Mapping[Any, Any]) -> dict[int, str]:
+    """Class number -> name as a data.yaml gives them; empty where it gives none.
+
+    Raises:
+        InputError: they are no list and no mapping from numbers.
+    """
     names = document.get("names")
     if isinstance(names, list):
         return {index: str(name) for index, name in enumerate(names)}
@@ -274,7 +279,8 @@ def _split_folders(root: Path) -> list[tuple[Path, Path]]:
     return [(folder / "images", folder / "labels") for folder in folders]
 
 
-def _names_file(root: Path) -> dict[int, str]:
+def names_file(root: Path) -> dict[int, str]:
+    """Class number -> name as the lines of a classes.txt give them; empty where there is none."""
     path = root / "classes.txt"
     if not path.is_file():
         return {}

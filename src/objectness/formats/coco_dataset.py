@@ -15,6 +15,7 @@ from objectness.datasets.coco_document import parse_coco
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
+from objectness.formats.core.classes import Labels, all_names, category_ids_of
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
@@ -22,7 +23,7 @@ from objectness.proposal_set import ImageId, ProposalSet
 
 
 def parse(path: Path, _: object = None) -> ParsedFile:
-    """Read the boxes of a COCO file as proposals; classes and masks are dropped, with a sentence in ``notes``.
+    """Read the boxes of a COCO file; masks are dropped, with a sentence in ``notes``.
 
     Raises:
         InputError: the file is not such an object; an image or annotation in it is malformed.
@@ -36,6 +37,9 @@ def parse(path: Path, _: object = None) -> ParsedFile:
             raise InputError(f"{path}: image id {image.image_id} stands for two images: number them anew.")
         ids.add(image.image_id)
         builder.image(image.image_id, image.image_id, image.file_name, image.size_hw)
+    names = dict(reversed(document.categories()))
+    for category, name in document.categories():
+        builder.class_number(name, category)
     classes, outlined = set(), 0
     for annotation in document.annotations(ids):
         entry, label = annotation.entry, f"annotation {annotation.number}"
@@ -52,15 +56,15 @@ def parse(path: Path, _: object = None) -> ParsedFile:
             annotation.number,
             json_values.number(entry.get("logit")),
             json_values.number(entry.get("level")),
+            builder.class_number(names.get(annotation.category_id or 0), annotation.category_id),
         )
-    notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
-    if outlined:
-        notes.append(f"took the boxes around {outlined} outlines")
-    return builder.finish("annotation", json_values.metadata(document.content.get("info")), notes)
+    notes = [f"took the boxes around {outlined} outlines"] if outlined else []
+    lost = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
+    return builder.finish("annotation", json_values.metadata(document.content.get("info")), notes, lost)
 
 
-def write(path: Path, proposals: ProposalSet) -> None:
-    """Write a COCO file whose every annotation is a proposal of the class "object"."""
+def write(path: Path, proposals: ProposalSet, labels: Labels | None = None) -> None:
+    """Write a COCO file whose every annotation is a proposal, of the class "object" where there are no labels."""
     images = []
     for image_id, found in proposals.items():
         entry: dict[str, Any] = {"id": image_id, "file_name": found.source or f"{image_id}.jpg"}
@@ -70,17 +74,21 @@ def write(path: Path, proposals: ProposalSet) -> None:
     head = {
         "info": dict(proposals.metadata),
         "images": images,
-        "categories": [{"id": 1, "name": "object", "supercategory": ""}],
+        "categories": [
+            {"id": key, "name": name, "supercategory": ""}
+            for name, key in zip(all_names(labels), labels.category_ids if labels else (1,), strict=True)
+        ],
     }
     with replacing(path) as file:
-        for piece in json_values.object_lines(head, "annotations", _annotations(proposals)):
+        for piece in json_values.object_lines(head, "annotations", _annotations(proposals, labels)):
             file.write(piece)
 
 
-def _annotations(proposals: ProposalSet) -> Iterator[str]:
+def _annotations(proposals: ProposalSet, labels: Labels | None) -> Iterator[str]:
     number = 0
     for image_id, found in proposals.items():
         scores = json_values.short(found.scores)
+        categories = category_ids_of(labels, image_id, len(found))
         logits, levels = proposals.logits.get(image_id), proposals.levels.get(image_id)
         for index, corners in enumerate(found.boxes_xyxy):
             number += 1
@@ -90,7 +98,7 @@ def _annotations(proposals: ProposalSet) -> Iterator[str]:
             entry: dict[str, Any] = {
                 "id": number,
                 "image_id": image_id,
-                "category_id": 1,
+                "category_id": categories[index],
                 "bbox": [x1, y1, width, height],
                 "area": max(width, 0) * max(height, 0),
                 "iscrowd": 0,
@@ -122,6 +130,7 @@ FORMAT = Format(
     ),
     parse=parse,
     write=write,
+    write_labelled=write,
     reactions={
         Fault.NO_SIZE: Reaction("FiftyOne", "cannot make its relative boxes without the image's width and height"),
         Fault.NO_AREA: Reaction("CVAT", "may refuse or drop a rectangle without area"),

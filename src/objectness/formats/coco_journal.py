@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from objectness.boxes import xyxy_to_xywh
+from objectness.detections import Detections
 from objectness.errors import InputError
 from objectness.files.atomic_write import refuse_input, unwritable
 from objectness.files.json_values import load
@@ -62,13 +63,15 @@ class Journal:
                     return _List(self.partial), _List(table)
             number += 1
 
-    def add(self, image_id: int | str, found: Proposals) -> None:
-        """Write the proposals of one more image.
+    def add(
+        self, image_id: int | str, found: Proposals | Detections, category_ids: Sequence[int] | None = None
+    ) -> None:
+        """Write the boxes of one more image, with the category of each where they are given.
 
         Raises:
             InputError: a box or a score that is not finite, or a disk that is full; what was there before stays.
         """
-        lines = list(entry_lines(image_id, found))
+        lines = list(entry_lines(image_id, found, category_ids))
         ends = self._results.end, self._table.end
         try:
             self._results.add(lines)
@@ -124,8 +127,15 @@ def count_images(path: Path) -> int:
     return 0
 
 
-def entry_lines(image_id: int | str, found: Proposals) -> Iterator[str]:
+def entry_lines(
+    image_id: int | str, found: Proposals | Detections, category_ids: Sequence[int] | None = None
+) -> Iterator[str]:
     """The entries of one image, a line each.
+
+    Args:
+        image_id: The image's.
+        found: Its boxes.
+        category_ids: The category of each; 1 for all without.
 
     Raises:
         InputError: a box or a score that is not finite.
@@ -140,11 +150,17 @@ def entry_lines(image_id: int | str, found: Proposals) -> Iterator[str]:
     # Corners are rounded before the width is taken, so that the far corner is right to 0.005 too.
     boxes = np.round(xyxy_to_xywh(np.round(found.boxes_xyxy.astype(np.float64), 2)), 2)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], 0)
-    for box, score in zip(boxes.tolist(), found.scores.tolist(), strict=True):
-        yield f'{{"image_id": {written}, "category_id": 1, "bbox": {box}, "score": {score:.6g}}}'
+    categories = [1] * len(found) if category_ids is None else category_ids
+    for box, score, category in zip(boxes.tolist(), found.scores.tolist(), categories, strict=True):
+        yield f'{{"image_id": {written}, "category_id": {category}, "bbox": {box}, "score": {score:.6g}}}'
 
 
-def image_row(image_id: int | str, found: Proposals) -> dict[str, Any]:
+def category_rows(names: Sequence[str], category_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The classes in their table."""
+    return [{"id": key, "name": name} for name, key in zip(names, category_ids, strict=True)]
+
+
+def image_row(image_id: int | str, found: Proposals | Detections) -> dict[str, Any]:
     """One image in the table."""
     height, width = found.size_hw
     whole = image_id if isinstance(image_id, str) else int(image_id)

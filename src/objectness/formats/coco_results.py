@@ -3,7 +3,7 @@
 One entry a proposal: ``{"image_id", "category_id": 1, "bbox": [x, y, width, height], "score"}``, pixels of
 the upright photograph. The list itself can name no file and no image without proposals, so a table of the
 images lies beside it: ``proposals.json`` has ``proposals.images.json``, a list of ``{"id", "file_name",
-"width", "height"}``.
+"width", "height"}``. Detections have a second table, ``detections.categories.json``: a list of ``{"id", "name"}``.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from objectness.detections import categories_path
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
 from objectness.files.json_values import LARGEST_ID, kind, load, shown, write_list
 from objectness.files.untrusted import parse_json, read_bytes
-from objectness.formats.coco_journal import entry_lines, image_row
-from objectness.formats.core.parsed import ParsedFile, parsed_image
+from objectness.formats.coco_journal import category_rows, entry_lines, image_row
+from objectness.formats.core.classes import FileClass, Labels, category_ids_of
+from objectness.formats.core.parsed import COLUMNS, ParsedFile, parsed_image
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.proposal_set import ImageId
 from objectness.proposals import Proposals, images_path
 
 
-def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool = True) -> None:
+def write(
+    path: Path | str, proposals: Mapping[Any, Proposals], labels: Labels | None = None, *, images: bool = True
+) -> None:
     """Write a COCO results file, and the table of its images beside it.
 
     Both files appear whole or not at all. Coordinates are rounded to 0.01 pixel, scores to six digits.
@@ -39,6 +43,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool 
     Args:
         path: The ``.json`` file; its folder is made where it is missing.
         proposals: image id -> its proposals, best first.
+        labels: Their classes; without them every box has category 1, and an older table of categories is removed.
         images: Write the table too; without it an older table at its place is removed, as it would be a wrong
             one.
 
@@ -47,7 +52,19 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool 
     """
     path = Path(path)
     with replacing(path) as file:
-        write_list(file, (line for image_id, found in proposals.items() for line in entry_lines(image_id, found)))
+        write_list(
+            file,
+            (
+                line
+                for image_id, found in proposals.items()
+                for line in entry_lines(image_id, found, category_ids_of(labels, image_id, len(found)))
+            ),
+        )
+    if labels is None:
+        categories_path(path).unlink(missing_ok=True)
+    else:
+        with replacing(categories_path(path)) as file:
+            write_list(file, map(json.dumps, category_rows(labels.names, labels.category_ids)))
     if images:
         with replacing(images_path(path)) as file:
             write_list(file, (json.dumps(image_row(image_id, found)) for image_id, found in proposals.items()))
@@ -56,7 +73,7 @@ def write(path: Path | str, proposals: Mapping[Any, Proposals], *, images: bool 
 
 
 def parse(path: Path, _: object = None) -> ParsedFile:
-    """Read any COCO results file; categories are dropped.
+    """Read any COCO results file; names of the categories come from the table beside it, where there is one.
 
     The proposals of an image come best first; equal scores stay in the order of category and file, which is
     the order that pycocotools takes them in. The table of the images, where one lies beside the file, gives
@@ -70,20 +87,25 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     order = np.lexsort((table[:, 1], table[:, 0]))  # by image, then category, then place
     table = table[order]
     numbers, starts = np.unique(table[:, 0], return_index=True)
-    rows = np.full((len(table), 9), np.nan)
+    rows = np.full((len(table), COLUMNS), np.nan)
     with np.errstate(invalid="ignore"):  # infinite corners: validate names them
         rows[:, :4] = np.concatenate([table[:, 2:4], table[:, 2:4] + table[:, 4:6]], axis=1)
     rows[:, 4], rows[:, 5], rows[:, 8] = table[:, 6], 1, order + 1
+    names_of = _read_categories(categories_path(path))
+    present_classes, rows[:, 9] = np.unique(table[:, 1], return_inverse=True)
+    used = [int(category) for category in present_classes]
+    unused = [category for category in names_of if category not in used]
+    classes = tuple(FileClass(names_of.get(category), category) for category in (*used, *unused))
     present = [ids[int(number)] for number in numbers]
     by_image = dict(zip(present, np.split(rows, starts[1:]), strict=True)) if present else {}
     beside = _read_images(images_path(path))
     for image_id in sorted(by_image, key=lambda image_id: (isinstance(image_id, str), image_id)):
         beside.setdefault(image_id, (None, names.get(image_id)))
     images = [
-        parsed_image(image_id, name or names.get(image_id), size_hw, by_image.get(image_id, np.empty((0, 9))))
+        parsed_image(image_id, name or names.get(image_id), size_hw, by_image.get(image_id, np.empty((0, COLUMNS))))
         for image_id, (size_hw, name) in beside.items()
     ]
-    return ParsedFile(tuple(images), "entry")
+    return ParsedFile(tuple(images), "entry", classes=classes)
 
 
 class _Entry(NamedTuple):
@@ -207,6 +229,24 @@ def _read_images(path: Path) -> dict[int | str, tuple[tuple[int, int] | None, st
     return rows
 
 
+def _read_categories(path: Path) -> dict[int, str]:
+    """The table of the classes: category id -> name; empty where there is no table."""
+    if not path.is_file():
+        return {}
+    document = load(path)
+    names: dict[int, str] = {}
+    for position, row in enumerate(document if isinstance(document, list) else [None], start=1):
+        category = json_values.image_id(row.get("id")) if isinstance(row, dict) else None
+        name = json_values.text(row.get("name")) if isinstance(row, dict) else None
+        if not isinstance(category, int) or name is None or category in names:
+            raise InputError(
+                f'{path}: category {position} is not {{"id", "name"}} with an id of its own: '
+                "correct it, or delete the file to go without names."
+            )
+        names[category] = name
+    return names
+
+
 def _is_side(value: Any) -> bool:
     """A side of an image, or the 0 of one that is unknown."""
     return json_values.number(value) is not None or json_values.side(value) is not None
@@ -226,6 +266,8 @@ FORMAT = Format(
     ),
     parse=parse,
     write=write,
+    write_labelled=write,
+    has_category_table=True,
     has_image_table=True,
     shows_rounding=True,
     reactions={

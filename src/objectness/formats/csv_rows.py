@@ -1,10 +1,10 @@
 """CSV: one row a proposal, a header first; there is no standard, so the headers of other tools are read as well.
 
 Written: ``image_id,path,width,height,x_min,y_min,x_max,y_max,score,rank``, then ``logit`` and ``level`` where
-they are known, and beside it a table of the images (``proposals.images.csv``), so that those without proposals
-are not lost. Read as well: supervision's CSVSink, DeepForest, keras-retinanet with a header, OpenImages
-(fractions of the image), with any separator and with decimal commas. A row with empty corners stands for an image
-without boxes.
+they are known, ``class_id`` (from 0) and ``class_name`` where boxes have classes, and beside it a table of the images
+(``proposals.images.csv``), so that those without proposals are not lost. Read as well: supervision's CSVSink,
+DeepForest, keras-retinanet with a header, OpenImages (fractions of the image), with any separator and with decimal
+commas. A row with empty corners stands for an image without boxes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
+from objectness.formats.core.classes import Labels, names_of, positions_of
 from objectness.formats.core.csv_dialect import Sheet, first_row, in_words, read_sheet, with_points
 from objectness.formats.core.missing_context import unknown_size
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
@@ -32,6 +33,8 @@ _HEADER = ("image_id", "path", "width", "height", "x_min", "y_min", "x_max", "y_
 _IMAGE_HEADER = ("image_id", "path", "width", "height")
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 _NUMBERS = (*_CORNERS, "width", "height", "score", "logit", "level")
+_CLASS_COLUMNS = ("class_id", "class_name")
+_USED = (*_NUMBERS, *_CLASS_COLUMNS, "image_id", "path")
 # Names of our columns in other tools, in lower case.
 _ALIASES = {
     "imageid": "path",  # OpenImages: the file's name without its suffix
@@ -40,6 +43,10 @@ _ALIASES = {
     "file_name": "path",
     "filename": "path",
     "file": "path",
+    "class": "class_name",
+    "label": "class_name",
+    "labelname": "class_name",  # OpenImages
+    "category": "class_name",
     "confidence": "score",
     "xmin": "x_min",
     "ymin": "y_min",
@@ -53,7 +60,7 @@ _ALIASES = {
 
 
 def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
-    """Read rows of any of these kinds; classes and tracks are dropped.
+    """Read rows of any of these kinds; tracks are dropped.
 
     Raises:
         InputError: there is no such header, or a row has no four numbers; fractions of images of unknown size.
@@ -94,13 +101,15 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
             raise InputError(
                 f"{path}: row {number} has the score {json_values.shown(row['score'])}, which is no number."
             )
-        rows.add(box, score, number, _number(row.get("logit")), _number(row.get("level")))
+        label = _class_number(builder, row)
+        rows.add(box, score, number, _number(row.get("logit")), _number(row.get("level")), label)
     return builder.finish("row", notes=notes)
 
 
-def write(path: Path, proposals: ProposalSet) -> None:
+def write(path: Path, proposals: ProposalSet, labels: Labels | None = None) -> None:
     """Write the rows, and the table of the images beside them."""
     more = [name for name, column in (("logit", proposals.logits), ("level", proposals.levels)) if column]
+    more += _CLASS_COLUMNS if labels is not None else ()
     # Without quotes the writer leaves a carriage return bare, which the reader takes for the end of a row.
     has_returns = any("\r" in f"{image_id}{found.source}" for image_id, found in proposals.items())
     quoting: Literal[0, 1] = csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
@@ -108,7 +117,7 @@ def write(path: Path, proposals: ProposalSet) -> None:
         writer = csv.writer(file, lineterminator="\n", quoting=quoting)
         writer.writerow([*_HEADER, *more])
         for image_id, found in proposals.items():
-            writer.writerows(_lines(proposals, image_id, found, more))
+            writer.writerows(_lines(proposals, image_id, found, more, labels))
     with replacing(images_path(path), newline="") as file:
         writer = csv.writer(file, lineterminator="\n", quoting=quoting)
         writer.writerow(_IMAGE_HEADER)
@@ -145,7 +154,7 @@ def _by_column(path: Path, sheet: Sheet, names: Sequence[str]) -> tuple[dict[str
     for number, row in enumerate(sheet.rows, start=1):
         if any(row[len(names) :]) or len(row) < needed:
             raise InputError(f"{path}: row {number} has {len(row)} values, but the first line names {len(names)}.")
-    wanted = {name: names.index(name) for name in dict.fromkeys(names) if name in (*_NUMBERS, "image_id", "path")}
+    wanted = {name: names.index(name) for name in dict.fromkeys(names) if name in _USED}
     columns = {name: [row[index] if index < len(row) else "" for row in sheet.rows] for name, index in wanted.items()}
     had_commas = with_points(
         path, {name: cells for name, cells in columns.items() if name in _NUMBERS}, sheet.separator
@@ -167,13 +176,27 @@ def _images(path: Path) -> list[dict[str, str]]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _lines(proposals: ProposalSet, image_id: ImageId, found: Proposals, more: Sequence[str]) -> Iterator[list[Any]]:
+def _lines(
+    proposals: ProposalSet, image_id: ImageId, found: Proposals, more: Sequence[str], labels: Labels | None
+) -> Iterator[list[Any]]:
     head = _image(image_id, found)
-    extra = {"logit": proposals.logits.get(image_id), "level": proposals.levels.get(image_id)}
+    extra: dict[str, Any] = {"logit": proposals.logits.get(image_id), "level": proposals.levels.get(image_id)}
+    extra["class_id"] = positions_of(labels, image_id, len(found))
+    extra["class_name"] = names_of(labels, image_id, len(found))
     for index, (corners, score) in enumerate(zip(found.boxes_xyxy.tolist(), found.scores.tolist(), strict=True)):
         columns = [extra[name] for name in more]
-        rest = ["" if values is None else f"{values[index]:.9g}" for values in columns]
+        rest = ["" if values is None else _cell(values[index]) for values in columns]
         yield [*head, *(f"{value:.9g}" for value in corners), f"{score:.9g}", index + 1, *rest]
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:.9g}"
+
+
+def _class_number(builder: FileBuilder, row: Mapping[str, str]) -> int:
+    """The class of a row by its name, else by its number, which is a position in a list that the file does not have."""
+    name, position = row.get("class_name") or None, number_of(row.get("class_id") or "")
+    return builder.class_number(name, position=position)
 
 
 def _image(image_id: ImageId, found: Proposals) -> list[Any]:
@@ -212,5 +235,6 @@ FORMAT = Format(
     signatures=(Signature(Content.OTHER, check=_names_corners),),
     parse=parse,
     write=write,
+    write_labelled=write,
     has_image_table=True,
 )

@@ -19,6 +19,7 @@ from objectness.files import json_values
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import read_bytes
 from objectness.files.xml_text import XmlError, parse_xml
+from objectness.formats.core.classes import Labels, names_of
 from objectness.formats.core.file_names import short_names
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, FileHead, Signature
@@ -33,7 +34,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def parse(path: Path, _: object = None) -> ParsedFile:
-    """Read the boxes of every image and frame; labels are dropped, and ``notes`` tells how other shapes were read.
+    """Read the boxes of every image and frame; ``notes`` tells how other shapes were read.
 
     Raises:
         InputError: the file is no such XML, or has a document type; a shape in it is malformed.
@@ -55,25 +56,25 @@ def parse(path: Path, _: object = None) -> ParsedFile:
             box = box_of(path, element, here, said)
             if box is not None:
                 labels.add(element.get("label"))
-                rows.add(box, score_of(path, element, here), number)
+                label = builder.class_number(element.get("label") or None)
+                rows.add(box, score_of(path, element, here), number, class_number=label)
     original = root.find("./meta//original_size")
     size = None if original is None else _size({side: original.findtext(side) for side in ("width", "height")})
     tracks = root.findall("track")
     labels |= {track.get("label") for track in tracks}
     add_tracks(path, tracks, builder, size, attribute_number(root.findtext("./meta//size")), said)
-    if len(labels) > 1:
-        said[f"left out the {len(labels)} labels: proposals have none"] = 0
-    return builder.finish("shape", notes=[note.format(count) for note, count in said.items()])
+    lost = [f"left out the {len(labels)} labels: proposals have none"] if len(labels) > 1 else []
+    return builder.finish("shape", None, [note.format(count) for note, count in said.items()], lost)
 
 
-def write(path: Path, proposals: ProposalSet) -> None:
+def write(path: Path, proposals: ProposalSet, labels: Labels | None = None) -> None:
     """Write the XML; images are numbered from 0 as CVAT does, and called by file name.
 
     Raises:
         InputError: two images have one name, or a name that XML cannot hold; the place cannot be written to.
     """
     with replacing(path) as file:
-        file.writelines(_lines(proposals))
+        file.writelines(_lines(proposals, labels))
 
 
 def _has_outer_element(head: FileHead) -> bool:
@@ -85,7 +86,7 @@ def _size(entry: Element | Mapping[str, str | None]) -> tuple[int, int] | None:
     return json_values.size_hw({side: attribute_number(entry.get(side)) for side in ("width", "height")})
 
 
-def _lines(proposals: ProposalSet) -> Iterator[str]:
+def _lines(proposals: ProposalSet, labels: Labels | None) -> Iterator[str]:
     names = short_names(proposals)
     yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n'
     for position, (image_id, found) in enumerate(proposals.items()):
@@ -95,12 +96,15 @@ def _lines(proposals: ProposalSet) -> Iterator[str]:
         height, width = found.size_hw
         size = f' width="{width}" height="{height}"' if min(found.size_hw) > 0 else ""
         yield f'  <image id="{position}" name={quoteattr(name)}{size}>\n'
-        for corners, score in zip(found.boxes_xyxy, json_values.short(found.scores), strict=True):
+        words = names_of(labels, image_id, len(found))
+        for corners, score, word in zip(found.boxes_xyxy, json_values.short(found.scores), words, strict=True):
+            if _NOT_XML.search(word):
+                raise InputError(f"The class name {word!r} has letters that XML cannot hold: rename the class.")
             box = " ".join(
                 f'{corner}="{value!r}"' for corner, value in zip(_CORNERS, json_values.short(corners), strict=True)
             )
             yield (
-                f'    <box label="object" source="auto" occluded="0" {box} z_order="0">\n'
+                f'    <box label={quoteattr(word)} source="auto" occluded="0" {box} z_order="0">\n'
                 f'      <attribute name="score">{score!r}</attribute>\n    </box>\n'
             )
         yield "  </image>\n"
@@ -116,6 +120,7 @@ FORMAT = Format(
     signatures=(Signature(Content.OTHER, check=_has_outer_element),),
     parse=parse,
     write=write,
+    write_labelled=write,
     reactions={
         Fault.UNKNOWN_IMAGE: Reaction("CVAT", "refuses the file: no frame of the task has that name"),
         Fault.NO_SIZE: Reaction("CVAT", "expects width and height of every image"),

@@ -34,6 +34,7 @@ class _Placed:
     score: float | None
     is_upright: bool
     is_outside: bool
+    label: str | None
 
 
 def add_tracks(
@@ -79,7 +80,7 @@ def add_tracks(
     for _, shape in placed:
         rows = builder.image(("frame", shape.frame), None, f"frame_{shape.frame:06d}", size_hw)
         if shape.box is not None and not shape.is_outside:
-            rows.add(shape.box, shape.score, shape.number)
+            rows.add(shape.box, shape.score, shape.number, class_number=builder.class_number(shape.label))
 
 
 def _shapes(path: Path, track: Element, where: str, said: Counter[str]) -> list[_Placed]:
@@ -92,7 +93,8 @@ def _shapes(path: Path, track: Element, where: str, said: Counter[str]) -> list[
         is_outside = element.get("outside", "0").strip().lower() in ("1", "true")
         box = box_of(path, element, here, Counter() if is_outside else said)
         is_upright = element.tag == "box" and not attribute_number(element.get("rotation"))
-        found.append(_Placed(int(frame), number, box, score_of(path, element, here), is_upright, is_outside))
+        score, label = score_of(path, element, here), track.get("label") or None
+        found.append(_Placed(int(frame), number, box, score, is_upright, is_outside, label))
     return sorted(found, key=lambda shape: shape.frame)
 
 
@@ -105,5 +107,6 @@ def _line(before: _Placed, after: _Placed) -> list[_Placed]:
     for step in range(1, span):
         part = step / span
         x1, y1, x2, y2 = (start + (end - start) * part for start, end in zip(before.box, target, strict=True))
-        made.append(_Placed(before.frame + step, before.number, (x1, y1, x2, y2), before.score, True, False))
+        box = (x1, y1, x2, y2)
+        made.append(_Placed(before.frame + step, before.number, box, before.score, True, False, before.label))
     return made

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
+from objectness.formats.core.classes import Labels, positions_of
 from objectness.formats.core.file_names import short_names, stem
 from objectness.formats.core.image_lookup import index_images
 from objectness.formats.core.missing_context import need_sizes, unknown_size
@@ -25,6 +27,7 @@ from objectness.proposal_set import ProposalSet
 
 _LABELS = "labels.json"
 _OPENING = '{"classes": ["object"], "labels": {'
+_NAMED_OPENING = '{"info": {"made by": "objectness"}, "classes": '
 
 
 def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
@@ -41,6 +44,10 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     if image_index is None and (file.parent / "data").is_dir():
         image_index = index_images(images=file.parent / "data")
     builder = FileBuilder()
+    listed = document.get("classes")
+    classes = [str(word) for word in listed] if isinstance(listed, list) else []
+    for position, word in enumerate(classes):
+        builder.class_number(word, position=position)
     for name, detections in labels.items():
         image = image_index.find(name) if image_index else None
         rows = builder.image(name, None, str(image.path) if image else name, image.size_hw if image else None)
@@ -62,11 +69,12 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
                 corners,
                 json_values.score(entry, "confidence", file, f"detection {number} of {json_values.shown(name)}"),
                 number,
+                class_number=_class_number(builder, classes, entry.get("label")),
             )
     return builder.finish("detection")
 
 
-def write(path: Path, proposals: ProposalSet) -> None:
+def write(path: Path, proposals: ProposalSet, labels: Labels | None = None) -> None:
     """Write ``labels.json`` into the folder.
 
     Raises:
@@ -75,11 +83,12 @@ def write(path: Path, proposals: ProposalSet) -> None:
     """
     need_sizes(proposals, FORMAT.title)
     target = path / _LABELS
-    if target.exists() and not file_head(target).head.startswith(_OPENING.encode()):
+    ours = (_OPENING.encode(), _NAMED_OPENING.encode())
+    if target.exists() and not file_head(target).head.startswith(ours):
         raise InputError(f"{target} was not written here, maybe it is the ground truth: name a new folder.")
     with replacing(target) as file:
-        file.write(_OPENING)
-        for position, line in enumerate(_lines(proposals)):
+        file.write(_OPENING if labels is None else f'{_NAMED_OPENING}{json.dumps(labels.names)}, "labels": {{')
+        for position, line in enumerate(_lines(proposals, labels)):
             file.write(f"{',' if position else ''}\n{line}")
         file.write("\n}}\n")
 
@@ -88,18 +97,29 @@ def _holds_labels(head: FileHead) -> bool:
     return (head.path / _LABELS).is_file()
 
 
-def _lines(proposals: ProposalSet) -> Iterator[str]:
+def _class_number(builder: FileBuilder, classes: list[str], given: Any) -> int:
+    """The class that a label is: a position in the list, or a name."""
+    position = json_values.image_id(given)
+    if isinstance(position, int):
+        return builder.class_number(classes[position] if 0 <= position < len(classes) else None, position=position)
+    return builder.class_number(position, position=classes.index(position) if position in classes else None)
+
+
+def _lines(proposals: ProposalSet, labels: Labels | None) -> Iterator[str]:
     for image_id, name in short_names(proposals).items():
         found = proposals[image_id]
         height, width = found.size_hw
         detections = [
             {
-                "label": 0,
+                "label": label,
                 "bounding_box": [x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height],
                 "confidence": score,
             }
-            for (x1, y1, x2, y2), score in zip(
-                found.boxes_xyxy.astype(float).tolist(), json_values.short(found.scores), strict=True
+            for (x1, y1, x2, y2), score, label in zip(
+                found.boxes_xyxy.astype(float).tolist(),
+                json_values.short(found.scores),
+                positions_of(labels, image_id, len(found)),
+                strict=True,
             )
         ]
         yield f"{json.dumps(stem(name))}: {json.dumps(detections)}"
@@ -118,6 +138,7 @@ FORMAT = Format(
     ),
     parse=parse,
     write=write,
+    write_labelled=write,
     reactions={
         Fault.UNKNOWN_IMAGE: Reaction("FiftyOne", "passes over labels without an image", breaks=False),
         Fault.OUTSIDE: Reaction("FiftyOne", "draws it beyond the image", breaks=False),

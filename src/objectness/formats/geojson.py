@@ -23,6 +23,7 @@ from objectness.datasets.outlines import around_points
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
+from objectness.formats.core.classes import Labels, names_of
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
@@ -70,24 +71,33 @@ def parse(path: Path, _: object = None) -> ParsedFile:
         key = image_id if image_id is not None else ("name", name)
         box = around_points(points)
         level = json_values.number(properties.get("level"))
-        builder.image(key, image_id, name).add(box, score, number, json_values.number(properties.get("logit")), level)
+        logit = json_values.number(properties.get("logit"))
+        kind = properties.get("classification")
+        label = builder.class_number(json_values.text(kind.get("name")) if isinstance(kind, dict) else None)
+        builder.image(key, image_id, name).add(box, score, number, logit, level, label)
     notes = [f"took the box around {drawn} outlines that are no upright rectangles"] if drawn else []
     metadata = json_values.metadata(own.get("metadata")) if isinstance(own, dict) else {}
     return builder.finish("feature", metadata, notes)
 
 
-def write(path: Path, proposals: ProposalSet) -> None:
+def write(path: Path, proposals: ProposalSet, labels: Labels | None = None) -> None:
     """Write one collection for all images; each feature says which image it lies on."""
-    _write(path, proposals, {}, {})
+    _write(path, proposals, labels, {}, {})
 
 
-def write_located(path: Path, proposals: ProposalSet, references: Mapping[ImageId, GeoReference]) -> None:
+def write_located(
+    path: Path,
+    proposals: ProposalSet,
+    references: Mapping[ImageId, GeoReference],
+    labels: Labels | None = None,
+) -> None:
     """Write one collection in the coordinate system that all images share.
 
     Args:
         path: The file.
         proposals: Boxes in pixels.
         references: Image id -> where the image lies (:func:`objectness.images.geo_reference.geo_reference`).
+        labels: Their classes.
 
     Raises:
         InputError: An image has no coordinate system, it has no EPSG code, or there are several.
@@ -112,11 +122,15 @@ def write_located(path: Path, proposals: ProposalSet, references: Mapping[ImageI
             "write a file for each."
         )
     named = {"type": "name", "properties": {"name": _urn(*systems)}} if systems else None
-    _write(path, proposals, {"crs": named} if named else {}, references)
+    _write(path, proposals, labels, {"crs": named} if named else {}, references)
 
 
 def _write(
-    path: Path, proposals: ProposalSet, members: Mapping[str, Any], references: Mapping[ImageId, GeoReference]
+    path: Path,
+    proposals: ProposalSet,
+    labels: Labels | None,
+    members: Mapping[str, Any],
+    references: Mapping[ImageId, GeoReference],
 ) -> None:
     images = []
     for image_id, found in proposals.items():
@@ -129,7 +143,7 @@ def _write(
     own = {"metadata": dict(proposals.metadata), "images": images}
     head = {"type": "FeatureCollection", **members, _OURS: own}
     with replacing(path) as file:
-        for piece in json_values.object_lines(head, "features", _features(proposals, references)):
+        for piece in json_values.object_lines(head, "features", _features(proposals, labels, references)):
             file.write(piece)
 
 
@@ -177,9 +191,12 @@ def _outline(path: Path, feature: Any, number: int) -> list[tuple[float, float]]
     return [(x, y) for x, y in corners]
 
 
-def _features(proposals: ProposalSet, references: Mapping[ImageId, GeoReference]) -> Iterator[str]:
+def _features(
+    proposals: ProposalSet, labels: Labels | None, references: Mapping[ImageId, GeoReference]
+) -> Iterator[str]:
     for image_id, found in proposals.items():
         scores = json_values.short(found.scores)
+        names = names_of(labels, image_id, len(found))
         logits, levels = proposals.logits.get(image_id), proposals.levels.get(image_id)
         reference = references.get(image_id)
         polygons = None if reference is None else reference.polygons(found.boxes_xyxy)
@@ -192,6 +209,8 @@ def _features(proposals: ProposalSet, references: Mapping[ImageId, GeoReference]
                 "score": scores[index],
                 "measurements": {"score": scores[index]},
             }
+            if labels is not None:
+                properties["classification"] = {"name": names[index]}
             if logits is not None:
                 properties["logit"] = float(f"{logits[index]:.9g}")
             if levels is not None:
@@ -220,5 +239,6 @@ FORMAT = Format(
     ),
     parse=parse,
     write=write,
+    write_labelled=write,
     reactions={Fault.NO_AREA: Reaction("QuPath", "draws nothing for a polygon without area", breaks=False)},
 )

@@ -18,6 +18,7 @@ from objectness.datasets.outlines import Box, around_rotated
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
+from objectness.formats.core.classes import Labels, names_of
 from objectness.formats.core.missing_context import need_sizes, unknown_size
 from objectness.formats.core.parsed import FileBuilder, ImageBuilder, ParsedFile
 from objectness.formats.core.sniffing import Content, Signature
@@ -35,7 +36,7 @@ _MODEL = "model_version"
 
 
 def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
-    """Read the rectangles of each task's first prediction (or annotation that was not cancelled); labels are dropped.
+    """Read the rectangles of each task's first prediction (or annotation that was not cancelled).
 
     Of a rotated rectangle the upright one around it is taken; other regions are left out; ``notes`` says both.
 
@@ -61,12 +62,12 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
         if version:
             metadata.setdefault(_MODEL, version)
         for position, region in enumerate(results, start=1):
-            _add(path, rows, region, number, position, image_index, said)
+            _add(path, builder, rows, region, number, position, image_index, said)
     notes = [what.format(count) for what, count in said.items()]
     return builder.finish("region", metadata, notes)
 
 
-def write(path: Path, proposals: ProposalSet) -> None:
+def write(path: Path, proposals: ProposalSet, labels: Labels | None = None) -> None:
     """Write one task an image.
 
     Raises:
@@ -74,7 +75,7 @@ def write(path: Path, proposals: ProposalSet) -> None:
     """
     need_sizes(proposals, FORMAT.title)
     with replacing(path) as file:
-        json_values.write_list(file, _tasks(proposals))
+        json_values.write_list(file, _tasks(proposals, labels))
 
 
 def _regions(task: dict[str, Any], said: Counter[str]) -> tuple[list[Any], str | None]:
@@ -99,6 +100,7 @@ def _regions(task: dict[str, Any], said: Counter[str]) -> tuple[list[Any], str |
 
 def _add(
     path: Path,
+    builder: FileBuilder,
     rows: ImageBuilder,
     region: Any,
     task: int,
@@ -131,16 +133,18 @@ def _add(
     if degrees:
         said["took the upright rectangles around {} rotated ones"] += 1
         box = around_rotated(box, degrees, (x, y))  # Label Studio turns about the first corner
-    rows.add(box, json_values.score(region, "score", path, where), position)
+    words = value.get("rectanglelabels")
+    label = builder.class_number(json_values.text(words[0]) if isinstance(words, list) and words else None)
+    rows.add(box, json_values.score(region, "score", path, where), position, class_number=label)
 
 
-def _tasks(proposals: ProposalSet) -> Iterator[str]:
+def _tasks(proposals: ProposalSet, labels: Labels | None) -> Iterator[str]:
     version = proposals.metadata.get(_MODEL) or proposals.metadata.get("model") or "objectness"
     for image_id, found in proposals.items():
         height, width = found.size_hw
         source = found.source or str(image_id)
         address = source if "://" in source else _LOCAL + quote(source.lstrip("/"))
-        scores = json_values.short(found.scores)
+        scores, names = json_values.short(found.scores), names_of(labels, image_id, len(found))
         result = [
             {
                 "id": f"{image_id}-{index + 1}",
@@ -157,7 +161,7 @@ def _tasks(proposals: ProposalSet) -> Iterator[str]:
                     "width": 100 * (x2 - x1) / width,
                     "height": 100 * (y2 - y1) / height,
                     "rotation": 0,
-                    "rectanglelabels": ["object"],
+                    "rectanglelabels": [names[index]],
                 },
             }
             for index, (x1, y1, x2, y2) in enumerate(found.boxes_xyxy.astype(float).tolist())
@@ -195,6 +199,7 @@ FORMAT = Format(
     ),
     parse=parse,
     write=write,
+    write_labelled=write,
     reactions={
         Fault.OUTSIDE: Reaction("Label Studio", "shows a region beyond the image that cannot be grasped"),
         Fault.STICKS_OUT: Reaction("Label Studio", "draws a region whose percentages leave 0 to 100", breaks=False),

@@ -18,6 +18,7 @@ from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing_bytes
 from objectness.files.untrusted import regular_file
+from objectness.formats.core.classes import Labels, all_names
 from objectness.formats.core.parsed import FileBuilder, ParsedFile
 from objectness.formats.core.sniffing import Signature
 from objectness.formats.core.spec import Capabilities, FileNames, Format, Ids, need_module
@@ -26,6 +27,7 @@ from objectness.proposals import images_path
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 _NAMES = ("path", "file_name", "filename", "image_path")  # in files of other tools; ours are in the table of the images
+_CLASS = {"class_name", "class_id"}
 _PREFIX = "objectness."
 # A value that repeats takes next to nothing in the file, so rows and bytes are bounded before they are decoded.
 _MOST_ROWS = 1 << 19  # in a file of any size; beyond, each row must have two bytes of the file
@@ -42,7 +44,7 @@ def parse(path: Path, _: object = None) -> ParsedFile:
         InputError: pyarrow is not installed; the file is no such table.
     """
     need_module("pyarrow", "tables", "Parquet")
-    table, metadata = _load(path, {"image_id", *_CORNERS}, {"score", "logit", "level", "rank", *_NAMES})
+    table, metadata = _load(path, {"image_id", *_CORNERS}, {"score", "logit", "level", "rank", *_CLASS, *_NAMES})
     beside = images_path(path)
     builder = FileBuilder(path)
     if beside.is_file():
@@ -55,6 +57,7 @@ def parse(path: Path, _: object = None) -> ParsedFile:
     scores, logits, levels, rank = (_floats(path, name, table) for name in ("score", "logit", "level", "rank"))
     named = next((column for column in _NAMES if column in table.column_names), None)
     which, names = _encoded(path, named, table) if named else (np.empty(0, np.int64), [])
+    classes = _class_numbers(path, table, builder)
     for image_id, rows in _rows_by_image(path, table):
         for index in np.unique(which[rows]).tolist() if named else ():
             builder.image(image_id, image_id, _name(path, names[index]))
@@ -65,11 +68,12 @@ def parse(path: Path, _: object = None) -> ParsedFile:
             scores[rows] if "score" in table.column_names else None,
             logits=logits[rows],
             levels=levels[rows],
+            classes=classes[rows],
         )
     return builder.finish("row", metadata)
 
 
-def write(path: Path, proposals: ProposalSet) -> None:
+def write(path: Path, proposals: ProposalSet, labels: Labels | None = None) -> None:
     """Write both tables.
 
     Raises:
@@ -83,7 +87,7 @@ def write(path: Path, proposals: ProposalSet) -> None:
     ids = [str(image_id) if text else image_id for image_id in proposals]
     sources = [found.source for found in proposals.values()]
     metadata = {_PREFIX + key: value for key, value in proposals.metadata.items()}
-    _need_text(path, [*(ids if text else ()), *sources, *metadata, *metadata.values()])
+    _need_text(path, [*(ids if text else ()), *sources, *metadata, *metadata.values(), *all_names(labels)])
     sizes = [found.size_hw if min(found.size_hw) > 0 else (None, None) for found in proposals.values()]
     images = {
         "image_id": pa.array(ids, id_type),
@@ -106,8 +110,33 @@ def write(path: Path, proposals: ProposalSet) -> None:
         "logit": _sparse(proposals, proposals.logits, order).cast(pa.float32()),
         "level": _sparse(proposals, proposals.levels, order).cast(pa.int16()),
     }
+    if labels is not None:
+        numbers = np.concatenate([np.empty(0, np.int64), *(labels.by_image[key] for key in order)])
+        rows["class_id"] = pa.array(numbers, pa.int32())
+        rows["class_name"] = pa.DictionaryArray.from_arrays(
+            pa.array(numbers, pa.int32()), pa.array(labels.names, pa.string())
+        )
     _save(images_path(path), pa.table(images).replace_schema_metadata(metadata))
     _save(path, pa.table(rows).replace_schema_metadata(metadata))
+
+
+def _class_numbers(path: Path, table: Any, builder: FileBuilder) -> NDArray[np.int64]:
+    """The number of each row's class ``(N,)``; -1 where it has none."""
+    names, ids = (name if name in table.column_names else None for name in ("class_name", "class_id"))
+    empty = (np.zeros(table.num_rows, np.int64), [None])
+    which, words = _encoded(path, names, table) if names else empty
+    number, positions = _encoded(path, ids, table) if ids else empty
+    pairs, rows = np.unique(np.stack([which, number]), axis=1, return_inverse=True)
+    found = [
+        builder.class_number(_name(path, words[word]), position=_position(positions[place]))
+        for word, place in pairs.T.tolist()
+    ]
+    return np.array(found, dtype=np.int64)[rows.reshape(-1)] if found else np.empty(0, np.int64)
+
+
+def _position(given: Any) -> int | None:
+    position = json_values.image_id(given)
+    return position if isinstance(position, int) else None
 
 
 def _sparse(proposals: ProposalSet, columns: Mapping[ImageId, NDArray[Any]], order: list[ImageId]) -> Any:
@@ -140,7 +169,9 @@ def _load(path: Path, needed: set[str], wanted: set[str]) -> tuple[Any, dict[str
             _refuse_bombs(path, footer)
             schema = footer.schema.to_arrow_schema()
             present = _flat_columns(path, schema, needed | wanted)
-            text = [name for name in ("image_id", *_NAMES) if name in present]  # held once where it repeats
+            text = [
+                name for name in ("image_id", "class_name", *_NAMES) if name in present
+            ]  # held once where it repeats
             opened = pq.ParquetFile(file, metadata=footer, read_dictionary=text)
             table = _decoded(path, opened, sorted(present & (needed | wanted)))
             said = schema.metadata or {}
@@ -279,6 +310,7 @@ FORMAT = Format(
     signatures=(Signature(starts=b"PAR1"),),
     parse=parse,
     write=write,
+    write_labelled=write,
     has_image_table=True,
     needs=("pyarrow", "tables"),
 )

@@ -8,12 +8,14 @@ training takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from functools import partial
 from math import isfinite
 from pathlib import Path
 
 from objectness.datasets.outlines import Box
+from objectness.datasets.yolo import declared_names, names_file
 from objectness.datasets.yolo_labels import (
     TRACKED_COLUMNS,
     BadLine,
@@ -26,6 +28,7 @@ from objectness.errors import InputError, MissingContextError
 from objectness.files.atomic_write import replacing
 from objectness.files.untrusted import read_text, regular_file
 from objectness.files.yaml_text import load_yaml
+from objectness.formats.core.classes import Labels, positions_of
 from objectness.formats.core.file_names import short_names, stem
 from objectness.formats.core.image_lookup import index_images
 from objectness.formats.core.missing_context import need_sizes
@@ -37,8 +40,10 @@ from objectness.proposal_set import ProposalSet
 from objectness.proposals import Proposals
 
 _YAML = "data.yaml"
+_OURS = "# The boxes and names of a detector, written by objectness.\n"
 # Without "path", as that would be taken from wherever a training is started; so images lie beside the file.
-_CONTENT = "train: images\nval: images\nnames:\n  0: object\n"
+_IMAGES = "train: images\nval: images\nnames:\n"
+_CONTENT = f"{_IMAGES}  0: object\n"
 _LARGEST_FRACTION = 2.0  # a box may stick out of its image, but not by more than the image; pixels do
 _NOT_LABELS = {"classes.txt", "train.txt", "val.txt", "test.txt", "requirements.txt", "readme.txt"}
 
@@ -46,7 +51,7 @@ _NOT_LABELS = {"classes.txt", "train.txt", "val.txt", "test.txt", "requirements.
 def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
     """Read a folder (or its data.yaml); sizes come from ``image_index``, else from the images in ``images/``.
 
-    Classes and key points are dropped; of an outline the box around it is taken. An image without a label file has no
+    Key points are dropped; of an outline the box around it is taken. An image without a label file has no
     proposals.
 
     Raises:
@@ -70,6 +75,10 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
         builder.image(image.path, image.image_id, str(image.path), image.size_hw)
     classes: set[int] = set()
     document = load_yaml(root / _YAML) if (root / _YAML).is_file() else None
+    names = declared_names(root / _YAML, document) if isinstance(document, dict) and "names" in document else {}
+    names = names or names_file(root)
+    for position, name in names.items():
+        builder.class_number(name, position=position)
     keypoints = declared_keypoints(document) if isinstance(document, dict) else 0
     tracks = not keypoints and has_tracks(line for label in labels for line in label_lines(label, TRACKED_COLUMNS))
     outlines = lines = 0
@@ -92,20 +101,21 @@ def parse(path: Path, image_index: ImageIndex | None = None) -> ParsedFile:
             lines += 1
             if any(isfinite(value) and abs(value) > _LARGEST_FRACTION for value in places):
                 large.append((label, line.number))
-            rows.add((x1 * width, y1 * height, x2 * width, y2 * height), score, line.number)
+            class_number = builder.class_number(names.get(line.class_id), position=line.class_id)
+            box = (x1 * width, y1 * height, x2 * width, y2 * height)
+            rows.add(box, score, line.number, class_number=class_number)
     if len(large) * 2 > lines and not _is_ours(root / _YAML):  # a few may lie far outside their image
         file, number = large[0]
         raise InputError(
             f"{file}: line {number} is in pixels: the numbers of a label file are fractions of the image, from 0 to 1."
         )
-    notes = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
-    if outlines:
-        notes.append(f"took the boxes around {outlines} outlines")
+    notes = [f"took the boxes around {outlines} outlines"] if outlines else []
     if tracks:
         notes.append("left out the numbers of tracks")
     if keypoints:
         notes.append("left out the key points")
-    return builder.finish("line", notes=notes)
+    lost = [f"left out the {len(classes)} classes: proposals have none"] if len(classes) > 1 else []
+    return builder.finish("line", None, notes, lost)
 
 
 def _judged(label: Path, line: LabelLine, keypoints: int, tracks: bool) -> tuple[Box, float | None, tuple[float, ...]]:
@@ -139,7 +149,7 @@ def _judged(label: Path, line: LabelLine, keypoints: int, tracks: bool) -> tuple
     return (line.box, score, numbers[:4]) if is_box else (line.outline, score, numbers[: count - has_score])
 
 
-def write(path: Path, proposals: ProposalSet, *, with_scores: bool = True) -> None:
+def write(path: Path, proposals: ProposalSet, classes: Labels | None = None, *, with_scores: bool = True) -> None:
     """Write the folder; label files that were written here before are replaced, never added to.
 
     Raises:
@@ -159,10 +169,10 @@ def write(path: Path, proposals: ProposalSet, *, with_scores: bool = True) -> No
     if there and not _is_ours(folder / _YAML):
         raise InputError(f"{folder} is a YOLO data set that was not written here: name a new folder.")
     with replacing(folder / _YAML) as file:  # first, so that a half-written folder can be written again
-        file.write(_CONTENT)
+        file.write(_CONTENT if classes is None else _named(classes))
     for image_id, found in proposals.items():
         with replacing(labels / names[image_id]) as file:
-            file.writelines(_lines(found, with_scores))
+            file.writelines(_lines(found, positions_of(classes, image_id, len(found)), with_scores))
 
 
 def _holds_labels(head: FileHead) -> bool:
@@ -178,9 +188,16 @@ def _lies_beside_labels(head: FileHead) -> bool:
 def _is_ours(path: Path) -> bool:
     """Whether a data.yaml is the one that is written here, today or by an earlier version."""
     try:
-        return read_text(path, 200).removeprefix("path: .\n") == _CONTENT
+        content = read_text(path)
+        return content.startswith(_OURS) or content.removeprefix("path: .\n") == _CONTENT
     except InputError:
         return False
+
+
+def _named(labels: Labels) -> str:
+    """The data.yaml of boxes that have classes; JSON's text is YAML's too."""
+    lines = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(labels.names))
+    return f"{_OURS}{_IMAGES}{lines}"
 
 
 def _label_files(folder: Path) -> list[Path]:
@@ -210,14 +227,15 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _lines(found: Proposals, with_scores: bool) -> Iterator[str]:
+def _lines(found: Proposals, labels: Sequence[int], with_scores: bool) -> Iterator[str]:
     height, width = found.size_hw
-    for (x1, y1, x2, y2), score in zip(found.boxes_xyxy.astype(float).tolist(), found.scores.tolist(), strict=True):
+    boxes, scores = found.boxes_xyxy.astype(float).tolist(), found.scores.tolist()
+    for (x1, y1, x2, y2), score, label in zip(boxes, scores, labels, strict=True):
         numbers = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
         confidence = f"{score:.9g}"
         if "." not in confidence and "e" not in confidence:
             confidence += ".0"
-        yield f"0 {' '.join(f'{value:.10g}' for value in numbers)}{f' {confidence}' if with_scores else ''}\n"
+        yield f"{label} {' '.join(f'{value:.10g}' for value in numbers)}{f' {confidence}' if with_scores else ''}\n"
 
 
 FORMAT = Format(
@@ -238,6 +256,7 @@ FORMAT = Format(
     ),
     parse=parse,
     write=write,
+    write_labelled=write,
     write_without_scores=partial(write, with_scores=False),
     reactions={
         Fault.STICKS_OUT: Reaction("YOLO training", "throws the whole image away: coordinates out of bounds"),

@@ -11,6 +11,7 @@ import numpy as np
 from objectness.datasets import Dataset, Record, load_dataset
 from objectness.errors import InputError
 from objectness.files import json_values
+from objectness.formats.core.classes import KnownClasses
 from objectness.formats.core.parsed import ParsedFile, ParsedImage, in_fractions
 from objectness.formats.core.sniffing import file_head
 from objectness.formats.core.spec import Coverage, Format, ids_for
@@ -54,6 +55,21 @@ def index_images(
     walked = walk(folder)
     closed = f" (without {', '.join(map(str, walked.closed))}, which cannot be read)" if walked.closed else ""
     return ImageIndex(_with_sizes([IndexedImage(None, path) for path in walked.images]), f"{folder}{closed}")
+
+
+def index_with_classes(
+    data: str | Path, split: str | None = None, *, allow_outside: bool = False
+) -> tuple[ImageIndex, KnownClasses | None]:
+    """Index the images of a data set, and its classes; a table of images has none.
+
+    Raises:
+        InputError: there is no such data set.
+    """
+    table = _index_table(Path(data))
+    if table is not None:
+        return table, None
+    dataset = load_dataset(data, split, allow_outside=allow_outside)
+    return index_dataset(dataset, str(data)), KnownClasses.of(dataset, str(data))
 
 
 def index_dataset(dataset: Dataset, where: str) -> ImageIndex:

@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 
 from objectness.boxes import are_fractions
 from objectness.errors import InputError
+from objectness.formats.core.classes import FileClass
 from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import Proposals
 
 _LARGEST = 1e38  # of float32
+COLUMNS = 10
+"""Numbers of a proposal while its file is being read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,7 @@ class ParsedImage:
         logits: ``float64 (N,)`` or None.
         levels: ``int64 (N,)`` or None.
         numbers: ``int64 (N,)``: number of the entry (line, row ...) in the file, from 1.
+        classes: ``int64 (N,)`` positions in ``ParsedFile.classes``; -1 for a box without a class.
     """
 
     image_id: ImageId | None
@@ -50,6 +54,7 @@ class ParsedImage:
     logits: NDArray[np.float64] | None
     levels: NDArray[np.int64] | None
     numbers: NDArray[np.int64]
+    classes: NDArray[np.int64]
 
     @property
     def label(self) -> str:
@@ -67,12 +72,16 @@ class ParsedFile:
         unit: What ``numbers`` count: "entry", "line", "row", "proposal" ...
         metadata: Free text of the file about itself.
         notes: What was left out or made up, in sentences.
+        classes: Those that the file declares, and those of its boxes.
+        class_notes: What is left out where classes are not wanted, in sentences.
     """
 
     images: tuple[ParsedImage, ...]
     unit: str = "proposal"
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    classes: tuple[FileClass, ...] = ()
+    class_notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -91,8 +100,9 @@ class ImageBuilder:
         number: int,
         logit: float | None = None,
         level: float | None = None,
+        class_number: int = -1,
     ) -> None:
-        """Add one proposal."""
+        """Add one proposal; its class is a number that ``FileBuilder.class_number`` gave."""
         nan = float("nan")
         self.rows.extend(
             (
@@ -102,6 +112,7 @@ class ImageBuilder:
                 nan if logit is None else logit,
                 nan if level is None else level,
                 number,
+                class_number,
             )
         )
 
@@ -112,28 +123,30 @@ class ImageBuilder:
         *,
         logits: NDArray[Any] | None = None,
         levels: NDArray[Any] | None = None,
+        classes: NDArray[np.int64] | None = None,
     ) -> None:
         """Add N proposals, ``(N, 4)`` and ``(N,)``; they are numbered from 1 within the image."""
         count = len(boxes_xyxy)
-        table = np.full((count, 9), np.nan)
+        table = np.full((count, COLUMNS), np.nan)
         table[:, :4] = boxes_xyxy
         table[:, 5] = scores is not None
         for column, values in ((4, scores), (6, logits), (7, levels)):
             if values is not None:
                 table[:, column] = values
         table[:, 8] = np.arange(1, count + 1)
+        table[:, 9] = -1 if classes is None else classes
         self.rows.frombytes(table.tobytes())
 
     def finish(self) -> ParsedImage:
         """Put the rows into arrays."""
-        table = np.frombuffer(self.rows, dtype=np.float64).reshape(-1, 9) if self.rows else np.empty((0, 9))
+        table = np.frombuffer(self.rows, dtype=np.float64).reshape(-1, COLUMNS) if self.rows else np.empty((0, COLUMNS))
         return parsed_image(self.image_id, self.name, self.size_hw, table)
 
 
 def parsed_image(
     image_id: ImageId | None, name: str | None, size_hw: tuple[int, int] | None, table: NDArray[np.float64]
 ) -> ParsedImage:
-    """Name the columns of a ``(N, 9)`` table: box, score, whether scored, logit, level, number."""
+    """Name the columns of a ``(N, COLUMNS)`` table: box, score, whether scored, logit, level, number, class."""
     logits, levels = table[:, 6], table[:, 7]
     return ParsedImage(
         image_id=image_id,
@@ -145,6 +158,7 @@ def parsed_image(
         logits=logits if len(table) and (np.abs(logits) < _LARGEST).all() else None,
         levels=levels.astype(np.int64) if len(table) and (np.abs(levels) < 2**31).all() else None,
         numbers=table[:, 8].astype(np.int64),
+        classes=table[:, 9].astype(np.int64),
     )
 
 
@@ -158,6 +172,7 @@ class FileBuilder:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._images: dict[Hashable, ImageBuilder] = {}
+        self._classes: dict[FileClass, int] = {}
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._images
@@ -188,9 +203,24 @@ class FileBuilder:
         image.name = image.name or name
         return image
 
-    def finish(self, unit: str, metadata: Mapping[str, str] | None = None, notes: Sequence[str] = ()) -> ParsedFile:
+    def class_number(
+        self, name: str | None = None, category_id: ImageId | None = None, position: int | None = None
+    ) -> int:
+        """Number of a class, the same each time; -1 where nothing is known of it. See ``FileClass``."""
+        if name is None and category_id is None and position is None:
+            return -1
+        return self._classes.setdefault(FileClass(name, category_id, position), len(self._classes))
+
+    def finish(
+        self,
+        unit: str,
+        metadata: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
+        class_notes: Sequence[str] = (),
+    ) -> ParsedFile:
         """The whole file."""
-        return ParsedFile(tuple(image.finish() for image in self._images.values()), unit, metadata or {}, tuple(notes))
+        images = tuple(image.finish() for image in self._images.values())
+        return ParsedFile(images, unit, metadata or {}, tuple(notes), tuple(self._classes), tuple(class_notes))
 
 
 def to_proposal_set(path: Path | str, raw: ParsedFile, *, repair: bool = False) -> ProposalSet:
@@ -208,6 +238,34 @@ def to_proposal_set(path: Path | str, raw: ParsedFile, *, repair: bool = False) 
         InputError: a box or a score that is not finite, or a box whose corners are swapped; images that cannot
             be told apart.
     """
+    raw = replace(raw, notes=(*raw.notes, *raw.class_notes))
+    raw, ids, numbered, notes = prepared(path, raw, repair=repair)
+    images: dict[ImageId, Proposals] = {}
+    logits: dict[ImageId, NDArray[np.float32]] = {}
+    levels: dict[ImageId, NDArray[np.int64]] = {}
+    for image_id, image in zip(ids, raw.images, strict=True):
+        order = best_first(image)
+        images[image_id] = Proposals(
+            image.boxes_xyxy[order].astype(np.float32),
+            image.scores[order].astype(np.float32),
+            image.size_hw or (0, 0),
+            image.name,
+        )
+        if image.logits is not None:
+            logits[image_id] = image.logits[order].astype(np.float32)
+        if image.levels is not None:
+            levels[image_id] = image.levels[order]
+    return ProposalSet(images, logits, levels, raw.metadata, numbered, notes)
+
+
+def prepared(
+    path: Path | str, raw: ParsedFile, *, repair: bool
+) -> tuple[ParsedFile, list[ImageId], bool, tuple[str, ...]]:
+    """The file with sound boxes and scores alone, ids of its images, whether they are made up, and notes.
+
+    Raises:
+        InputError: as :func:`to_proposal_set`.
+    """
     notes = list(raw.notes)
     if repair:
         raw, sentence = _without_faults(raw)
@@ -219,25 +277,14 @@ def to_proposal_set(path: Path | str, raw: ParsedFile, *, repair: bool = False) 
             "every box lies between 0 and 1, as a fraction of its image, and was taken for pixels all the same"
         )
     raw, sentence = _with_scores(path, raw)
-    notes.extend(sentence)
     ids, numbered = _ids(path, raw.images)
-    images: dict[ImageId, Proposals] = {}
-    logits: dict[ImageId, NDArray[np.float32]] = {}
-    levels: dict[ImageId, NDArray[np.int64]] = {}
-    for image_id, image in zip(ids, raw.images, strict=True):
-        # Logits differ where the sigmoid has made scores equal.
-        order = np.lexsort((-(image.scores if image.logits is None else image.logits), -image.scores))
-        images[image_id] = Proposals(
-            image.boxes_xyxy[order].astype(np.float32),
-            image.scores[order].astype(np.float32),
-            image.size_hw or (0, 0),
-            image.name,
-        )
-        if image.logits is not None:
-            logits[image_id] = image.logits[order].astype(np.float32)
-        if image.levels is not None:
-            levels[image_id] = image.levels[order]
-    return ProposalSet(images, logits, levels, raw.metadata, numbered, tuple(notes))
+    return raw, ids, numbered, (*notes, *sentence)
+
+
+def best_first(image: ParsedImage) -> NDArray[np.intp]:
+    """The order by score; equal scores keep that of the file, or of their logits."""
+    # Logits differ where the sigmoid has made scores equal.
+    return np.lexsort((-(image.scores if image.logits is None else image.logits), -image.scores))
 
 
 def in_fractions(raw: ParsedFile) -> bool:
@@ -299,6 +346,7 @@ def _chosen(image: ParsedImage, keep: NDArray[np.bool_]) -> ParsedImage:
         logits=None if image.logits is None else image.logits[keep],
         levels=None if image.levels is None else image.levels[keep],
         numbers=image.numbers[keep],
+        classes=image.classes[keep],
     )
 
 

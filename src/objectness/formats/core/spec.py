@@ -19,6 +19,7 @@ from objectness.proposal_set import ImageId, ProposalSet
 from objectness.proposals import images_path
 
 if TYPE_CHECKING:
+    from objectness.formats.core.classes import Labels
     from objectness.formats.core.parsed import ParsedFile
     from objectness.formats.core.sniffing import Signature
     from objectness.image_index import ImageIndex
@@ -138,11 +139,13 @@ class Format:
             the file is damaged or lacks something.
         write: Write a whole set; raises ``InputError`` where the set lacks something or the place cannot be written to.
         write_without_scores: The same without scores, where readers want that; None for most.
+        write_labelled: The same with classes; None where the format holds none.
         reactions: Reactions of its consumers to faults.
         coverage: Images that its consumers need; missing ones are added, others are left out.
         parts: Suffixes of the files in its folder; empty for a file.
         needs: What must be installed to use it, by import name, and the extra that brings it.
         has_image_table: A table of the images lies beside its file (``images_path``).
+        has_category_table: So does a table of the classes, where boxes have some (``categories_path``).
         stem_ids: Ids of images that have none.
         strict_ids: Its consumers tell 1 from "1".
         shows_rounding: Its precision may change values that float32 tells apart.
@@ -157,11 +160,13 @@ class Format:
     parse: Callable[[Path, ImageIndex | None], ParsedFile]
     write: Callable[[Path, ProposalSet], None]
     write_without_scores: Callable[[Path, ProposalSet], None] | None = None
+    write_labelled: Callable[[Path, ProposalSet, Labels], None] | None = None
     reactions: Mapping[Fault, Reaction] = field(default_factory=dict)
     coverage: Coverage = Coverage.ANY
     parts: tuple[str, ...] = ()
     needs: tuple[str, Extra] | None = None
     has_image_table: bool = False
+    has_category_table: bool = False
     stem_ids: StemIds | None = None
     strict_ids: bool = False
     shows_rounding: bool = False
