@@ -20,6 +20,7 @@ from objectness.images.headers import opened, opened_bytes, read_stream, require
 from objectness.images.opening import Source, describe
 from objectness.images.pixel_formats import array_as_rgb
 from objectness.images.upright import LYING, orientation, upright_size
+from objectness.images.windows.slide_file import SLIDE, slide_size_hw
 from objectness.images.windows.tiff_header import read_tiff_header
 
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
@@ -34,11 +35,12 @@ class Header:
     Attributes:
         source: A path, the bytes of a file, a PIL image or an array.
         name: Its name in messages.
-        format: As Pillow names it ("JPEG", "TIFF"); empty for a PIL image or an array.
+        format: As Pillow names it ("JPEG", "TIFF"), or ``SLIDE``; empty for a PIL image or an array.
         size_hw: (height, width) upright.
         turned: The EXIF orientation, 1 to 8, in which the pixels are stored.
         first_bytes: 32 bytes of a file.
         is_progressive: Whether it is a JPEG whose coefficients are all needed before the first pixel.
+        has_nodata: Whether it is a GeoTIFF in which a value stands for "no data".
     """
 
     source: str | bytes | Image.Image | NDArray[Any]
@@ -48,6 +50,7 @@ class Header:
     turned: int = 1
     first_bytes: bytes = b""
     is_progressive: bool = False
+    has_nodata: bool = False
 
     @property
     def pixels(self) -> int:
@@ -92,6 +95,9 @@ def read_header(source: Source) -> Header:
 
 
 def _of_file(source: str | bytes, name: str) -> Header:
+    slide_hw = slide_size_hw(source) if isinstance(source, str) else None
+    if slide_hw is not None:
+        return Header(source, name, SLIDE, slide_hw)
     try:
         with _file(source) as file:
             first_bytes = file.read(32)
@@ -100,7 +106,7 @@ def _of_file(source: str | bytes, name: str) -> Header:
                 height, width = tiff.stored_hw
                 require_size((width, height), name, None)
                 upright_hw = (width, height) if tiff.turned in LYING else (height, width)
-                return Header(source, name, "TIFF", upright_hw, tiff.turned, first_bytes)
+                return Header(source, name, "TIFF", upright_hw, tiff.turned, first_bytes, has_nodata=tiff.has_nodata)
     except (OSError, ValueError):
         first_bytes = b""  # Pillow's way to the file below says why
     if isinstance(source, bytes):

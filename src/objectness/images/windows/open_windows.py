@@ -14,6 +14,7 @@ from objectness.images.headers import DEFAULT_MAX_PIXELS, require_size
 from objectness.images.opening import Source
 from objectness.images.windows.header import Header, read_header
 from objectness.images.windows.protocol import WindowReader
+from objectness.images.windows.slide_file import SLIDE
 from objectness.installation import Extra, how_to_install
 
 MOST_WHOLE_PIXELS = DEFAULT_MAX_PIXELS
@@ -125,11 +126,11 @@ def _too_large_to_decode_whole(header: Header, whole_limit: int, absent: Extra |
 
 
 def _is_small(header: Header, limits: Limits) -> bool:
-    return not header.is_file or header.pixels <= min(_SMALL_PIXELS, limits.whole_limit)
+    return not header.is_file or (_fits(header, limits) and header.pixels <= _SMALL_PIXELS)
 
 
 def _fits(header: Header, limits: Limits) -> bool:
-    return header.pixels <= limits.whole_limit
+    return header.format != SLIDE and header.pixels <= limits.whole_limit
 
 
 def _open_whole(header: Header, limits: Limits) -> WindowReader:
@@ -171,10 +172,43 @@ def _open_tiff(header: Header, limits: Limits) -> WindowReader:
     return open_tiff(header)
 
 
+def _is_slide(header: Header, limits: Limits) -> bool:
+    return header.format == SLIDE
+
+
+def _open_slide(header: Header, limits: Limits) -> WindowReader:
+    from objectness.images.windows.openslide_reader import OpenSlideReader
+
+    return OpenSlideReader(header)
+
+
+def _is_jpeg2000_or_has_nodata(header: Header, limits: Limits) -> bool:
+    return isinstance(header.source, str) and (header.format == "JPEG2000" or header.has_nodata)
+
+
+def _is_raster(header: Header, limits: Limits) -> bool:
+    return isinstance(header.source, str) and header.format in ("JPEG2000", "TIFF")
+
+
+def _open_raster(header: Header, limits: Limits) -> WindowReader:
+    from objectness.images.windows.rasterio_reader import open_rasterio
+
+    return open_rasterio(header, limits.whole_limit)
+
+
 # The first row that suits, is installed and opens the image takes it.
 READERS = (
     Reader("pillow-small", "what fits in any case, arrays, PIL images", _is_small, _open_whole),
+    Reader("openslide", "slides of microscopes: SVS, NDPI, MRXS, SCN", _is_slide, _open_slide, ("openslide",), "wsi"),
     Reader("pyvips", "JPEG, PNG and WebP in bands of rows", _suits_vips, _open_vips, ("pyvips",), "huge"),
+    Reader(
+        "rasterio-first",
+        "JPEG 2000, and TIFF with a value for no data",
+        _is_jpeg2000_or_has_nodata,
+        _open_raster,
+        ("rasterio",),
+        "geo",
+    ),
     Reader(
         "tifffile",
         "TIFF, BigTIFF, OME-TIFF, GeoTIFF, COG: tile by tile, strip by strip",
@@ -183,5 +217,6 @@ READERS = (
         ("tifffile", "imagecodecs"),
         "huge",
     ),
+    Reader("rasterio", "TIFF that the reader above refuses", _is_raster, _open_raster, ("rasterio",), "geo"),
     Reader("pillow", "what cannot be read in parts", _fits, _open_whole),
 )

@@ -44,10 +44,8 @@ def gdal() -> Iterator[None]:
     logger = logging.getLogger(rasterio.__name__)
     if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
         logger.addHandler(logging.NullHandler())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.Env(**_OPTIONS):
-            yield
+    with rasterio.Env(**_OPTIONS):
+        yield
 
 
 @contextmanager
@@ -78,7 +76,9 @@ def open_raster(path: Path | str) -> Any:
         driver = next((driver for mark, driver in _DRIVERS.items() if head.startswith(mark)), None)
         if driver is None:
             raise ImageError(str(path), "is neither a TIFF nor a JPEG 2000", "save it as one of these")
-        return rasterio.open(Path(whole), driver=driver)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            return rasterio.open(Path(whole), driver=driver)
     except OSError as error:  # rasterio's own error is one of these too
         raise damaged(str(path), error) from None
     except rasterio.errors.RasterioError as error:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import IO, Literal, NamedTuple
 
-_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
+_WIDTH, _HEIGHT, _ORIENTATION, _GDAL_NODATA = 256, 257, 274, 42113
 _MOST_ENTRIES = 4096
 _BYTES_OF = {1: 1, 3: 2, 4: 4, 16: 8}  # of the types byte, short, long and long of BigTIFF
 
 
 class TiffHeader(NamedTuple):
-    """The first page of a TIFF as stored: (height, width), and its EXIF orientation, 1 to 8."""
+    """The first page of a TIFF as stored: (height, width), its EXIF orientation, 1 to 8, and GDAL's no data."""
 
     stored_hw: tuple[int, int]
     turned: int
+    has_nodata: bool
 
 
 def read_tiff_header(file: IO[bytes]) -> TiffHeader | None:
@@ -31,12 +32,14 @@ def read_tiff_header(file: IO[bytes]) -> TiffHeader | None:
         return None
     table = file.read(entries * entry_bytes)
     found: dict[int, int] = {}
+    has_nodata = False
     for at in range(0, len(table) - entry_bytes + 1, entry_bytes):
         tag, kind = (int.from_bytes(table[at + shift : at + shift + 2], order) for shift in (0, 2))
+        has_nodata = has_nodata or tag == _GDAL_NODATA
         if tag in (_WIDTH, _HEIGHT, _ORIENTATION) and kind in _BYTES_OF:
             value = at + entry_bytes - pointer_bytes
             found.setdefault(tag, int.from_bytes(table[value : value + _BYTES_OF[kind]], order))
     if _WIDTH not in found or _HEIGHT not in found:
         return None
     turned = found.get(_ORIENTATION, 1)
-    return TiffHeader((found[_HEIGHT], found[_WIDTH]), turned if 1 <= turned <= 8 else 1)
+    return TiffHeader((found[_HEIGHT], found[_WIDTH]), turned if 1 <= turned <= 8 else 1, has_nodata)
