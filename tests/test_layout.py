@@ -26,6 +26,7 @@ OTHERS = {
     "formats/test_fuzz.py": "every format",
     "formats/test_round_trips.py": "every format",
     "formats/test_schemas.py": "every format",
+    "images/windows/test_tiff_damage.py": "damaged files, through every module of TIFF",
     "rpn/test_extensions_apart.py": "imports of the paper's files",
     "training/test_robustness.py": "failures in the middle of a run",
     "test_docs.py": "README and docs/",

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from objectness.images import open_upright
+from objectness.images.windows import tiff
 from objectness.images.windows.open_windows import open_windows
 from objectness.images.windows.protocol import Rectangle, WindowReader
 
@@ -126,6 +127,18 @@ def test_windows_equal_the_whole_image_of_pillow(tmp_path: Path, content: str, p
         options["predictor"] = False
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, pixels, **options)
+    assert_windows_are(path, open_upright(path))
+
+
+@pytest.mark.parametrize("content", ORDINARY)
+@pytest.mark.parametrize("turned", [1, 8])
+def test_large_tiles_are_kept_as_they_are_stored(
+    tmp_path: Path, content: str, turned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff, "_MOST_RGB_PIXELS", 100)
+    pixels, options = ORDINARY[content]
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, **options, **TILES, extratags=[(274, "H", 1, turned, True)])
     assert_windows_are(path, open_upright(path))
 
 

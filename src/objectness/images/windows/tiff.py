@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,17 @@ from objectness.images.windows.protocol import MISSING_GREY, Rectangle, Window
 from objectness.images.windows.tiff_colours import Colours, colours_of
 from objectness.images.windows.tiff_segments import DamagedPartError, Segments
 from objectness.images.windows.turning import stored_part, upright_part
+
+_MOST_RGB_PIXELS = 1 << 23  # of a segment that is kept as RGB
+
+
+class _Kept(NamedTuple):
+    """A decoded part of a segment: RGB, or its samples where it is large; no pixels where it is damaged."""
+
+    box: Rectangle
+    pixels: NDArray[Any] | None
+    is_rgb: bool = True
+    reason: str = ""
 
 
 class TiffReader:
@@ -39,7 +50,7 @@ class TiffReader:
         self._file, self._segments, self._colours, self._turned = file, segments, colours, header.turned
         self._limits = (0.0, 255.0)
         self._has_limits = not colours.needs_limits
-        self._kept: dict[tuple[int, int], tuple[Rectangle, NDArray[np.uint8] | str]] = {}
+        self._kept: dict[tuple[int, int], _Kept] = {}
 
     def window(self, part: Rectangle) -> Window:
         """The pixels of a part.
@@ -57,14 +68,14 @@ class TiffReader:
             box = self._segments.rectangle(key)
             common = _common(box, stored)
             target = there[common.y - stored.y :, common.x - stored.x :][: common.height, : common.width]
-            covered, decoded = self._decoded(key, box, common, stored)
-            if isinstance(decoded, str):
+            kept = self._decoded(key, box, common, stored)
+            if kept.pixels is None:
                 target[:] = MISSING_GREY
                 missing.append(upright_part(box, self._segments.hw, self._turned))
-                reason = reason or decoded
+                reason = reason or kept.reason
             else:
-                shown = decoded[common.y - covered.y :, common.x - covered.x :]
-                target[:] = shown[: common.height, : common.width]
+                shown = kept.pixels[common.y - kept.box.y :, common.x - kept.box.x :][: common.height, : common.width]
+                target[:] = shown if kept.is_rgb else self._colours.rgb(shown, self._limits)
         return Window(pixels, tuple(missing), reason)
 
     def close(self) -> None:
@@ -72,11 +83,9 @@ class TiffReader:
         self._kept.clear()
         self._file.close()
 
-    def _decoded(
-        self, key: tuple[int, int], box: Rectangle, needed: Rectangle, window: Rectangle
-    ) -> tuple[Rectangle, NDArray[np.uint8] | str]:
-        """The rectangle of a segment that is decoded, and its pixels, or why there are none."""
-        if key in self._kept and _common(self._kept[key][0], needed) == needed:
+    def _decoded(self, key: tuple[int, int], box: Rectangle, needed: Rectangle, window: Rectangle) -> _Kept:
+        """What is kept of a segment; it holds the part that is needed."""
+        if key in self._kept and _common(self._kept[key].box, needed) == needed:
             return self._kept[key]
         if not self._has_limits:
             self._limits = self._colours.limits(self._pieces())
@@ -84,24 +93,24 @@ class TiffReader:
         try:
             samples = self._segments.samples(key)
         except DamagedPartError as error:
-            self._kept[key] = box, str(error)
+            self._kept[key] = _Kept(box, None, reason=str(error))
             return self._kept[key]
-        covered = box
         if self._turned in LYING and box.width > 2 * window.width:  # a strip whole would be kept for all of the image
-            covered = Rectangle(box.y, needed.x, box.height, needed.width)
-            samples = samples[:, needed.x - box.x :][:, : needed.width]
-        rgb = self._colours.rgb(samples, self._limits)
-        self._kept[key] = covered, rgb.copy() if rgb.base is not None else rgb
+            box = Rectangle(box.y, needed.x, box.height, needed.width)
+            samples = samples[:, needed.x - self._segments.rectangle(key).x :][:, : needed.width]
+        is_rgb = box.height * box.width <= _MOST_RGB_PIXELS
+        pixels = self._colours.rgb(samples, self._limits) if is_rgb else samples
+        self._kept[key] = _Kept(box, pixels if pixels.base is None else pixels.copy(), is_rgb)
         return self._kept[key]
 
     def _forget(self, window: Rectangle) -> None:
         """Drop what lies outside the rows (columns, where the image lies on its side) of a window."""
         if self._turned in LYING:
             begin, end = window.x, window.x + window.width
-            gone = [key for key, (box, _) in self._kept.items() if box.x >= end or box.x + box.width <= begin]
+            gone = [key for key, (box, *_) in self._kept.items() if box.x >= end or box.x + box.width <= begin]
         else:
             begin, end = window.y, window.y + window.height
-            gone = [key for key, (box, _) in self._kept.items() if box.y >= end or box.y + box.height <= begin]
+            gone = [key for key, (box, *_) in self._kept.items() if box.y >= end or box.y + box.height <= begin]
         for key in gone:
             del self._kept[key]
 
