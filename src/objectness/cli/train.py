@@ -30,7 +30,8 @@ def command(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="fine-tune, task-aligned, two-stage, small (for two CPU cores), paper-vgg16, paper-zf, fpn-resnet50.",
+            help="fine-tune, task-aligned, two-stage, small (for two CPU cores), paper-vgg16, paper-zf, fpn-resnet50; "
+            "of a detector, which names objects: faster-rcnn, faster-rcnn-vgg16, fast-rcnn.",
             show_default="fine-tune; task-aligned where no network is started from",
         ),
     ] = None,
@@ -41,6 +42,13 @@ def command(
             help="Initial weights: default (the bundled model), an exported .onnx file, a .safetensors "
             "checkpoint or a run folder; imagenet (only the backbone); or none (from scratch).",
             show_default="the recipe's: default for fine-tune, imagenet for the others",
+        ),
+    ] = None,
+    proposals: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Proposals of any format that the recipe fast-rcnn trains on; twice: for training, for validation.",
         ),
     ] = None,
     settings_file: Annotated[
@@ -73,7 +81,7 @@ def command(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Train a Region Proposal Network on your own boxes, by default starting from the bundled model.
+    """Train a Region Proposal Network on your own boxes, by default starting from the bundled model; or a Faster R-CNN.
 
     Writes a run folder with config.json, results.csv, results.png, pictures of sampled anchors, TensorBoard events
     and the checkpoints best.safetensors and last.safetensors. Ctrl-C saves; --resume RUN goes on.
@@ -90,7 +98,12 @@ def command(
     short = {"loop.seed": seed, "data.only_classes": only_classes, "data.held_out_classes": held_out_classes}
     overrides = [*(set_ or ()), *(f"{key}={value}" for key, value in short.items() if value is not None)]
     if resume is not None:
-        if data is not None or overrides or show or any(v is not None for v in (settings_file, recipe, weights)):
+        if (
+            data is not None
+            or overrides
+            or show
+            or any(v is not None for v in (settings_file, recipe, weights, proposals))
+        ):
             raise InputError("--resume goes on with the run's own data and settings: give it nothing else.")
         with _Live(output) as live:
             watcher = Watcher(live.on_start, on_step=live.on_step, on_epoch=live.on_epoch)
@@ -118,7 +131,10 @@ def command(
         with _Live(output) as live:
             watcher = Watcher(live.on_start, on_step=live.on_step, on_epoch=live.on_epoch)
             result = run.begin(
-                RunConfig(data, settings, strict, allow_outside), folder, watchers=[watcher], notify=output.note
+                RunConfig(data, settings, strict, allow_outside, tuple(proposals or ())),
+                folder,
+                watchers=[watcher],
+                notify=output.note,
             )
     if result.interrupted:
         output.warn(f"Stopped and saved. Go on with: objectness train --resume {result.folder}")
@@ -223,6 +239,8 @@ class _Live:
     def on_start(self, step: int, steps: int, rows: list[dict[str, Any]]) -> None:
         """Show the bar: the first update may take a while."""
         self._bar.start()
+        if self._task is not None:  # of the step before
+            self._bar.remove_task(self._task)
         self._task = self._bar.add_task("first update ...", total=steps, completed=step, loss="...", pace=0.0)
 
     def on_step(self, report: StepReport) -> None:

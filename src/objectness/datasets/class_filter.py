@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from objectness.datasets.records import Dataset
+from objectness.datasets.records import Dataset, Record
 from objectness.errors import InputError, did_you_mean
 
 
@@ -32,3 +32,17 @@ def filter_classes(dataset: Dataset, only: Sequence[str] = (), held_out: Sequenc
     stay = [(name in only) if only else (name not in held_out) for name in dataset.class_names]
     kept = np.flatnonzero(stay)
     return replace(dataset, records=tuple(record.keep(np.isin(record.class_ids, kept)) for record in dataset.records))
+
+
+def with_class_names(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """The data set with these class names, in this order; boxes of other classes are left out."""
+    if dataset.class_names == tuple(names):
+        return dataset
+    places = {name: place for place, name in enumerate(names)}
+    table = np.array([places.get(name, -1) for name in dataset.class_names], dtype=np.int64)
+
+    def renamed(record: Record) -> Record:
+        moved = replace(record, class_ids=table[record.class_ids])
+        return moved.keep(moved.class_ids >= 0)
+
+    return replace(dataset, class_names=tuple(names), records=tuple(map(renamed, dataset.records)))

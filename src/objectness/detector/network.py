@@ -87,10 +87,6 @@ class FasterRCNN(nn.Module):
         """The layers that both parts share; so they do the pyramid on top of it."""
         return self.rpn.backbone
 
-    def shared(self) -> list[nn.Module]:
-        """The modules that make the feature maps."""
-        return [self.rpn.backbone, *([] if self.rpn.pyramid is None else [self.rpn.pyramid]), self.rpn.extra]
-
     def train(self, mode: bool = True) -> FasterRCNN:
         """Training mode, except for batch norms that are frozen, which keep their statistics."""
         super().train(mode)

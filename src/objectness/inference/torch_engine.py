@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from objectness.engines import Candidates, EngineSettings, ModelDescription, RankedBoxes
 from objectness.engines.candidates import select
@@ -99,13 +100,17 @@ def open_checkpoint(path: Path, settings: EngineSettings) -> TorchEngine:
         InputError: missing, broken, not ours, or a device that is not there.
     """
     network, details = load_network(path)
-    device = settings.device
+    move_to(network, settings.device)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    return TorchEngine(network, describe_network(network, details))
+
+
+def move_to(network: nn.Module, device: str) -> None:
+    """Move a network to a device, as PyTorch calls it; raises InputError where that is not there."""
     if device.partition(":")[0] == "meta":  # a device of PyTorch's that computes nothing
         raise InputError(f"Device {device!r} cannot be used here (it holds no numbers); take cpu.")
     try:
         network.to(device)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(f"Device {device!r} cannot be used here ({str(error).splitlines()[0]}); take cpu.") from None
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    return TorchEngine(network, describe_network(network, details))

@@ -38,7 +38,7 @@ def initialise(backbone: nn.Module, settings: BackboneSettings) -> tuple[bool, s
             "give a file by rpn.backbone.weights=FILE to start from one."
         )
     try:
-        path = _imagenet_file(settings.name)
+        path = imagenet_file(settings.name)
     except OSError as error:
         reason = str(error).splitlines()[0]
         return False, (
@@ -115,7 +115,7 @@ def _in_layer_order(given: dict[str, Tensor]) -> list[Tensor]:
     return [given[key] for key in sorted(convolutional, key=place)]
 
 
-def _imagenet_file(name: str) -> Path:
+def imagenet_file(name: str) -> Path:
     """Find the safetensors file of a timm model in the cache, else download it; nothing downloaded is unpickled.
 
     A cached file needs no network. A hub that cannot be reached, or accepts the connection without an answer, is given

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from objectness.settings import merge, override
-from objectness.training.recipes import recipe
+from objectness.training.recipes import name_of_today, recipe
 from objectness.training.settings import RunSettings
 from objectness.training.warm_start import adopt_settings, read_trained
 
 IMAGENET, NONE = "imagenet", "none"
 FINE_TUNE, FROM_THE_BACKBONE = "fine-tune", "task-aligned"  # default recipes, with and without a network to start from
+_ADOPTING = (FINE_TUNE, "faster-rcnn", "fast-rcnn")  # recipes with the network of their initial weights
 
 
 def choose_settings(
@@ -22,9 +23,9 @@ def choose_settings(
 ) -> RunSettings:
     """The settings of a run before it begins.
 
-    The recipe "fine-tune" takes over network and objective from the initial weights; any other recipe brings its own
-    network, and weights are loaded where they fit. Without ``recipe_name`` and ``weights``, a change of the backbone or
-    of its weights selects "task-aligned": there is nothing to fine-tune then.
+    The recipes "fine-tune", "faster-rcnn" and "fast-rcnn" take over network and objective from the initial weights; any
+    other recipe brings its own network, and weights are loaded where they fit. Without ``recipe_name`` and
+    ``weights``, a change of the backbone or of its weights selects "task-aligned": there is nothing to fine-tune then.
 
     Args:
         recipe_name: By default the recipe that suits ``weights``.
@@ -49,7 +50,7 @@ def choose_settings(
         settings = replace(settings, initial_weights="", rpn=replace(settings.rpn, backbone=backbone))
     elif weights is not None:
         settings = replace(settings, initial_weights=weights)
-    if name == FINE_TUNE and (where := changed(settings).initial_weights):
+    if name_of_today(name) in _ADOPTING and (where := changed(settings).initial_weights):
         settings = replace(settings, initial_weights=where, rpn=adopt_settings(settings.rpn, read_trained(where)))
     return changed(settings)
 

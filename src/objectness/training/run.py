@@ -10,24 +10,26 @@ from typing import Any
 
 import torch
 
+from objectness.detector.checkpoint import load_detector
+from objectness.detector.network import FasterRCNN
 from objectness.errors import InputError
 from objectness.rpn.checkpoint import load_network, read_description
-from objectness.rpn.network import RegionProposalNetwork, build_network
-from objectness.rpn.settings import RPNSettings
-from objectness.settings import describe, to_dict
+from objectness.rpn.network import RegionProposalNetwork
+from objectness.settings import Settings, describe, to_dict
+from objectness.training.alternating import Alternation
 from objectness.training.checkpoints import BEST_FILE, LAST_FILE, STATE_FILE
 from objectness.training.data import planned_epochs, planned_steps
+from objectness.training.detector_task import fast_rcnn_task, joint_task
 from objectness.training.devices import computes_bf16, pick_device
+from objectness.training.given_proposals import read_given
+from objectness.training.initial_networks import build_detector, build_rpn, require_classes
 from objectness.training.loop import TrainingResult, Watcher, fit
 from objectness.training.report import reports
 from objectness.training.rpn_task import rpn_task
 from objectness.training.run_config import CONFIG_FILE, RunConfig, new_folder, read_config, run_folder
 from objectness.training.splits import Splits, read_splits, require_boxes
 from objectness.training.validation import validation_records
-from objectness.training.warm_start import fill, read_trained
 from objectness.version import __version__
-
-_ORIGIN = ("name", "licence", "training", "weights_sha256")
 
 Notify = Callable[[str], None]
 
@@ -43,14 +45,14 @@ class Prepared:
     Attributes:
         config: Data and settings.
         splits: The photographs.
-        network: To be trained.
+        network: To be trained; in alternating training, in its first step.
         weights_note: One sentence on its initial weights.
         origin: Details of the network that they come from; empty without one.
     """
 
     config: RunConfig
     splits: Splits
-    network: RegionProposalNetwork
+    network: RegionProposalNetwork | FasterRCNN
     weights_note: str
     origin: Mapping[str, Any]
 
@@ -88,12 +90,9 @@ def prepare(config: RunConfig) -> Prepared:
     splits = read_splits(config)
     require_boxes(splits, config)
     torch.manual_seed(settings.loop.seed)
-    if not settings.initial_weights:
-        return Prepared(config, splits, *build_network(settings.rpn), {})
-    network = RegionProposalNetwork(settings.rpn)
-    trained = read_trained(settings.initial_weights)
-    origin = {key: trained.details[key] for key in _ORIGIN if key in trained.details}
-    return Prepared(config, splits, network, fill(network, trained), origin)
+    if settings.scheme == "rpn":
+        return Prepared(config, splits, *build_rpn(settings))
+    return Prepared(config, splits, *build_detector(settings, splits.training.class_names))
 
 
 def start(
@@ -106,7 +105,7 @@ def start(
         notify(prepared.weights_note)
         return _fit(prepared, folder, watchers, notify)
     except BaseException:
-        if not (folder / LAST_FILE).exists():
+        if not any(folder.rglob(LAST_FILE)):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -124,20 +123,31 @@ def resume(folder: str | Path, *, watchers: Sequence[Watcher] = (), notify: Noti
     """
     folder = run_folder(Path(folder))
     config = read_config(folder)
+    if config.settings.scheme == "alternating":  # its steps have states of their own
+        return _fit(prepare(config), folder, watchers, notify)
     if not (folder / STATE_FILE).exists():
         _require_nothing_trained(folder)
         notify(f"{folder} was stopped before anything was saved: it begins again, with its settings.")
         prepared = prepare(config)
         notify(prepared.weights_note)
         return _fit(prepared, folder, watchers, notify)
-    network, details = load_network(folder / LAST_FILE)
-    if changed := _changed(config.settings.rpn, network.settings):
+    splits = read_splits(config)
+    network: RegionProposalNetwork | FasterRCNN
+    if config.settings.scheme == "rpn":
+        network, details = load_network(folder / LAST_FILE)
+        changed = _changed(config.settings.rpn, network.settings, "rpn.")
+    else:
+        network, details = load_detector(folder / LAST_FILE)
+        require_classes(network, splits.training.class_names, folder)
+        changed = _changed(config.settings.rpn, network.rpn.settings, "rpn.")
+        changed = changed or _changed(config.settings.detector, network.settings, "detector.")
+    if changed:
         raise InputError(
             f"{folder / CONFIG_FILE}: {changed} is not what the network was trained with so far: put it back, or begin "
             "a run of its own that starts from its weights.",
             arguments=("weights",),
         )
-    prepared = Prepared(config, read_splits(config), network, "", details.get("start", {}))
+    prepared = Prepared(config, splits, network, "", details.get("start", {}))
     return _fit(prepared, folder, watchers, notify, resume=True)
 
 
@@ -152,11 +162,11 @@ def _require_nothing_trained(folder: Path) -> None:
         )
 
 
-def _changed(wanted: RPNSettings, trained: RPNSettings) -> str | None:
+def _changed(wanted: Settings, trained: Settings, prefix: str) -> str | None:
     """The first setting of a network that differs; those that only matter before the first update may."""
-    before = dict(describe(trained, "rpn."))
+    before = dict(describe(trained, prefix))
     past = {f"rpn.backbone.{name}" for name in ("pretrained", "weights", "frozen_stages", "frozen_norm")}
-    return next((key for key, value in describe(wanted, "rpn.") if key not in past and before[key] != value), None)
+    return next((key for key, value in describe(wanted, prefix) if key not in past and before[key] != value), None)
 
 
 def _fit(
@@ -193,6 +203,16 @@ def _fit(
     }
     if prepared.origin:
         details["start"] = dict(prepared.origin)
+    records, network = splits.training.records, prepared.network
+    if settings.scheme == "alternating":
+        return Alternation(settings, splits, validation, folder, details, watchers, notify).run()
     watchers = (reports(folder), *watchers)
-    records = splits.training.records
-    return fit(settings, prepared.network, rpn_task(), records, validation, folder, details, watchers, resume)
+    if isinstance(network, RegionProposalNetwork):
+        return fit(settings, network, rpn_task(), records, validation, folder, details, watchers, resume)
+    if settings.scheme == "fast-rcnn":
+        given = read_given(prepared.config.proposals, splits, notify)
+        network.rpn.head.requires_grad_(False)
+        task = fast_rcnn_task(*given)
+    else:
+        task = joint_task()
+    return fit(settings, network, task, records, validation, folder, details, watchers, resume)

@@ -25,12 +25,28 @@ class RunConfig:
         settings: Every number.
         strict: Data that would need repair are refused.
         allow_outside: Names in the data set's files may lead out of its folder.
+        proposals: Files of proposals for a detector: one for all photographs, or one for those of training and one for
+            those of validation.
     """
 
     data: Path
     settings: RunSettings
     strict: bool = False
     allow_outside: bool = False
+    proposals: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        given, wanted = len(self.proposals), self.settings.scheme == "fast-rcnn"
+        if wanted and given not in (1, 2):
+            raise InputError(
+                f"The recipe {self.settings.recipe} trains on proposals that were made before: give a file of them, or "
+                f"one for training and one for validation; there are {given}.",
+                arguments=("proposals",),
+            )
+        if given and not wanted:
+            raise InputError(
+                f"The recipe {self.settings.recipe} makes its own proposals: give none, or take the recipe fast-rcnn."
+            )
 
     def write(self, folder: Path) -> None:
         """Write it into a run folder; raises InputError where that fails."""
@@ -39,6 +55,7 @@ class RunConfig:
             "data": str(self.data.resolve()),
             "strict": self.strict,
             "allow_outside": self.allow_outside,
+            **({"proposals": [str(path.resolve()) for path in self.proposals]} if self.proposals else {}),
             "settings": to_dict(self.settings),
         }
         with replacing(folder / CONFIG_FILE) as file:
@@ -57,7 +74,7 @@ def read_config(folder: Path) -> RunConfig:
             raise InputError(f"{folder} is not a run folder: it has no {CONFIG_FILE}.")
         document = load_json(path)
         data, strict, settings = (document[key] for key in ("data", "strict", "settings"))
-        allow_outside = document.get("allow_outside", False)
+        allow_outside, proposals = document.get("allow_outside", False), document.get("proposals", [])
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}).") from None
     except (KeyError, TypeError):
@@ -66,7 +83,10 @@ def read_config(folder: Path) -> RunConfig:
         ) from None
     if not isinstance(data, str):
         raise InputError(f"{path} is damaged: data is {data!r}, which is no path.")
-    return RunConfig(Path(data), from_dict(RunSettings, settings), bool(strict), bool(allow_outside))
+    if not isinstance(proposals, list) or not all(isinstance(one, str) for one in proposals):
+        raise InputError(f"{path} is damaged: proposals is {proposals!r}, which is no list of paths.")
+    files = tuple(map(Path, proposals))
+    return RunConfig(Path(data), from_dict(RunSettings, settings), bool(strict), bool(allow_outside), files)
 
 
 def run_folder(path: Path) -> Path:

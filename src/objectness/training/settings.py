@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
+from objectness.detector.settings import DetectorSettings
 from objectness.rpn.settings import RPNSettings
 from objectness.settings import Bounds, Fraction, NonNegative, Settings, require
 
@@ -141,7 +142,7 @@ class LoopSettings(Settings):
         validate_every: Epochs between validations; 0: only at the end.
         validate_images: Validation photographs at most, drawn by the seed; 0 means all.
         save_minutes: Longest time between two resumable checkpoints; every epoch ends with one too.
-        patience: Validations without a better AR@100 after which training stops; 0 means never.
+        patience: Validations without a better AR@100 (of a detector: mAP) after which training stops; 0 means never.
     """
 
     epochs: Annotated[int, Bounds(ge=1, le=_MOST_STEPS)] = 12
@@ -166,18 +167,36 @@ class LoopSettings(Settings):
 
 
 @dataclass(frozen=True)
+class AlternatingSettings(Settings):
+    """The paper's 4-step training (section 3.2).
+
+    Attributes:
+        detector_share: Updates of each of the two steps of the detector, as a multiple of those of each of the two
+            steps of the RPN; the released code takes 40,000 and 80,000.
+    """
+
+    detector_share: Annotated[float, Bounds(gt=0, le=1000)] = 0.5
+
+
+@dataclass(frozen=True)
 class RunSettings(Settings):
     """Settings of one training run, as ``config.json`` holds them.
 
     Attributes:
+        scheme: What is trained, and how: "rpn" is a Region Proposal Network. "joint" is a whole Faster R-CNN in one
+            loop, where no gradient flows through the coordinates of proposals, "alternating" one in the paper's four
+            steps (section 3.2). "fast-rcnn" trains a detector on proposals from a file.
         initial_weights: A trained network whose weights the new one takes over where they fit: "default" for the
             bundled model, an exported .onnx file, a checkpoint or a run folder. Empty: only the backbone may have
             initial weights, those that ``rpn.backbone`` names.
     """
 
     recipe: str = "paper-vgg16"
+    scheme: Literal["rpn", "joint", "alternating", "fast-rcnn"] = "rpn"
     initial_weights: str = ""
     rpn: RPNSettings = field(default_factory=RPNSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    alternating: AlternatingSettings = field(default_factory=AlternatingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)

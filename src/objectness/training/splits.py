@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from objectness.datasets import Dataset, available_splits, hold_out, load_dataset, repair
-from objectness.datasets.class_filter import filter_classes
+from objectness.datasets.class_filter import filter_classes, with_class_names
 from objectness.errors import InputError
 from objectness.training.run_config import RunConfig
+from objectness.training.settings import DataSettings
 
 _HELD_OUT = 0.1
 _FEWEST_TO_SPLIT = 2
@@ -48,9 +49,25 @@ def read_splits(config: RunConfig) -> Splits:
         mended, repairs = repair(dataset, config.strict, decode=settings.loop.verify_images)
         notes += [f"{dataset.split}: {sentence}" for sentence in repairs]
         repaired.append(filter_classes(mended, settings.data.only_classes, settings.data.held_out_classes))
+    if settings.scheme != "rpn":
+        kept = class_names(repaired[0], settings.data)
+        repaired = [with_class_names(dataset, kept) for dataset in repaired]
     if not repaired[0].records:
         raise InputError(f"{data} has no usable photograph to train on: see `objectness check {data}`.")
     return Splits(repaired[0], repaired[1], tuple(notes))
+
+
+def class_names(training: Dataset, choice: DataSettings) -> tuple[str, ...]:
+    """Classes that a detector learns: those of the data set that the settings leave.
+
+    Raises:
+        InputError: two classes of one name.
+    """
+    only, held_out = choice.only_classes, choice.held_out_classes
+    names = tuple(name for name in training.class_names if (name in only if only else name not in held_out))
+    if double := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{training.root} has two classes of the name {double!r}: a detector cannot tell them apart.")
+    return names
 
 
 def require_boxes(splits: Splits, config: RunConfig) -> None:

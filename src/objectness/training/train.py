@@ -23,23 +23,27 @@ def train(
     weights: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     folder: str | PathLike[str] | None = None,
+    proposals: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
     strict: bool = False,
     allow_outside: bool = False,
     watchers: Sequence[Watcher] = (),
     notify: Callable[[str], None] = lambda message: None,
 ) -> TrainingResult:
-    """Train a Region Proposal Network on the boxes of a data set. Needs PyTorch.
+    """Train a Region Proposal Network, or a whole Faster R-CNN, on the boxes of a data set. Needs PyTorch.
 
     Ctrl-C saves and returns; ``objectness.training.run.resume(folder)`` goes on.
 
     Args:
-        data: A COCO, Pascal VOC or YOLO folder or file; class names are not needed.
-        recipe: "fine-tune", "task-aligned", "two-stage", "small", "paper-vgg16", "paper-zf" or "fpn-resnet50"; None for
-            fine-tune, or task-aligned where training starts from no network.
+        data: A COCO, Pascal VOC or YOLO folder or file; only a detector needs class names.
+        recipe: "fine-tune", "task-aligned", "two-stage", "small", "paper-vgg16", "paper-zf" or "fpn-resnet50"; of
+            a detector "faster-rcnn", "faster-rcnn-vgg16" or "fast-rcnn"; None for fine-tune, or task-aligned where
+            training starts from no network.
         weights: Initial weights: "default" (the bundled model), an .onnx file, a checkpoint or a run folder; "imagenet"
             for the backbone alone; "none"; None for the recipe's own.
         overrides: Dotted key -> value, as ``{"loop.epochs": 5, "rpn.anchors.sizes": [32, 64]}``.
         folder: New run folder; None for ``runs/train/RECIPE``, numbered where that exists.
+        proposals: Proposals that the recipe "fast-rcnn" trains on: a file of any format, or two, for training and for
+            validation.
         strict: Refuse data that would need repair.
         allow_outside: File names in the data set may lead out of its folder.
         watchers: Called after each batch, update and epoch.
@@ -60,7 +64,8 @@ def train(
     settings = choose_settings(recipe, weights, document=_nested(overrides or {}))
     if folder is not None and Path(folder).exists():
         raise InputError(f"{folder} exists: name a new folder for the run.")
-    config = RunConfig(Path(data), settings, strict, allow_outside)
+    files = [proposals] if isinstance(proposals, str | PathLike) else proposals
+    config = RunConfig(Path(data), settings, strict, allow_outside, tuple(map(Path, files)))
     return begin(config, Path(folder or RUNS / settings.recipe), watchers=watchers, notify=notify)
 
 
