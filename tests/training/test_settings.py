@@ -25,7 +25,8 @@ BELOW_ZERO = {"rpn.anchors.offset", "rpn.match.allowed_border"}
 BOUNDLESS = {
     "rpn.backbone.frozen_stages", "rpn.localization_quality.weight", "rpn.loss.box_weight", "rpn.loss.smooth_l1_beta",
     "rpn.refinement.finer", "rpn.refinement.weight", "optimizer.clip_norm", "loop.epoch_images", "loop.validate_every",
-    "loop.validate_images", "loop.save_minutes", "loop.patience",
+    "loop.validate_images", "loop.save_minutes", "loop.patience", "detector.loss.box_weight",
+    "detector.loss.smooth_l1_beta",
 }  # fmt: skip
 ABOVE_ZERO = {
     "rpn.images.short_side", "rpn.images.long_side", "rpn.images.mean_rgb", "rpn.images.std_rgb",
@@ -35,7 +36,10 @@ ABOVE_ZERO = {
     "rpn.refinement.boxes",
     "rpn.refinement.margin", "rpn.select.pre_nms_top_n", "rpn.select.post_nms_top_n", "rpn.select_train.pre_nms_top_n",
     "rpn.select_train.post_nms_top_n", "optimizer.layer_decay", "augment.scale", "augment.mosaic_shrink", "loop.epochs",
-    "loop.batch_size", "loop.accumulate",
+    "loop.batch_size", "loop.accumulate", "detector.pool.size", "detector.pool.canonical_size", "detector.head.layers",
+    "detector.sample.size", "detector.sample.positive_iou", "detector.sample.negative_iou",
+    "detector.loss.regression_weights", "detector.select.proposals", "detector.select.detections",
+    "alternating.detector_share",
 }  # fmt: skip
 
 

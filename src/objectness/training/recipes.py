@@ -209,7 +209,8 @@ def faster_rcnn() -> RunSettings:
 
     Approximate joint training (paper, section 3.2) from the bundled model: its network and objective for the
     proposals; RoIAlign on the pyramid and one fully connected layer for the names.
-    Command: ``objectness train BCCD --recipe faster-rcnn``. Hardware: two CPU cores, 3 GB. Time: TIME. mAP@.5: MAP
+    Command: ``objectness train BCCD --recipe faster-rcnn``. Hardware: two CPU cores, 3 GB. Time: 250 updates
+    or more, 2 to 3 seconds of processor time each. mAP: not measured by us yet (docs/experiments/LOG.md).
     """
     base = fine_tune()
     return replace(
