@@ -28,6 +28,7 @@ OTHERS = {
     "formats/test_schemas.py": "every format",
     "images/windows/test_tiff_damage.py": "damaged files, through every module of TIFF",
     "rpn/test_extensions_apart.py": "imports of the paper's files",
+    "training/test_detector_training.py": "detectors, from data set to checkpoint, in every scheme",
     "training/test_robustness.py": "failures in the middle of a run",
     "test_docs.py": "README and docs/",
     "test_files_run.py": "the number of files that run for a command",
