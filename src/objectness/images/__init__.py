@@ -4,6 +4,7 @@ from objectness.images.finding import PHOTO_SUFFIXES
 from objectness.images.headers import DEFAULT_MAX_PIXELS
 from objectness.images.opening import (
     Fitted,
+    LargeImage,
     Source,
     describe,
     fit_size_hw,
@@ -16,6 +17,7 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "PHOTO_SUFFIXES",
     "Fitted",
+    "LargeImage",
     "Source",
     "describe",
     "fit_size_hw",

@@ -6,6 +6,7 @@ Images are ``uint8 (H, W, 3)`` RGB after EXIF orientation; sizes are (height, wi
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,18 @@ class Fitted:
     frames: int = 1
 
 
+class LargeImage(Exception):  # noqa: N818  # no fault of the image
+    """An image of more pixels than the caller wants decoded whole.
+
+    Attributes:
+        source: To open it again: as given, or the bytes that a file object gave.
+    """
+
+    def __init__(self, source: Source) -> None:
+        super().__init__("The image is larger than what is decoded whole.")
+        self.source = source
+
+
 def open_fitted(
     source: Source,
     short_side: int,
@@ -56,6 +69,7 @@ def open_fitted(
     *,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     keep_image: bool = False,
+    large_pixels: int | None = None,
 ) -> Fitted:
     """Read a photograph at the size of :func:`fit_size_hw`, decoding no more of a large JPEG than that takes.
 
@@ -67,13 +81,22 @@ def open_fitted(
         long_side: See :func:`fit_size_hw`.
         max_pixels: Refuse larger files and PIL images before they are decoded; None for no limit.
         keep_image: Hand out the whole photograph too.
+        large_pixels: Decode no image of more pixels; None for no limit.
+
+    Raises:
+        LargeImage: It has more than ``large_pixels``; nothing was decoded.
     """
+    large_pixels = sys.maxsize if large_pixels is None else large_pixels
     if isinstance(source, np.ndarray):
+        if source.ndim >= 2 and source.shape[0] * source.shape[1] > large_pixels:
+            raise LargeImage(source)
         return _fitted(array_as_rgb(source), short_side, long_side, keep_image=keep_image)
     name = describe(source)
     if not isinstance(source, str | os.PathLike | Image.Image):
         source = _content(source, name)  # read once, although a large JPEG is decoded twice
     with _header(source, name, max_pixels) as image:
+        if image.width * image.height > large_pixels:
+            raise LargeImage(source)
         small, frames = None, 1
         if isinstance(source, Image.Image):
             pass  # its other frames are for its owner to show

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from objectness.engines import EngineSettings, ProposalEngine
 from objectness.engines.checkpoint_file import weights_digest
@@ -12,6 +14,7 @@ from objectness.errors import InputError
 from objectness.images import DEFAULT_MAX_PIXELS
 from objectness.inference.model_files import CHECKPOINT, DEFAULT, ONNX, bundled_model, model_file, open_engine
 from objectness.inference.proposer import MIN_SIDE, Proposer
+from objectness.inference.tiling.settings import TileSettings
 from objectness.installation import how_to_install
 
 
@@ -27,6 +30,11 @@ def load(
     precision: Precision = "fp32",
     min_side: float = MIN_SIDE,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    size: int | None = None,
+    thorough: bool = False,
+    tile: int | Literal["auto", "off"] = "auto",
+    overlap: int | Literal["auto", "exact"] = "auto",
+    scales: int | Literal["auto"] | Sequence[float] = "auto",
 ) -> Proposer:
     """Load a model.
 
@@ -43,13 +51,30 @@ def load(
         precision: Number format in which OpenVINO computes; the other engines refuse "bf16" and "fp16".
         min_side: Leave out boxes that are less wide or high than this, in pixels of the photograph.
         max_pixels: Refuse larger photographs; None for no limit.
+        size: Short side in pixels at which the network sees a photograph; None for the model's own.
+        thorough: See each photograph at several sizes around this one (see :class:`Proposer`).
+        tile: Side in pixels of the tiles in which every image is seen at its full size; "auto" does so with images of
+            more than 50 megapixels alone, "off" with none. See
+            :class:`objectness.inference.tiling.settings.TileSettings`; so are ``overlap`` and ``scales``.
+        overlap: Pixels by which tiles overlap; "exact" for the result of the image in one piece.
+        scales: At which sizes an image is seen that is tiled.
 
     Raises:
         InputError: The model is missing, damaged or of an unknown kind, or a number is outside its range.
     """
     settings = EngineSettings(engine=engine, device=device, threads=threads, precision=precision)
+    tiles = TileSettings(tile, overlap, scales)
     return Proposer(
-        _open_engine(model, settings), top=top, score=score, nms=nms, min_side=min_side, max_pixels=max_pixels
+        _open_engine(model, settings),
+        top=top,
+        score=score,
+        nms=nms,
+        min_side=min_side,
+        max_pixels=max_pixels,
+        size=size,
+        thorough=thorough,
+        tiles=tiles,
+        workers=threads,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,13 @@ from objectness.engines import ProposalEngine, RankedBoxes
 from objectness.engines.candidates import ROUNDING
 from objectness.engines.protocol import no_finite_box
 from objectness.errors import InputError, to_keep
-from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
+from objectness.images import DEFAULT_MAX_PIXELS, LargeImage, Source, describe, open_fitted
+from objectness.inference.tiling.settings import LARGE_PIXELS, MOST_SIDE, TileSettings
 from objectness.proposals import Proposals
+
+if TYPE_CHECKING:
+    from objectness.images.windows.protocol import WindowReader
+    from objectness.inference.tiling.result import TileProgress, Tiling
 
 _ONE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 MOST_PROPOSALS = 1_000_000  # a graph makes room for as many as it is asked for
@@ -40,6 +47,7 @@ class Outcome:
         seconds: Reading, resizing, network and selection.
         image: The upright RGB pixels ``uint8 (H, W, 3)``, where they were asked for.
         frames: How many frames or pages the file holds; the first was taken.
+        tiling: How it was seen in tiles or at several scales; None where it was seen once, in one piece.
     """
 
     source: Source
@@ -48,6 +56,7 @@ class Outcome:
     seconds: float
     image: NDArray[np.uint8] | None = None
     frames: int = 1
+    tiling: Tiling | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +76,16 @@ class Timed:
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """A photograph that was read and resized, or the reason why not."""
+    """A photograph that was read and resized, one that is to be read in parts, or the reason why neither."""
 
     source: Source
-    size_hw: tuple[int, int]
-    pixels: NDArray[np.uint8] | None
-    image: NDArray[np.uint8] | None
-    error: InputError | None
     seconds: float
+    error: InputError | None = None
+    size_hw: tuple[int, int] = (0, 0)
+    pixels: NDArray[np.uint8] | None = None
+    image: NDArray[np.uint8] | None = None
     frames: int = 1
+    reader: WindowReader | None = None
 
 
 class Proposer:
@@ -88,6 +98,12 @@ class Proposer:
         nms: Drop the worse of two boxes of a level whose IoU is above this; None for the model's own.
         min_side: Leave out boxes that are less wide or high than this, in pixels of the photograph.
         max_pixels: Refuse larger files; None for no limit.
+        size: Short side in pixels at which the network sees a photograph; its long side is limited in proportion. None
+            for the model's own.
+        thorough: See each photograph at several sizes around this one, from 5/7 to twice: slower, with more of the
+            small and of the large objects.
+        tiles: How images are tiled, and which.
+        workers: Threads that compute tiles; None for every core this process may use.
 
     Raises:
         InputError: A number outside its range, or one that this engine cannot be asked for.
@@ -102,9 +118,14 @@ class Proposer:
         nms: float | None = None,
         min_side: float = MIN_SIDE,
         max_pixels: int | None = DEFAULT_MAX_PIXELS,
+        size: int | None = None,
+        thorough: bool = False,
+        tiles: TileSettings | None = None,
+        workers: int | None = None,
     ) -> None:
         self.description = engine.description
         self._engine = engine
+        self._asked_top = top
         self._top = self.description.top if top is None else top
         self._score = score
         self._nms = self.description.nms_iou if nms is None else nms
@@ -119,6 +140,20 @@ class Proposer:
             raise InputError(f"min_side is {min_side!r}, but must be a number of pixels, 0 or more.")
         if max_pixels is not None and not is_whole(max_pixels, 1):
             raise InputError(f"max_pixels is {max_pixels!r}, but must be a whole number, 1 or more, or None.")
+        if size is not None and not is_whole(size, 1, MOST_SIDE):
+            raise InputError(
+                f"size is {size!r}, but must be a whole number of pixels up to {MOST_SIDE:,}, or None.",
+                arguments=("size",),
+            )
+        self._short_side, self._long_side = self.description.short_side, self.description.long_side
+        if size is not None:
+            self._short_side, self._long_side = size, max(size, round(size * self._long_side / self._short_side))
+        self._thorough = thorough
+        self._tiles = tiles or TileSettings()
+        self._workers = workers
+        self._journal: Path | None = None
+        self._resume = False
+        self._on_tile: Callable[[TileProgress], None] | None = None
         self.description.require(nms=self._nms, top=self._top)
 
     @property
@@ -130,6 +165,41 @@ class Proposer:
     def device(self) -> str:
         """Device of the network in the words of its runtime: "cpu", "cuda:0", "gpu"."""
         return self._engine.device
+
+    def tiled(
+        self,
+        *,
+        tile: int | Literal["auto", "off"] | None = None,
+        overlap: int | Literal["auto", "exact"] | None = None,
+        scales: int | Literal["auto"] | Sequence[float] | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        on_tile: Callable[[TileProgress], None] | None = None,
+    ) -> Proposer:
+        """The same model with other tiles; what is not named stays as it is.
+
+        Args:
+            tile: See :class:`objectness.inference.tiling.settings.TileSettings`; so are ``overlap`` and ``scales``.
+            overlap: In pixels.
+            scales: At which sizes an image is seen.
+            journal: A folder where the state of an image under way is kept, until its proposals are given.
+            resume: Go on with what a run that was stopped left in ``journal``.
+            on_tile: Called after each tile. What it raises ends the image, and KeyboardInterrupt the run; the journal
+                stays.
+
+        Raises:
+            InputError: A value outside its range.
+        """
+        now, other = self._tiles, copy.copy(self)
+        other._tiles = TileSettings(
+            now.tile if tile is None else tile,
+            now.overlap if overlap is None else overlap,
+            now.scales if scales is None else scales,
+        )
+        other._journal = self._journal if journal is None else Path(journal)
+        other._resume = resume
+        other._on_tile = on_tile or self._on_tile
+        return other
 
     @overload
     def __call__(self, source: Source) -> Proposals: ...  # type: ignore[overload-overlap]
@@ -194,38 +264,95 @@ class Proposer:
     def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
         start = perf_counter()
         try:
+            if self._thorough or self._tiles.tile not in ("auto", "off"):
+                return self._open_in_parts(source, start, keep_image=keep_image)
             fitted = open_fitted(
                 source,
-                self.description.short_side,
-                self.description.long_side,
+                self._short_side,
+                self._long_side,
                 max_pixels=self._max_pixels,
                 keep_image=keep_image,
+                large_pixels=LARGE_PIXELS if self._tiles.tile == "auto" else None,
             )
+        except LargeImage as large:
+            return _Prepared(large.source, perf_counter() - start)
         except (InputError, MemoryError) as error:
             if isinstance(error, MemoryError):
                 error = InputError(f"{describe(source)}: does not fit into memory; make it smaller.")
-            return _Prepared(source, (0, 0), None, None, to_keep(error), perf_counter() - start)
+            return _Prepared(source, perf_counter() - start, to_keep(error))
         seconds = perf_counter() - start
-        return _Prepared(source, fitted.size_hw, fitted.pixels, fitted.image, None, seconds, fitted.frames)
+        return _Prepared(source, seconds, None, fitted.size_hw, fitted.pixels, fitted.image, fitted.frames)
+
+    def _open_in_parts(self, source: Source, start: float, *, keep_image: bool) -> _Prepared:
+        """Open what is seen in tiles or at several scales, whatever its size.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        from objectness.images.windows.open_windows import open_windows
+        from objectness.images.windows.protocol import Rectangle
+
+        reader = open_windows(source, max_pixels=self._max_pixels)
+        height, width = reader.size_hw
+        kept = keep_image and height * width <= LARGE_PIXELS
+        image = reader.window(Rectangle(0, 0, height, width)).pixels if kept else None
+        return _Prepared(source, perf_counter() - start, None, (height, width), None, image, reader=reader)
 
     def _finish(self, prepared: _Prepared) -> Outcome:
-        if prepared.pixels is None:
+        if prepared.error is not None:
             return Outcome(prepared.source, None, prepared.error, prepared.seconds)
         start = perf_counter()
-        source = prepared.source
+        source, tiling = prepared.source, None
         try:
-            proposals = self._propose(prepared.pixels, prepared.size_hw, source)
-        except InputError as error:
+            if prepared.pixels is None:
+                proposals, tiling = self._propose_in_parts(prepared)
+            else:
+                proposals = self._propose(prepared.pixels, prepared.size_hw, source)
+        except (InputError, MemoryError) as error:
             seconds = prepared.seconds + perf_counter() - start
-            return Outcome(source, None, InputError(f"{describe(source)}: {error}"), seconds)
+            return Outcome(source, None, _naming(source, error), seconds)
         seconds = prepared.seconds + perf_counter() - start
-        return Outcome(source, proposals, None, seconds, prepared.image, prepared.frames)
+        return Outcome(source, proposals, None, seconds, prepared.image, prepared.frames, tiling)
+
+    def _propose_in_parts(self, prepared: _Prepared) -> tuple[Proposals, Tiling]:
+        from contextlib import closing
+
+        from objectness.engines.settings import EngineSettings
+        from objectness.images.windows.open_windows import open_windows
+        from objectness.inference.tiling.plan import WorkingSize
+        from objectness.inference.tiling.propose import TileRun, propose_in_tiles
+
+        source = prepared.source
+        workers = EngineSettings(threads=self._workers).cores
+        run = TileRun(self._tiles, self._journal, self._resume, self._on_tile, workers)
+        with closing(prepared.reader or open_windows(source, max_pixels=self._max_pixels)) as reader:
+            size_hw = reader.size_hw
+            large = self._tiles.tile == "auto" and size_hw[0] * size_hw[1] > LARGE_PIXELS
+            is_tiled = large or self._tiles.tile not in ("auto", "off")
+            ranked, tiling = propose_in_tiles(
+                source,
+                reader,
+                self._engine.dense(threads=1),
+                run,
+                WorkingSize(self._short_side, self._long_side),
+                top=self._asked_top if is_tiled else self._top,
+                nms=self._nms,
+                min_side=self._min_side,
+                thorough=not is_tiled,
+            )
+        return self._to_photograph(ranked, size_hw, size_hw, source), tiling
 
     def _propose(self, pixels: NDArray[np.uint8], size_hw: tuple[int, int], source: Source) -> Proposals:
         resized_hw = (pixels.shape[0], pixels.shape[1])
         smallest_hw = (self._min_side * resized_hw[0] / size_hw[0], self._min_side * resized_hw[1] / size_hw[1])
+        ranked = self._engine.propose(pixels, nms=self._nms, top=self._top, smallest_hw=smallest_hw)
+        return self._to_photograph(ranked, resized_hw, size_hw, source)
+
+    def _to_photograph(
+        self, ranked: RankedBoxes, resized_hw: tuple[int, int], size_hw: tuple[int, int], source: Source
+    ) -> Proposals:
         return to_photograph(
-            self._engine.propose(pixels, nms=self._nms, top=self._top, smallest_hw=smallest_hw),
+            ranked,
             resized_hw=resized_hw,
             size_hw=size_hw,
             score=self._score,
@@ -268,6 +395,16 @@ def to_photograph(
     shorter_side = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).min(axis=1, initial=np.inf)
     kept = (ranked.scores >= score) & (shorter_side >= min_side * (1 - ROUNDING)) & (shorter_side > 0)
     return Proposals(boxes_xyxy[kept], ranked.scores[kept], size_hw, source)
+
+
+def _naming(source: Source, error: InputError | MemoryError) -> InputError:
+    """The error with the name of the photograph in front, where it has none."""
+    name = describe(source)
+    if isinstance(error, MemoryError):
+        return InputError(f"{name}: does not fit into memory; make it smaller, or take smaller tiles.")
+    if str(error).startswith(f"{name}:"):
+        return to_keep(error)
+    return InputError(f"{name}: {error}", arguments=error.arguments)
 
 
 def _or_raise(outcome: Outcome) -> Proposals:
