@@ -22,6 +22,7 @@ from objectness.images.windows.rasterio_file import open_raster
 from objectness.images.windows.rasterio_reader import RasterioReader, open_rasterio
 
 rasterio = pytest.importorskip("rasterio")
+pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 
 PIXELS = np.random.default_rng(2).integers(0, 256, (300, 420, 4), dtype=np.uint8)
 TILES = {"tiled": True, "blockxsize": 128, "blockysize": 128}
@@ -189,6 +190,7 @@ def test_the_reader_is_silent_and_does_not_touch_other_files(
     path = _write(tmp_path / "a.tif", PIXELS[:, :, :3], compress="deflate")
     os.truncate(path, path.stat().st_size // 2)
     (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset><Metadata>nonsense</PAMDataset>")
+    recwarn.clear()
     with closing(_open(path)) as reader:
         assert reader.window(Rectangle(0, 0, 300, 420)).missing
     assert capfd.readouterr() == ("", "")
