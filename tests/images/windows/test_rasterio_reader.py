@@ -15,6 +15,7 @@ from PIL import Image
 from objectness.errors import InputError, NotInstalledError
 from objectness.images import open_upright
 from objectness.images.windows import open_windows as open_windows_module
+from objectness.images.windows import rasterio_reader
 from objectness.images.windows.header import read_header
 from objectness.images.windows.open_windows import open_windows, remarks_of
 from objectness.images.windows.protocol import Rectangle, WindowReader
@@ -45,7 +46,7 @@ def _write(path: Path, samples: NDArray[Any], mask: NDArray[np.uint8] | None = N
 
 
 def _open(path: Path) -> RasterioReader:
-    return open_rasterio(read_header(path), 10**6)
+    return open_rasterio(read_header(path))
 
 
 def _parts() -> Iterator[Rectangle]:
@@ -216,10 +217,14 @@ def test_a_raster_that_names_other_files_is_refused(tmp_path: Path) -> None:
             open_raster(name)
 
 
-def test_a_file_in_one_piece_above_the_limit_is_refused(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.tif", PIXELS[:, :, :3], tiled=False, blockysize=300, compress="deflate")
-    with pytest.raises(InputError, match="stores 420 x 300 pixels in one piece, more than the limit of 10000"):
-        open_rasterio(read_header(path), 10_000)
+def test_a_file_in_one_piece_that_gdal_would_decode_for_each_window_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rasterio_reader, "_MOST_BLOCK_BYTES", 3 * 128 * 128)
+    _open(_write(tmp_path / "tiles.tif", PIXELS[:, :, :3])).close()
+    path = _write(tmp_path / "a.tif", PIXELS[:, :, :3], tiled=False, blockysize=300, compress="jpeg")
+    with pytest.raises(InputError, match="stores 420 x 300 pixels in one piece, which cannot be decoded in parts"):
+        _open(path)
 
 
 def test_without_rasterio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,7 +193,7 @@ def _is_raster(header: Header, limits: Limits) -> bool:
 def _open_raster(header: Header, limits: Limits) -> WindowReader:
     from objectness.images.windows.rasterio_reader import open_rasterio
 
-    return open_rasterio(header, limits.whole_limit)
+    return open_rasterio(header)
 
 
 # The first row that suits, is installed and opens the image takes it.

@@ -24,6 +24,7 @@ from objectness.images.windows.rasterio_file import gdal, open_raster
 from objectness.images.windows.tiff_colours import Colours, Kind
 from objectness.images.windows.turning import stored_part, upright_part
 
+_MOST_BLOCK_BYTES = 32 << 20  # half of GDAL's cache
 _PIXELS_AT_ONCE = 1 << 20  # while the range of values is looked for
 
 
@@ -108,15 +109,12 @@ class RasterioReader:
                     yield samples if mask is None else samples[mask > 0][None]
 
 
-def open_rasterio(header: Header, whole_limit: int) -> RasterioReader:
+def open_rasterio(header: Header) -> RasterioReader:
     """Windows of a TIFF or JPEG 2000 file.
 
-    Args:
-        header: Of the file.
-        whole_limit: The largest piece, in pixels, in which a file may store its image.
-
     Raises:
-        InputError: It is damaged, its samples have no order, or its pieces are too large.
+        InputError: It is damaged, its samples have no order, or it is stored in pieces so large that GDAL would decode
+            them again for each window.
     """
     assert isinstance(header.source, str)
     with gdal():
@@ -125,8 +123,9 @@ def open_rasterio(header: Header, whole_limit: int) -> RasterioReader:
             if (raster.height, raster.width) != header.stored_hw:
                 raise _unclear(header.name, f"{raster.width} x {raster.height} pixels by GDAL")
             rows, columns = raster.block_shapes[0]
-            if rows * columns > whole_limit:
-                reason = f"stores {columns} x {rows} pixels in one piece, more than the limit of {whole_limit}"
+            samples = raster.count if raster.interleaving and raster.interleaving.name == "pixel" else 1
+            if rows * columns * samples * np.dtype(raster.dtypes[0]).itemsize > _MOST_BLOCK_BYTES:
+                reason = f"stores {columns} x {rows} pixels in one piece, which cannot be decoded in parts"
                 raise ImageError(header.name, reason, "save it as a tiled TIFF")
             return RasterioReader(header, raster)
         except BaseException:
