@@ -106,7 +106,11 @@ def test_json_is_one_document_and_nothing_else(run: Run) -> None:
                 "proposals": 2,
                 "best_score": 0.5,
                 "frames": 1,
+                "tiling": None,
+                "missing": [],
                 "picture": str(Path("here/a.proposals.png")),
+                "details": [],
+                "geojson": None,
                 "boxes": [[0, 0, 45, 60], [0, 0, 90, 60]],
                 "scores": [0.5, 0.25],
             }

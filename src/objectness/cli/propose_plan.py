@@ -20,11 +20,13 @@ class Task:
         photo: Its file.
         image_id: In the results.
         picture: Where it is drawn; None where no pictures are wanted.
+        geojson: Where its boxes go in its coordinate system, if it has one; None where no folder is wanted.
     """
 
     photo: Path
     image_id: int | str
     picture: Path | None
+    geojson: Path | None
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,18 @@ def _require_one_each(image_ids: Mapping[Path, int | str], photos: int, data: Pa
         raise InputError(f"{same[0]} and {same[1]} both have the image id {twice} in {data}; name one split.")
 
 
-def plan(image_ids: Mapping[Path, int | str], out: Path | None) -> list[Task]:
-    """Give every photograph a picture of its own in ``out``: never another's, and never a photograph."""
+def plan(image_ids: Mapping[Path, int | str], out: Path | None, *, pictures: bool) -> list[Task]:
+    """Give every photograph files of its own in ``out``: never another's, and never a photograph."""
     from objectness.images.finding import real_path
 
+    if out is None:
+        return [Task(photo, image_id, None, None) for photo, image_id in image_ids.items()]
     taken = {real_path(photo).casefold() for photo in image_ids}
-    return [
-        Task(photo, image_id, None if out is None else _free_name(photo, out, taken))
-        for photo, image_id in image_ids.items()
-    ]
+    tasks = []
+    for photo, image_id in image_ids.items():
+        picture = _free_name(photo, out, taken)
+        tasks.append(Task(photo, image_id, picture if pictures else None, picture.with_suffix(".geojson")))
+    return tasks
 
 
 def _free_name(photo: Path, out: Path, taken: set[str]) -> Path:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from objectness.cli.output import Output
+from objectness.cli.propose_resume import UNFINISHED
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from objectness.engines import ModelDescription
+    from objectness.inference.tiling.result import TileProgress
     from objectness.proposals import Proposals
 
 _MAX_ROWS = 100  # of the table: more scroll away, and all of them are in proposals.json
@@ -28,13 +30,17 @@ class Written:
         folder: Of the results; None where no file was asked for.
         results: The file of boxes; None where there is none.
         replaced: For how many images the file was that stood there before.
-        pictures: What was drawn.
+        pictures: What was drawn, details too.
+        geojsons: Files in the coordinate system of their image.
+        is_stopped: Whether the run did not come to its end.
     """
 
     folder: Path | None
     results: Path | None
     replaced: int
     pictures: tuple[str, ...]
+    geojsons: tuple[str, ...]
+    is_stopped: bool
 
     @property
     def unfinished(self) -> tuple[str, ...]:
@@ -43,8 +49,8 @@ class Written:
 
         if self.folder is None:
             return ()
-        names = (name for name in sorted(_names(self.folder)) if is_partial(name))
-        return tuple(str(self.folder / name) for name in names if self.folder / name != self.results)
+        left = (name for name in sorted(_names(self.folder)) if is_partial(name) or name == UNFINISHED)
+        return tuple(str(self.folder / name) for name in left if self.folder / name != self.results)
 
     @property
     def older_pictures(self) -> int:
@@ -76,6 +82,27 @@ class Left:
 
     failed: Sequence[Mapping[str, str]]
     passed_over: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where a run was stopped.
+
+    Attributes:
+        under_way: The large image in which it was, if it was in one.
+    """
+
+    under_way: TileProgress | None
+
+    def sentence(self, *, done: int) -> str:
+        """Where that was, and that nothing is lost."""
+        from objectness.images import describe
+
+        where = "Stopped"
+        if self.under_way is not None:
+            now = self.under_way
+            where = f"Stopped in {describe(now.source)} after {now.done:,} of {now.tiles:,} tiles"
+        return f"{where}: what was done so far was kept." if done or self.under_way else "Stopped."
 
 
 def document(
@@ -122,9 +149,9 @@ def show(
     written: Written,
     output: Output,
     *,
-    stopped: bool,
+    stop: Stop | None,
 ) -> None:
-    """Print the table and the closing line."""
+    """Print the table and the closing line; ``stop`` says where the run was stopped."""
     from objectness.images.finding import not_taken
 
     if output.as_json or output.quiet:
@@ -134,16 +161,34 @@ def show(
     if len(rows) > _MAX_ROWS:
         output.summary(f"... and {len(rows) - _MAX_ROWS} more photos.")
     unsure = "" if description.calibrated else ", scores not calibrated"
-    said = ["Stopped: what was done so far was kept." if rows else "Stopped."] if stopped else []
-    if written.results is None:
+    said = [stop.sentence(done=len(rows))] if stop else []
+    if written.results is None and stop is not None and stop.under_way is not None:
+        pass  # nothing is whole yet
+    elif written.results is None:
         said.append("No photo could be used: nothing was written.")
     else:
         drawn = len(written.pictures)
-        also = f" and {drawn} picture{'s' if drawn != 1 else ''}" if drawn else ""
+        also = f" and {_counted(drawn, 'picture')}" if drawn else ""
+        also += f" and {_counted(len(written.geojsons), 'GeoJSON file')}" if written.geojsons else ""
         said.append(f"Wrote {written.results}{also} (model {description.name}{unsure}).")
     said += [f"{len(left.failed)} failed."] if left.failed else []
+    said += _missing(rows)
     said += [not_taken(left.passed_over)] if left.passed_over else []
-    output.summary(" ".join([*said, *_older(len(rows), written)]))
+    said += _older(len(rows), written)
+    said += ["The same command with --resume goes on from there."] if stop else []
+    output.summary(" ".join(said))
+
+
+def _missing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Parts of images that could not be read: there nothing was looked for."""
+    said = []
+    for row in rows:
+        if parts := row["missing"]:
+            x, y, width, height = parts[0]
+            first = f"{width:,} x {height:,} pixels at x {x:,}, y {y:,}"
+            more = f" and {_counted(len(parts) - 1, 'other part')}" if len(parts) > 1 else ""
+            said.append(f"{row['file']}: {first}{more} could not be read, so that boxes are missing there.")
+    return said
 
 
 def _older(images: int, written: Written) -> list[str]:
@@ -156,7 +201,7 @@ def _older(images: int, written: Written) -> list[str]:
             said.append(f"{whole} is still that of an earlier run, for {_counted(written.replaced, 'photo')}.")
         elif written.replaced > images:
             said.append(f"It replaced that of an earlier run, which was for {_counted(written.replaced, 'photo')}.")
-    if unfinished := written.unfinished:
+    if (unfinished := written.unfinished) and not written.is_stopped:
         holds = "holds" if len(unfinished) == 1 else "hold"
         said.append(f"{', '.join(unfinished)} {holds} what a run found that was killed, or still goes on.")
     if older := written.older_pictures:
@@ -174,13 +219,23 @@ def _table(rows: Sequence[Mapping[str, Any]], device: str) -> Table:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("file", overflow="fold")
-    for name in ("size", "proposals", "best score", f"ms on {device}"):
+    is_tiled, is_damaged = any(row["tiling"] for row in rows), any(row["missing"] for row in rows)
+    more_columns = [*(["tiles"] if is_tiled else []), *(["missing parts"] if is_damaged else [])]
+    for name in ("size", "proposals", "best score", *more_columns, f"ms on {device}"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, shown in zip(rows, _without_common_folder([row["file"] for row in rows]), strict=True):
         best = "-" if row["best_score"] is None else f"{row['best_score']:.3f}"
         size = f"{row['width']} x {row['height']}"
-        table.add_row(shown, size, str(row["proposals"]), best, f"{row['seconds'] * 1000:.0f}")
+        time = "before" if row["seconds"] is None else f"{row['seconds'] * 1000:.0f}"
+        more = [_tiles(row)] if is_tiled else []
+        more += [f"{len(row['missing']):,}" if row["missing"] else "-"] if is_damaged else []
+        table.add_row(shown, size, str(row["proposals"]), best, *more, time)
     return table
+
+
+def _tiles(row: Mapping[str, Any]) -> str:
+    tiling = row["tiling"]
+    return "-" if tiling is None else f"{tiling['tiles']:,} of {tiling['tile']}"
 
 
 def _without_common_folder(files: Sequence[str]) -> list[str]:
