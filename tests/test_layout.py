@@ -13,6 +13,7 @@ OTHERS = {
     "browser/": "the report in a browser",
     "files_of_0_1/": "files that version 0.1 wrote",
     "parity/": "comparisons with other programs",
+    "cli/test_evaluate_map.py": "evaluate --map",
     "cli/test_odd_boxes.py": "every command that reads boxes",
     "cli/test_outside.py": "every command that reads a data set",
     "cli/test_who_is_who.py": "every command that looks for images by name",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def print_comparison(
     chosen = _chosen_tables(comparison, show)
     document = comparison.to_dict()
     if out is not None:
-        _write_document(out, document)
+        write_document(out, document)
     if report is not None:
         files = comparison.write_report(report, thumbnails=thumbnails, reporter=reporter_of(output))
         output.note(f"Wrote {report}, and beside it {', '.join(file.name for file in files[1:])}.")
@@ -66,9 +67,7 @@ def print_comparison(
 def _chosen_tables(comparison: Comparison, more: Sequence[str]) -> list[Table]:
     """The usual tables, and those that were asked for."""
     found = comparison.tables
-    for key in more:
-        if key not in found and key != "all":
-            raise InputError(f"--show {key!r} is no table: {did_you_mean(key, [*found, 'all'])}")
+    require_tables(more, found)
     shown = (*_ALWAYS, *more, *([_SEEN] if comparison.results.options.seen else []))
     return [table for key, table in found.items() if "all" in more or key in shown]
 
@@ -89,14 +88,8 @@ def _print_tables(results: Results, tables: Sequence[Table], output: Output) -> 
 
 
 def _print_table(results: Results, table: Table, output: Output) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Grid
-    from rich.text import Text
-
     from objectness.evaluation import tables
-    from objectness.evaluation.bootstrap import Estimate
 
-    alone = len(results.methods) == 1 and table.columns[0] == tables.METHOD and table.labels > 1
     rows = table.rows
     if table.key == "differences":
         rows = tuple(row for row in rows if row[1] == results.at)
@@ -105,13 +98,33 @@ def _print_table(results: Results, table: Table, output: Output) -> None:
     # One interval has a column of its own, as a terminal has no room for them all: that of AR, or of AR@k for the k
     # that is looked at closely.
     with_interval = next((i for i, name in enumerate(table.columns) if name in ("AR", f"AR@{results.at}")), -1)
+    print_table(replace(table, rows=rows), output, with_interval, alone=len(results.methods) == 1)
+
+
+def print_table(table: Table, output: Output, with_interval: int, *, alone: bool) -> None:
+    """Print one table.
+
+    Args:
+        table: The table.
+        output: Where it goes.
+        with_interval: The column whose interval is printed; -1 for none.
+        alone: There is one method, whose name need not stand in every row.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    from objectness.evaluation import tables
+    from objectness.evaluation.bootstrap import Estimate
+
+    alone = alone and table.columns[0] == tables.METHOD and table.labels > 1
     grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for number, name in enumerate(table.columns):
         if not (alone and number == 0):
             grid.add_column(Text(name), justify="left" if number < table.labels - 1 else "right", no_wrap=True)
         if number == with_interval:
             grid.add_column("95 %", justify="right", no_wrap=True)
-    for row in rows:
+    for row in table.rows:
         cells: list[Text] = []
         for number, cell in enumerate(row):
             if not (alone and number == 0):
@@ -124,7 +137,20 @@ def _print_table(results: Results, table: Table, output: Output) -> None:
     output.table(grid)
 
 
-def _write_document(path: Path, document: object) -> None:
+def require_tables(keys: Sequence[str], known: Iterable[str]) -> None:
+    """Refuse keys of tables that do not exist; "all" is one.
+
+    Raises:
+        InputError: with the nearest that exists.
+    """
+    names = [*known, "all"]
+    for key in keys:
+        if key not in names:
+            raise InputError(f"--show {key!r} is no table: {did_you_mean(key, names)}")
+
+
+def write_document(path: Path, document: object) -> None:
+    """Write a JSON document into a file, which appears whole."""
     import json
 
     from objectness.files.atomic_write import replacing

@@ -72,7 +72,7 @@ def report_files(page: Path | None) -> tuple[Path, ...]:
 
 
 def _is_page(path: Path) -> bool:
-    return path.is_file() and b"<title>Proposals: " in _head(path)
+    return path.is_file() and any(b"<title>" + kind in _head(path) for kind in (b"Proposals: ", b"Detections: "))
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ I images, M objects, C figures, B draws. A figure is a sum over images divided b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,16 +100,34 @@ def sample(
     counted = np.broadcast_to((denominators > 0).sum(axis=0), columns)
     values = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
     drawn = np.full((draws, columns), np.nan)
+    for start, weights in drawn_images(images, draws, seed):
+        drawn[start : start + len(weights)] = _ratio(weights @ numerators, weights @ denominators)
+    return Sampled(values, drawn, counted)
+
+
+def drawn_images(
+    images: int, draws: int, seed: int, most: int | None = None
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """How often each image is drawn, for some draws at a time.
+
+    Args:
+        images: I.
+        draws: B in all.
+        seed: The same seed and number of images give the same draws.
+        most: Draws at a time, at most.
+
+    Yields:
+        The number of the first of these draws, and ``(rows, I)`` counts.
+    """
     generator = np.random.default_rng(seed)
-    chunk = max(1, _AT_ONCE // max(1, images))
+    chunk = max(1, min(_AT_ONCE // max(1, images), most or draws))
     for start in range(0, draws if images else 0, chunk):
         rows = min(chunk, draws - start)
         chosen = generator.integers(0, images, (rows, images))
         weights = np.empty((rows, images))
         for row in range(rows):
             weights[row] = np.bincount(chosen[row], minlength=images)
-        drawn[start : start + rows] = _ratio(weights @ numerators, weights @ denominators)
-    return Sampled(values, drawn, counted)
+        yield start, weights
 
 
 def _ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from objectness import boxes, formats
 from objectness.datasets.records import Record
+from objectness.detections import Detections
 from objectness.errors import InputError, NotInstalledError
 from objectness.evaluation.baselines import NAMES, baseline, is_baseline
 from objectness.evaluation.reporter import Reporter
@@ -24,6 +25,8 @@ from objectness.inference.loading import load
 from objectness.inference.model_files import CHECKPOINT, DEFAULT, ONNX, OPENVINO, is_run_folder
 from objectness.inference.proposer import Proposer
 from objectness.proposals import Proposals
+
+Boxes = TypeVar("Boxes", Proposals, Detections)
 
 Method = str | os.PathLike[str] | Proposer | Callable[[Any], Proposals] | Mapping[Any, Proposals]
 """Name of a proposals file, a model, a run folder or a baseline; a loaded model; a function of ``uint8 (H, W, 3)``
@@ -220,8 +223,8 @@ def read_file(
     return {image_id: selection.of(some) for image_id, some in found.items()}
 
 
-def with_ids_of(proposals: Mapping[Any, Proposals], records: Sequence[Record]) -> dict[int, Proposals]:
-    """Proposals under the image ids of the records: matched by file name where ``source`` is known, else by id.
+def with_ids_of(proposals: Mapping[Any, Boxes], records: Sequence[Record]) -> dict[int, Boxes]:
+    """Boxes under the image ids of the records: matched by file name where ``source`` is known, else by id.
 
     Raises:
         InputError: an image fits several records, two fit one, or one fits none.

@@ -108,7 +108,7 @@ def differences(results: Results) -> Table:
     for first, second in combinations(range(len(results.methods)), 2):
         parts = [results.figures[first][key].minus(results.figures[second][key]) for key in (("AR",), ("R", "0.50"))]
         name = f"{results.methods[first].name} − {results.methods[second].name}"
-        rows += [(name, k, ar, recall, _verdict(ar)) for k, ar, recall in zip(results.ks, *parts, strict=True)]
+        rows += [(name, k, ar, recall, verdict(ar)) for k, ar, recall in zip(results.ks, *parts, strict=True)]
     return Table(
         "differences",
         "Differences, paired by image",
@@ -119,7 +119,8 @@ def differences(results: Results) -> Table:
     )
 
 
-def _verdict(difference: Estimate) -> str:
+def verdict(difference: Estimate) -> str:
+    """Whether the first of two figures is higher, by the interval of their difference."""
     if difference.low is None or difference.high is None:
         return "–"
     return "higher" if difference.low > 0 else "lower" if difference.high < 0 else "not told apart"

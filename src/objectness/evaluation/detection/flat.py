@@ -39,6 +39,8 @@ class Flat:
         object_areas: ``float64 (M,)`` annotated, square pixels.
         ignored: ``bool (M,)`` crowds and other regions that are neither found nor missed.
         difficult: ``bool (M,)`` marked difficult (Pascal VOC).
+        as_one: All classes are taken as one: detections are sorted by image and score alone, and pairs are of any
+            classes.
     """
 
     image_ids: NDArray[np.int64]
@@ -55,6 +57,7 @@ class Flat:
     object_areas: NDArray[np.float64]
     ignored: NDArray[np.bool_]
     difficult: NDArray[np.bool_]
+    as_one: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +109,7 @@ def flatten(
     all_scores, all_labels, all_images = np.concatenate(scores), np.concatenate(labels), np.concatenate(images)
     object_image = np.repeat(np.arange(len(ordered)), [len(record.class_ids) for record in ordered])
     object_label = np.concatenate([_NONE, *(record.class_ids for record in ordered)])
-    if as_one:
-        all_labels, object_label, count = np.zeros_like(all_labels), np.zeros_like(object_label), 1
-    order = np.lexsort((-all_scores, all_labels, all_images))
+    order = np.lexsort((-all_scores, np.zeros_like(all_labels) if as_one else all_labels, all_images))
     thing_order = np.lexsort((object_label, object_image))
 
     def of_objects(name: str) -> NDArray[np.bool_]:
@@ -122,7 +123,7 @@ def flatten(
         classes=count,
         image_of=image_of,
         labels=label,
-        ranks=_ranks(image_of * count + label),
+        ranks=_ranks(image_of if as_one else image_of * count + label),
         scores=all_scores[order],
         boxes_xyxy=np.concatenate(boxes)[order],
         object_image=object_image[thing_order],
@@ -132,6 +133,7 @@ def flatten(
         object_areas=np.concatenate([np.zeros(0), *(r.areas for r in ordered)])[thing_order],
         ignored=of_objects("ignore"),
         difficult=of_objects("difficult"),
+        as_one=as_one,
     )
 
 
@@ -144,15 +146,16 @@ def positions_of(names: tuple[str, ...], class_names: Sequence[str]) -> NDArray[
 
 
 def overlapping(flat: Flat, least: float) -> Pairs:
-    """The pairs of a detection and an object of its image and class that overlap by ``least`` or more."""
+    """The pairs of one image and one class (of any, with ``as_one``) that overlap by ``least`` or more."""
     parts = list(_chunks(flat, least))
     return Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _chunks(flat: Flat, least: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
     yield _NONE, _NONE, np.zeros(0)
-    object_key = flat.object_image * flat.classes + flat.object_label
-    key = flat.image_of * flat.classes + flat.labels
+    object_key, key = flat.object_image, flat.image_of
+    if not flat.as_one:
+        object_key, key = object_key * flat.classes + flat.object_label, key * flat.classes + flat.labels
     start = np.searchsorted(object_key, key, "left")
     count = np.searchsorted(object_key, key, "right") - start
     ends = np.cumsum(count)

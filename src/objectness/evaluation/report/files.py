@@ -46,9 +46,28 @@ def write_report(
     """
     found_tables, found_charts = tables(results), charts(results)
     pictures, missed = thumbnails(results, limit, on_image)
+    page = to_html(results, found_tables, found_charts, pictures, missed, notes)
+    return write_files(path, page, document, found_tables, found_charts)
+
+
+def write_files(
+    path: Path,
+    page: str,
+    document: dict[str, Any],
+    found_tables: Sequence[Table],
+    found_charts: Sequence[Chart],
+) -> list[Path]:
+    """Write the page and what lies beside it.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        InputError: a place that cannot be written to.
+    """
     files = [path, path.with_suffix(".csv"), path.with_suffix(".json")]
     with replacing(path) as file:
-        file.write(to_html(results, found_tables, found_charts, pictures, missed, notes))
+        file.write(page)
     with replacing(files[1]) as file:
         file.write(to_csv(found_tables))
     with replacing(files[2]) as file:

@@ -39,26 +39,40 @@ def to_html(
     measured = results.methods[0].measured
     names = ", ".join(result.name for result in results.methods)
     head = (
-        f"<h1>Proposals: {escape(names)}</h1>"
         f"<p>On {escape(results.data)}: {measured.images:,} images, {measured.objects:,} objects. "
         f"Intervals are 95 % of {results.options.draws:,} draws of the images.</p>"
         + "".join(f"<p class=note>{escape(note)}</p>" for note in notes)
     )
     first = [table for table in tables if table.key in _FIRST]
     rest = [table for table in tables if table.key not in _FIRST]
+    parts = [
+        *(table_of(table) for table in first),
+        f'<section class="charts">{"".join(f"<figure>{to_svg(chart)}</figure>" for chart in charts)}</section>',
+        _explorer(results, pictures, missed),
+        *(table_of(table) for table in rest),
+    ]
+    return page_of(f"Proposals: {names}", head, parts, script=_asset("page.js"))
+
+
+def page_of(title: str, head: str, parts: Sequence[str], script: str = "") -> str:
+    """A page that needs no other file.
+
+    Args:
+        title: In plain words.
+        head: HTML below it.
+        parts: HTML of the sections.
+        script: Run at the end.
+    """
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>Proposals: {escape(names)}</title>",
+            f"<title>{escape(title)}</title>",
             f"<style>{_asset('page.css')}</style></head><body><main>",
-            head,
-            *(_table(table) for table in first),
-            f'<section class="charts">{"".join(f"<figure>{to_svg(chart)}</figure>" for chart in charts)}</section>',
-            _explorer(results, pictures, missed),
-            *(_table(table) for table in rest),
-            f"</main><script>{_asset('page.js')}</script></body></html>",
+            f"<h1>{escape(title)}</h1>{head}",
+            *parts,
+            f"</main>{f'<script>{script}</script>' if script else ''}</body></html>",
             "",
         ]
     )
@@ -68,7 +82,8 @@ def _asset(name: str) -> str:
     return (resources.files("objectness.evaluation.report") / name).read_text(encoding="utf-8")
 
 
-def _table(table: Table) -> str:
+def table_of(table: Table) -> str:
+    """A table as a section that can be folded."""
     head = "".join(
         f"<th{' class=label' if number < table.labels else ''}>{escape(name)}</th>"
         for number, name in enumerate(table.columns)
