@@ -187,6 +187,7 @@ def test_a_file_that_holds_none_of_its_pixels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", [1, 5, 8, 50000, 32773, 7, 33003, 50001, 4])
 def test_a_file_that_lies_about_its_size_takes_no_memory(tmp_path: Path, compression: int) -> None:
+    parts = [Rectangle(0, 0, 64, 64), Rectangle(99_900, 99_900, 100, 100), Rectangle(0, 0, 2, 100_000)]
     for entries in (
         [(278, 1, 100_000), (273, 1, 8), (279, 1, 1000)],  # a single strip of 10 GB
         [(278, 1, 1), (273, 1, 8), (279, 1, 1000)],  # 100,000 strips, one of them there
@@ -197,7 +198,6 @@ def test_a_file_that_lies_about_its_size_takes_no_memory(tmp_path: Path, compres
     ):
         huge = [(256, 1, 100_000), (257, 1, 100_000), (258, 1, 8), (259, 1, compression), (262, 1, 1), (277, 1, 1)]
         path = by_hand(tmp_path / "a.tif", huge + entries, bytes(1000))
-        parts = [Rectangle(0, 0, 64, 64), Rectangle(99_900, 99_900, 100, 100), Rectangle(0, 0, 2, 100_000)]
         tracemalloc.start()
         sentence = sentence_or_windows(path, lambda _: parts)
         _, peak = tracemalloc.get_traced_memory()
