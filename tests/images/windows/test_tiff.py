@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import shutil
 import struct
 import zlib
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -103,7 +105,7 @@ def parts(size_hw: tuple[int, int], side: int = 60, overlap: int = 9) -> list[Re
 def in_parts(source: Any) -> WindowReader:
     """The image opened by the reader of TIFF, however small it is."""
     reader = open_windows(source, whole_limit=0)
-    assert type(reader).__name__ == "TiffReader"
+    assert type(reader).__name__ in ("TiffReader", "SpooledReader")
     return reader
 
 
@@ -168,7 +170,11 @@ def test_separate_planes(tmp_path: Path, content: str, packing: str, layout: Any
 
 @pytest.mark.parametrize("turned", range(1, 9))
 @pytest.mark.parametrize("layout", [TILES, STRIPS, {"rowsperstrip": 1}], ids=["tiles", "strips", "rows"])
-def test_every_orientation(tmp_path: Path, turned: int, layout: Any) -> None:
+@pytest.mark.parametrize("room", [0, 1 << 40])
+def test_every_orientation(
+    tmp_path: Path, turned: int, layout: Any, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
     for name, content in (("rgb", COLOUR), ("twelve", TWELVE)):
         path = tmp_path / f"{name}.tif"
         tag = [(274, "H", 1, turned, True)]
@@ -176,6 +182,9 @@ def test_every_orientation(tmp_path: Path, turned: int, layout: Any) -> None:
             path, content, photometric="rgb" if content.ndim == 3 else "minisblack", extratags=tag, **layout
         )
         assert_windows_are(path, open_upright(path))
+        with closing(in_parts(path)) as reader:
+            is_spooled = "tile" not in layout and turned in (5, 6, 7, 8) and room > 0
+            assert type(reader).__name__ == ("SpooledReader" if is_spooled else "TiffReader")
 
 
 @pytest.mark.parametrize("layout", [{"tile": (64, 64)}, {"rowsperstrip": 16}], ids=["tiles", "strips"])

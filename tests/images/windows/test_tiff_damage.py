@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from objectness.errors import InputError
+from objectness.images.upright import as_stored
 from objectness.images.windows import tiff_segments
 from objectness.images.windows.open_windows import open_windows
 from objectness.images.windows.protocol import Rectangle, Window
@@ -109,10 +110,11 @@ def test_a_file_cut_short(tmp_path: Path, options: dict[str, Any], share: float)
 
 
 @pytest.mark.parametrize("turned", range(1, 9))
-def test_missing_parts_of_turned_images(tmp_path: Path, turned: int) -> None:
-    from objectness.images.upright import as_stored
-
-    path = write(tmp_path / "a.tif", tile=(64, 64), extratags=[(274, "H", 1, turned, True)])
+@pytest.mark.parametrize(
+    ("layout", "y", "x"), [({"tile": (64, 64)}, 128, 192), ({"rowsperstrip": 7}, 147, 0)], ids=["tiles", "strips"]
+)
+def test_missing_parts_of_turned_images(tmp_path: Path, turned: int, layout: dict[str, Any], y: int, x: int) -> None:
+    path = write(tmp_path / "a.tif", **layout, extratags=[(274, "H", 1, turned, True)])
     offsets, _ = places(path)
     content = path.read_bytes()
     path.write_bytes(content[: offsets[-1] + 7])
@@ -125,7 +127,7 @@ def test_missing_parts_of_turned_images(tmp_path: Path, turned: int) -> None:
     assert (window.pixels[inside] == 128).all()
     stored = as_stored(window.pixels, turned)
     expected = PIXELS.copy()
-    expected[128:, 192:] = 128
+    expected[y:, x:] = 128
     np.testing.assert_array_equal(stored, expected)
 
 

@@ -5,18 +5,38 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO
+from typing import IO, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from objectness.images.damage import ImageError
 from objectness.images.upright import LYING, as_stored
 from objectness.images.windows.protocol import Rectangle, Window
 from objectness.images.windows.turning import stored_part, upright_part
-from objectness.images.windows.vips_rows import VipsRows
 
 _CHANNELS = 3
+
+
+class Rows(Protocol):
+    """An image that is decoded from top to bottom, as stored."""
+
+    name: str
+    size_hw: tuple[int, int]
+
+    def restart(self) -> None:
+        """Begin at the top again."""
+
+    def read(self, count: int) -> Iterator[NDArray[np.uint8]]:
+        """The next rows, ``uint8 (n, width, 3)`` piece by piece."""
+
+    def lost(self, part: Rectangle) -> tuple[tuple[Rectangle, ...], str]:
+        """What of a part could not be decoded, as far as it was read, and why."""
+
+    def close(self) -> None:
+        """Release the file."""
 
 
 class SpooledReader:
@@ -35,7 +55,7 @@ class SpooledReader:
 
     in_order = False
 
-    def __init__(self, rows: VipsRows, turned: int, remarks: tuple[str, ...] = ()) -> None:
+    def __init__(self, rows: Rows, turned: int, remarks: tuple[str, ...] = ()) -> None:
         self.remarks = remarks
         self._rows, self._turned = rows, turned
         self._file: IO[bytes] | None = None
@@ -65,12 +85,8 @@ class SpooledReader:
         for row in range(stored.height):
             file.seek((stored.y + row) * row_bytes + stored.x * _CHANNELS)
             view[row] = np.frombuffer(file.read(stored.width * _CHANNELS), np.uint8).reshape(-1, _CHANNELS)
-        damage = self._rows.damage
-        if damage is None or damage.row >= stored.y + stored.height:
-            return Window(pixels)
-        first = max(damage.row, stored.y)
-        lost = stored._replace(y=first, height=stored.y + stored.height - first)
-        return Window(pixels, (upright_part(lost, self._rows.size_hw, self._turned),), damage.reason)
+        lost, reason = self._rows.lost(stored)
+        return Window(pixels, tuple(upright_part(box, self._rows.size_hw, self._turned) for box in lost), reason)
 
     def close(self) -> None:
         """Release the file, and remove the temporary one."""

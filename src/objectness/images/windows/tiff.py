@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
@@ -19,11 +22,13 @@ from objectness.images.frames import count_pages
 from objectness.images.upright import LYING, as_stored
 from objectness.images.windows.header import Header
 from objectness.images.windows.protocol import MISSING_GREY, Rectangle, Window
+from objectness.images.windows.spooled_reader import SpooledReader
 from objectness.images.windows.tiff_colours import Colours, colours_of
 from objectness.images.windows.tiff_segments import DamagedPartError, Segments
 from objectness.images.windows.turning import stored_part, upright_part
 
 _MOST_RGB_PIXELS = 1 << 23  # of a segment that is kept as RGB
+_SPOOLED_BYTES = 1 << 23
 
 
 class _Kept(NamedTuple):
@@ -100,7 +105,8 @@ class TiffReader:
             samples = samples[:, needed.x - self._segments.rectangle(key).x :][:, : needed.width]
         is_rgb = box.height * box.width <= _MOST_RGB_PIXELS
         pixels = self._colours.rgb(samples, self._limits) if is_rgb else samples
-        self._kept[key] = _Kept(box, pixels if pixels.base is None else pixels.copy(), is_rgb)
+        is_whole = pixels.size == samples.size and box == self._segments.rectangle(key)
+        self._kept[key] = _Kept(box, pixels if pixels.base is None or is_whole else pixels.copy(), is_rgb)
         return self._kept[key]
 
     def _forget(self, window: Rectangle) -> None:
@@ -122,8 +128,38 @@ class TiffReader:
                 continue
 
 
-def open_tiff(header: Header) -> TiffReader:
+class _StoredRows:
+    """The rows of a TIFF as stored, once from top to bottom; see ``Rows``."""
+
+    def __init__(self, reader: TiffReader) -> None:
+        self.name, self.size_hw = reader.name, reader.size_hw
+        self._reader = reader
+        self._missing: dict[Rectangle, str] = {}
+
+    def restart(self) -> None:
+        self._missing.clear()
+
+    def read(self, count: int) -> Iterator[NDArray[np.uint8]]:
+        height, width = self.size_hw
+        at_once = max(1, _SPOOLED_BYTES // (3 * width))
+        for y in range(0, count, at_once):
+            window = self._reader.window(Rectangle(y, 0, min(at_once, height - y), width))
+            self._missing |= dict.fromkeys(window.missing, window.reason)
+            yield window.pixels
+
+    def lost(self, part: Rectangle) -> tuple[tuple[Rectangle, ...], str]:
+        found = {box: reason for box, reason in self._missing.items() if _common(box, part).height > 0}
+        return tuple(found), next(iter(found.values()), "")
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def open_tiff(header: Header) -> TiffReader | SpooledReader:
     """Open the first page of a TIFF.
+
+    Strips of an image that lies on its side, and a large deflated strip of one that stands on its head, would be
+    decoded again for each row of windows: such a file is decoded once into a temporary one, if there is room.
 
     Raises:
         ImageError: It is damaged, or of a kind that is not read in parts.
@@ -149,6 +185,11 @@ def open_tiff(header: Header) -> TiffReader:
     remarks = colours.remarks
     if pages > 1:
         remarks += (f"{header.name}: the first of its {pages} pages is read.",)
+    lies = header.turned in LYING and segments.is_full_width
+    if lies or (segments.in_order and header.turned not in (1, 2)):
+        stored = replace(header, size_hw=header.stored_hw, turned=1)
+        with suppress(ImageError):  # no room
+            return SpooledReader(_StoredRows(TiffReader(file, segments, colours, stored, ())), header.turned, remarks)
     return TiffReader(file, segments, colours, header, remarks)
 
 

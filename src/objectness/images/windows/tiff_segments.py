@@ -18,7 +18,7 @@ _JPEG_2000 = (33003, 33004, 33005, 34712)
 _CODECS = (_RAW, 2, 3, 4, 5, _JPEG, *_DEFLATE, 32773, 34925, 50000, _WEBP, *_JPEG_2000)
 _NO_PREDICTOR, _HORIZONTAL = 1, 2
 
-_MOST_DECODED_BYTES = 1 << 27  # of a strip or tile: it is decoded at once
+_MOST_DECODED_BYTES = 1 << 28  # of a strip or tile: it is decoded at once
 _PIECE_BYTES = 1 << 21  # larger strips are read in pieces of this, where their codec allows it
 _READ_BYTES = 1 << 16
 _SMALLEST_TILE = 8 * 8
@@ -40,6 +40,7 @@ class Segments:
     Attributes:
         hw: (height, width) of the page as stored.
         in_order: Whether segments are quick only from top to bottom.
+        is_full_width: Whether each is as wide as the page.
 
     Raises:
         ImageError: Another codec, a strip too large to decode, a page without pixels in the file.
@@ -68,6 +69,7 @@ class Segments:
             what = f"strips or tiles of {self._segment_hw[1]} x {self._segment_hw[0]} pixels"
             raise ImageError(name, f"is a TIFF of {what}, too large to decode one", "save it as a tiled TIFF")
         self._is_cut = self._piece_rows < self._segment_hw[0]
+        self.is_full_width = not page.is_tiled
         self._pieces = -(-self._segment_hw[0] // self._piece_rows)  # of a strip
         self._strips = -(-self.hw[0] // self._segment_hw[0])
         self._columns = -(-self.hw[1] // self._segment_hw[1])

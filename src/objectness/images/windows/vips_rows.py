@@ -20,7 +20,7 @@ from objectness.errors import NotInstalledError
 from objectness.images.damage import ImageError
 from objectness.images.pixel_formats import as_rgb, bit_range
 from objectness.images.windows.header import Header
-from objectness.images.windows.protocol import MISSING_GREY
+from objectness.images.windows.protocol import MISSING_GREY, Rectangle
 from objectness.installation import how_to_install
 
 _ROWS = 8  # asked for at once: as many as the decoder makes at once, so that damage is known to within them
@@ -132,6 +132,13 @@ class VipsRows:
                     self.name, f"the image is damaged or cut short ({self.damage.reason})", "copy it again"
                 )
             yield np.full((rows, width, 3), MISSING_GREY, np.uint8) if raw is None else self._as_rgb(raw)
+
+    def lost(self, part: Rectangle) -> tuple[tuple[Rectangle, ...], str]:
+        """What of a part could not be decoded, as far as it was read, and why."""
+        if self.damage is None or self.damage.row >= part.y + part.height:
+            return (), ""
+        first = max(self.damage.row, part.y)
+        return (part._replace(y=first, height=part.y + part.height - first),), self.damage.reason
 
     def close(self) -> None:
         """Release the file."""
