@@ -100,6 +100,9 @@ class DenseEngine(Protocol):
             InputError: The network fails on it, e.g. for want of memory.
         """
 
+    def rest(self) -> None:
+        """Give back the memory that the last windows took; the next one takes it again."""
+
     def refine(
         self, features: NDArray[np.float32], scores: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -33,6 +33,7 @@ class DenseGraph:
         maps_prefix: Name of the refinement maps, without the level.
         weights: Of the refinement head; None without one.
         where: The file, for messages.
+        shrinking: The same as ``run``, which keeps no memory at its end; None where ``run`` keeps none.
 
     Raises:
         InputError: The description has no settings.
@@ -45,8 +46,10 @@ class DenseGraph:
         maps_prefix: str,
         weights: RefinementWeights | None,
         where: str,
+        shrinking: Run | None = None,
     ) -> None:
         self._run = run
+        self._shrinking = shrinking
         self.description = description
         self._meaning = maps_of(description, where)
         self.geometry = self._meaning.geometry
@@ -77,6 +80,13 @@ class DenseGraph:
             hw = scores[level].shape[:2]
             features.append(_checked(found[name], name, (1, *hw, self._meaning.settings.refinement.channels))[0])
         return Maps(scores, deltas, anchors, features)
+
+    def rest(self) -> None:
+        """Give back the memory of the last windows; see ``DenseEngine``."""
+        if self._shrinking is not None:
+            side = max(self.geometry.strides)
+            smallest = np.zeros((1, side, side, 3), np.uint8)
+            self._shrinking({INPUT: smallest}, self._names["deltas"])
 
     def refine(self, features: Floats, scores: Floats) -> tuple[Floats, Floats]:
         """Deltas ``(R, 4)`` and corrected scores ``(R,)`` of boxes; see ``DenseEngine``."""

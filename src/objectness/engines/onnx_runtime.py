@@ -42,17 +42,17 @@ def open_onnx(model: Path | bytes, where: str, settings: EngineSettings) -> Grap
     """
     settings.require_default_precision(where, "ONNX Runtime")
     content = with_limits_as_inputs(read_model(model, where))
-    run, signature, device = _opened(content, where, settings, _options(settings.cores))
+    session, signature, device = _opened(content, where, settings, _options(settings.cores))
 
     def dense(description: ModelDescription, threads: int | None) -> DenseGraph:
         options = _options(settings.cores if threads is None else threads)
         # A pattern holds all values of a window as one block for each caller: 1.3 times the memory, and no quicker.
         options.enable_mem_pattern = False
         cut = dense_onnx(read_model(model, where), maps_of(description, where), where)
-        run, _, _ = _opened(cut.model, where, settings, options)
-        return DenseGraph(run, description, cut.maps_prefix, cut.weights, where)
+        alone, _, _ = _opened(cut.model, where, settings, options)
+        return DenseGraph(_run_of(alone), description, cut.maps_prefix, cut.weights, where, _shrinking(alone))
 
-    return GraphEngine(run, signature, device, where, dense)
+    return GraphEngine(_run_of(session), signature, device, where, dense)
 
 
 def _options(threads: int) -> Any:
@@ -65,8 +65,8 @@ def _options(threads: int) -> Any:
     return options
 
 
-def _opened(content: bytes, where: str, settings: EngineSettings, options: Any) -> tuple[Run, GraphSignature, str]:
-    """A session on the device of the settings: how it is run, its graph, and the device in the runtime's own words."""
+def _opened(content: bytes, where: str, settings: EngineSettings, options: Any) -> tuple[Any, GraphSignature, str]:
+    """A session on the device of the settings, its graph, and the device in the runtime's own words."""
     ort = import_onnxruntime()
     providers = _providers(settings.device)
     try:
@@ -74,7 +74,7 @@ def _opened(content: bytes, where: str, settings: EngineSettings, options: Any) 
             warnings.simplefilter("ignore")  # of a device that cannot be used: refused below
             # Its fallback to the processor prints on standard output.
             session = ort.InferenceSession(content, options, providers=providers, enable_fallback=0)
-        return _run_of(session), _signature(session), _device_used(session, settings.device)
+        return session, _signature(session), _device_used(session, settings.device)
     except InputError:
         raise
     except _failures() as error:
@@ -86,16 +86,24 @@ def _opened(content: bytes, where: str, settings: EngineSettings, options: Any) 
         raise InputError(f"{where}: {_why_not(error, ort.__version__)}") from None
 
 
-def _run_of(session: Any) -> Run:
+def _run_of(session: Any, options: Any = None) -> Run:
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         try:
-            found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs))
+            found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs), options)
         except _failures() as error:  # memory, mostly: the next photograph may be smaller
             height, width = inputs[INPUT].shape[1:3]
             raise InputError(f"the model failed on {width} x {height} pixels ({_reason(error)}).") from None
         return found
 
     return run
+
+
+def _shrinking(session: Any) -> Run:
+    """The same run, at whose end the runtime gives back the memory that it keeps for the next one."""
+    options = import_onnxruntime().RunOptions()
+    if session.get_providers() == ["CPUExecutionProvider"]:
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return _run_of(session, options)
 
 
 def _signature(session: Any) -> GraphSignature:

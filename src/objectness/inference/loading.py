@@ -74,7 +74,7 @@ def load(
         size=size,
         thorough=thorough,
         tiles=tiles,
-        workers=threads,
+        threads=threads,
     )
 
 

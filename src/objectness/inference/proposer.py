@@ -23,7 +23,7 @@ from objectness.engines.candidates import ROUNDING
 from objectness.engines.protocol import no_finite_box
 from objectness.errors import InputError, to_keep
 from objectness.images import DEFAULT_MAX_PIXELS, LargeImage, Source, describe, open_fitted
-from objectness.inference.tiling.settings import LARGE_PIXELS, MOST_SIDE, TileSettings
+from objectness.inference.tiling.settings import LARGE_PIXELS, MOST_SIDE, THREADS_OF_A_TILE, TileSettings
 from objectness.proposals import Proposals
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Proposer:
         thorough: See each photograph at several sizes around this one, from 5/7 to twice: slower, with more of the
             small and of the large objects.
         tiles: How images are tiled, and which.
-        workers: Threads that compute tiles; None for every core this process may use.
+        threads: Processor threads for tiles; None for every core this process may use.
 
     Raises:
         InputError: A number outside its range, or one that this engine cannot be asked for.
@@ -121,7 +121,7 @@ class Proposer:
         size: int | None = None,
         thorough: bool = False,
         tiles: TileSettings | None = None,
-        workers: int | None = None,
+        threads: int | None = None,
     ) -> None:
         self.description = engine.description
         self._engine = engine
@@ -150,7 +150,7 @@ class Proposer:
             self._short_side, self._long_side = size, max(size, round(size * self._long_side / self._short_side))
         self._thorough = thorough
         self._tiles = tiles or TileSettings()
-        self._workers = workers
+        self._threads = threads
         self._journal: Path | None = None
         self._resume = False
         self._on_tile: Callable[[TileProgress], None] | None = None
@@ -323,7 +323,9 @@ class Proposer:
         from objectness.inference.tiling.propose import TileRun, propose_in_tiles
 
         source = prepared.source
-        workers = EngineSettings(threads=self._workers).cores
+        cores = EngineSettings(threads=self._threads).cores
+        threads = min(cores, THREADS_OF_A_TILE)
+        workers = max(1, cores // THREADS_OF_A_TILE)
         run = TileRun(self._tiles, self._journal, self._resume, self._on_tile, workers)
         with closing(prepared.reader or open_windows(source, max_pixels=self._max_pixels)) as reader:
             size_hw = reader.size_hw
@@ -332,7 +334,7 @@ class Proposer:
             ranked, tiling = propose_in_tiles(
                 source,
                 reader,
-                self._engine.dense(threads=1),
+                self._engine.dense(threads),
                 run,
                 WorkingSize(self._short_side, self._long_side),
                 top=self._asked_top if is_tiled else self._top,

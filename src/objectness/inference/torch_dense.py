@@ -56,6 +56,9 @@ class TorchDense:
         maps = (outputs.refinement_maps or [])[: self._meaning.read_levels]
         return Maps(scores, deltas, places, [level[0].float().cpu().numpy() for level in maps])
 
+    def rest(self) -> None:
+        """Nothing: PyTorch keeps no memory on a processor."""
+
     @torch.no_grad()
     def refine(self, features: Floats, scores: Floats) -> tuple[Floats, Floats]:
         """Deltas ``(R, 4)`` and corrected scores ``(R,)`` of boxes; see ``DenseEngine``."""

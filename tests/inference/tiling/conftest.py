@@ -40,6 +40,9 @@ class SmallNetwork:
                 features.append(seen.astype(np.float32))
         return Maps(scores, deltas, anchors, features)
 
+    def rest(self) -> None:
+        pass
+
     def refine(
         self, features: NDArray[np.float32], scores: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -30,6 +30,7 @@ def test_counts_grow_with_the_area(small_network: Any) -> None:
     assert [scale.size_hw for scale in plan.scales] == [(40, 40), (100, 100), (200, 200), (400, 400)]
     assert [scale.counts.pre_nms_top_n for scale in plan.scales] == [40, 250, 1000, 4000]
     assert [scale.counts.refined for scale in plan.scales] == [12, 75, 300, 1200]
+    assert [scale.place for scale in plan.scales] == ["smaller", "smaller", "smaller", "reference"]
     assert plan.top == 3000
     assert (plan.overlap, plan.exact) == (16, True)
     assert plan_tiles((400, 400), WORKING, small_network(), TileSettings(tile=64), top=7).top == 7
@@ -64,3 +65,9 @@ def test_what_is_seen_whole_is_exact(small_network: Any) -> None:
     assert (plan.tiles, plan.exact) == (1, True)
     plan = plan_tiles((1032, 1536), WORKING, small_network(reach=None), TileSettings(scales=1), top=None)
     assert (plan.tiles, plan.exact) == (4, False)
+
+
+def test_the_working_size_is_the_reference_of_a_thorough_look(small_network: Any) -> None:
+    plan = plan_tiles((80, 100), WORKING, small_network(), TileSettings(), top=None, thorough=True)
+    assert [scale.place for scale in plan.scales] == ["smaller", "reference", "larger", "larger"]
+    assert plan.top == 30

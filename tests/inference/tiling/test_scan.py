@@ -14,7 +14,6 @@ from PIL import Image
 from objectness.engines import Candidates
 from objectness.engines.dense import DenseEngine
 from objectness.engines.map_selection import candidates_of_maps
-from objectness.images.windows.protocol import Window
 from objectness.inference.tiling.grid import rows_of_tiles
 from objectness.inference.tiling.scan import Counts, Scan
 
@@ -62,7 +61,7 @@ def in_tiles(engine: DenseEngine, pixels: NDArray[np.uint8], *, tile: int, overl
     with closing(Scan(engine, size_hw, Counts(engine.geometry.pre_nms_top_n, 0))) as scan:
         for one in reversed(tiles):
             y, x, height, width = one.window
-            scan.take(scan.compute(one, Window(np.ascontiguousarray(pixels[y : y + height, x : x + width]))))
+            scan.take(scan.find(one, engine.maps(np.ascontiguousarray(pixels[y : y + height, x : x + width]))))
         return scan.candidates()
 
 

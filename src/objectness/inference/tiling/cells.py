@@ -102,7 +102,7 @@ class CellStore:
         """Add cells that nothing else was added for."""
         self._parts.append(cells)
         self._held += len(cells)
-        if self._held > 2 * self._count:
+        if 2 * self._held > 3 * self._count:
             self._cut()
 
     def best(self) -> Cells:

@@ -22,9 +22,9 @@ from objectness.engines.map_selection import Floats as Boxes
 from objectness.engines.refinement import GridCells, grid_cells
 from objectness.errors import InputError
 
-MOST_BYTES_IN_MEMORY = 48_000_000
-_READ_BYTES = 32_000_000  # of the file that are held at once
-_MOST_BOXES_AT_ONCE = 4096
+MOST_BYTES_IN_MEMORY = 16_000_000
+_READ_BYTES = 16_000_000  # of the file that are held at once
+_MOST_BOXES_AT_ONCE = 2048
 _ROOM_LEFT = 64_000_000  # bytes that are left on the disk for others
 
 Floats = NDArray[np.float32]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from objectness.engines.dense import DenseEngine, Geometry
 from objectness.errors import InputError
 from objectness.images import fit_size_hw
+from objectness.inference.tiling.choice import Place
 from objectness.inference.tiling.grid import Tile, round_up, rows_of_tiles
 from objectness.inference.tiling.scan import Counts
 from objectness.inference.tiling.settings import AUTO_OVERLAP, AUTO_TILE, TileSettings
@@ -39,11 +40,13 @@ class ScalePlan:
         size_hw: (height, width) of the image there.
         rows: Its tiles.
         counts: Of boxes.
+        place: Beside the other scales.
     """
 
     size_hw: tuple[int, int]
     rows: list[list[Tile]]
     counts: Counts
+    place: Place = "reference"
 
     @property
     def tiles(self) -> int:
@@ -108,7 +111,8 @@ def plan_tiles(
         share = min(MOST_AREA, max(1.0, math.prod(scale_hw) / math.prod(working_hw)))
         refined = 0 if geometry.refinement is None else math.ceil(geometry.refinement.boxes * share)
         counts = Counts(math.ceil(geometry.pre_nms_top_n * share), refined)
-        scales.append(ScalePlan(scale_hw, rows_of_tiles(scale_hw, tile, overlap, stride), counts))
+        place = _place(scale_hw, working_hw if thorough else sizes_hw[-1])
+        scales.append(ScalePlan(scale_hw, rows_of_tiles(scale_hw, tile, overlap, stride), counts, place))
     if top is None:
         area = 1.0 if thorough else math.prod(scales[-1].size_hw) / math.prod(working_hw)
         top = math.ceil(engine.description.top * min(MOST_AREA, max(1.0, area)))
@@ -135,6 +139,12 @@ def thorough_sizes(size_hw: tuple[int, int], working: WorkingSize) -> list[tuple
     """(height, width) of each scale of an ordinary photograph, the smallest first."""
     sides = [(round(working.short_side * factor), round(working.long_side * factor)) for factor in THOROUGH]
     return [fit_size_hw(size_hw, max(1, short), max(1, long)) for short, long in sides]
+
+
+def _place(size_hw: tuple[int, int], reference_hw: tuple[int, int]) -> Place:
+    if size_hw == reference_hw:
+        return "reference"
+    return "smaller" if max(size_hw) < max(reference_hw) else "larger"
 
 
 def _scaled(size_hw: tuple[int, int], fraction: float) -> tuple[int, int]:

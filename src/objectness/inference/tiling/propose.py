@@ -28,7 +28,7 @@ class TileRun:
         journal: Folder where the state of an image under way is kept; None keeps none.
         resume: Go on with what is there.
         on_tile: Hears of each tile that is done.
-        workers: Threads that compute tiles.
+        workers: Tiles that the network computes at once.
     """
 
     settings: TileSettings

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from time import perf_counter
 
 from objectness.engines.candidates import Candidates
 from objectness.engines.dense import DenseEngine
 from objectness.images.windows.protocol import Rectangle, Window, WindowReader
 from objectness.images.windows.scaled import ScaledReader
+from objectness.inference.tiling.choice import of_fitting_size
 from objectness.inference.tiling.grid import Tile
 from objectness.inference.tiling.journal import Journal, Progress
 from objectness.inference.tiling.ordered import in_order
@@ -83,7 +85,7 @@ def scan_scales(
         reader: The open image.
         engine: The network, to be called by several threads.
         plan: Scales and tiles.
-        workers: Threads that compute tiles; memory grows with them, a tile each.
+        workers: Tiles that the network computes at once; memory grows with them.
         journal: Where the run keeps its state; it goes on with what is there.
         on_tile: Hears of each tile that is done, in this thread. What it raises ends the run.
 
@@ -123,6 +125,7 @@ def _scan(
     journal: Journal | None,
 ) -> tuple[Candidates, Progress]:
     path: Path | None = None if journal is None else journal.features_path(progress.scale)
+    network = BoundedSemaphore(workers)  # what follows the network is done while it computes the next tile
     scaled = ScaledReader(reader, scale.size_hw)  # not closed, as that would close the reader
     with closing(Scan(engine, scale.size_hw, scale.counts, path, progress.state)) as scan:
 
@@ -130,10 +133,12 @@ def _scan(
             return scaled.window(place[0].window)
 
         def compute(place: tuple[Tile, bool], window: Window) -> tuple[TileFound, Window]:
-            return scan.compute(place[0], window), replace(window, pixels=window.pixels[:0])
+            with network:
+                maps = engine.maps(window.pixels)
+            return scan.find(place[0], maps), replace(window, pixels=window.pixels[:0])
 
         left = [(tile, tile is row[-1]) for row in scale.rows[progress.rows :] for tile in row]
-        with closing(in_order(left, read, compute, workers)) as results:
+        with closing(in_order(left, read, compute, workers + 1)) as results:
             for (tile, ends_row), (found, window) in results:
                 scan.take(found)
                 progress = _with_missing(progress, window, reader.size_hw, scale.size_hw)
@@ -142,7 +147,9 @@ def _scan(
                     if journal is not None:
                         journal.save(replace(progress, state=scan.state()))
                 pace.advance(tile)
-        return scan.candidates(), progress
+        engine.rest()
+        found_boxes = of_fitting_size(scan.candidates(), scale.place, scan.anchor_sizes)
+        return found_boxes, progress
 
 
 def _with_missing(progress: Progress, window: Window, size_hw: tuple[int, int], scale_hw: tuple[int, int]) -> Progress:

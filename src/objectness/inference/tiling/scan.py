@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectness.engines.candidates import Candidates
-from objectness.engines.dense import DenseEngine
+from objectness.engines.dense import DenseEngine, Maps
 from objectness.engines.map_selection import decode_inside, joined, refined
-from objectness.images.windows.protocol import Window
 from objectness.inference.tiling.cells import Cells, CellStore, LevelGrid, cells_of_tile, core_of
 from objectness.inference.tiling.features import FeatureStore, corrections_from
 from objectness.inference.tiling.grid import Tile
@@ -102,14 +101,9 @@ class Scan:
                 self._features = self._feature_store(len(state.extents), state.channels)
                 self._features.resume(state.extents)
 
-    def compute(self, tile: Tile, window: Window) -> TileFound:
-        """What a tile gives; several threads may call this at once.
-
-        Raises:
-            InputError: The network fails on it.
-        """
+    def find(self, tile: Tile, maps: Maps) -> TileFound:
+        """What a tile gives, by the maps of its window; several threads may call this at once."""
         geometry = self._engine.geometry
-        maps = self._engine.maps(window.pixels)
         grids = LevelGrid.of_maps(maps, geometry, self._size_hw)
         cells = [
             cells_of_tile(
@@ -151,6 +145,13 @@ class Scan:
             [] if features is None else [features.extent(level) for level in range(levels)],
             0 if features is None else features.channels,
         )
+
+    @property
+    def anchor_sizes(self) -> tuple[float, float]:
+        """Square roots of the areas of the smallest and the largest anchor, in pixels of this scale."""
+        sides = np.concatenate([grid.anchors_xyxy[:, 2:] - grid.anchors_xyxy[:, :2] for grid in self._grids])
+        sizes = np.sqrt(sides.prod(axis=1))
+        return float(sizes.min()), float(sizes.max())
 
     def candidates(self) -> Candidates:
         """The candidates of the whole image at this scale, in its pixels; scores are not calibrated.

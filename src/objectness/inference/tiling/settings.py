@@ -15,6 +15,10 @@ LARGE_PIXELS = 50_000_000
 AUTO_TILE = 1024
 AUTO_OVERLAP = 128
 
+THREADS_OF_A_TILE = 4
+"""Threads compute one tile together up to this number, and as many tiles at once as there are such teams: a tile takes
+some 200 MB while it is computed."""
+
 MOST_SIDE = 16_384  # pixels of a window: more than any memory holds the maps of
 MOST_SCALES = 16
 SMALLEST_FRACTION = 1e-4
