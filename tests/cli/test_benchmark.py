@@ -108,3 +108,18 @@ def test_one_sentence_says_what_is_wrong(run: Run, tmp_path: Path, arguments: li
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_at_another_size_nothing_is_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: set[tuple[int, ...]] = set()
+
+    class Watched(One):
+        def candidates(self, pixels: np.ndarray) -> Candidates:
+            sizes.add(pixels.shape[:2])
+            return super().candidates(pixels)
+
+    monkeypatch.setattr(loading, "_open_engine", lambda *_: Watched())
+    Image.new("RGB", (300, 200)).save("photo.png")
+    result = run("--photos", "photo.png", "--rounds", "1", "--size", "100", "--json", "--quiet")
+    assert json.loads(result.stdout)["models"][0]["work"] is None
+    assert sizes == {(100, 150)}

@@ -260,3 +260,16 @@ def test_a_kill_keeps_what_was_done_as_ctrl_c_does(
     assert told(result, code)["methods"][0]["images"] == 2
     assert told(run(data, *WITH, "--json"))["methods"][0]["images"] == 4
     assert len(calls) == 5
+
+
+def test_size_and_several_sizes_reach_the_model(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, object]] = []
+
+    def load(word: str, **options: object) -> Callable[[np.ndarray], Proposals]:
+        asked.append((options["size"], options["thorough"]))
+        return lambda image: Proposals(np.array([[0, 0, 10, 10]]), np.array([1.0]), image.shape[:2])
+
+    monkeypatch.setattr("objectness.evaluation.methods.load", load)
+    for more in ((), ("--size", "640"), ("--thorough",)):
+        assert run(data, "--with", "default", "--no-keep", *more, "--json").exit_code == 0
+    assert asked == [(None, False), (640, False), (None, True)]

@@ -223,6 +223,9 @@ class WholeImage:
         return select(self.candidates(pixels), pixels.shape[:2], **limits)
 
 
+OWN_SIZE = {"size": None, "thorough": False}
+
+
 class TestModel:
     @pytest.fixture
     def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -231,7 +234,7 @@ class TestModel:
 
         def load(model: str, threads: int | None = None, **settings: Any) -> Proposer:
             calls.append({"model": model, **settings})
-            return Proposer(WholeImage(), **settings)
+            return Proposer(WholeImage(), **{**settings, "thorough": False})  # it has no maps
 
         monkeypatch.setattr("objectness.evaluation.methods.load", load)
         return calls
@@ -239,15 +242,20 @@ class TestModel:
     def test_measures_it(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
         got = document(run("default", data, "--json"))
         assert got["ar"] == {k: pytest.approx(1 / 3) for k in ("1", "10", "100", "300", "1000")}
-        assert asked == [{"model": "default", "top": 1000, "score": 0.0, "nms": None}]
+        assert asked == [{"model": "default", "top": 1000, "score": 0.0, "nms": None, **OWN_SIZE}]
 
     def test_passes_its_settings_on(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
         document(run("runs/mine", data, "--json", "--top", 7, "--score", 0.5, "--nms", 0.6))
         document(run("m.onnx", data, "--json", "--k", "5,2000"))
         assert asked == [
-            {"model": "runs/mine", "top": 7, "score": 0.5, "nms": 0.6},
-            {"model": "m.onnx", "top": 2000, "score": 0.0, "nms": None},
+            {"model": "runs/mine", "top": 7, "score": 0.5, "nms": 0.6, **OWN_SIZE},
+            {"model": "m.onnx", "top": 2000, "score": 0.0, "nms": None, **OWN_SIZE},
         ]
+
+    def test_size_and_several_sizes_reach_the_model(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
+        document(run("default", data, "--json", "--size", 640))
+        document(run("default", data, "--json", "--thorough"))
+        assert [(one["size"], one["thorough"]) for one in asked] == [(640, False), (None, True)]
 
     def test_bad_photographs_are_told_and_missed(self, run: Run, data: Path, asked: list[dict[str, Any]]) -> None:
         (data.parent / "a.png").write_bytes(b"not a picture")

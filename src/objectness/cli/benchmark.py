@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from objectness.cli.model_options import SizeOption, ThoroughFlag
 from objectness.cli.output import JsonFlag, Output, QuietFlag, one_sentence_errors, tracker
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def command(
     rounds: Annotated[int, typer.Option(min=1, help="How often each photo is timed.")] = 10,
     limit: Annotated[int, typer.Option(min=1, help="At most this many photos.")] = 20,
     top: Annotated[int, typer.Option(min=1, help="Proposals a photo, at most.")] = 300,
+    size: SizeOption = None,
+    thorough: ThoroughFlag = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")] = None,
     engine: Annotated[str, typer.Option(help="auto, onnxruntime, openvino or torch.")] = "auto",
     precision: Annotated[
@@ -43,7 +46,8 @@ def command(
 ) -> None:
     """Time models on this machine: reading, network, whole, and in a stream; medians, the models in turns.
 
-    For .onnx files it also counts their arithmetic and sets it against what a matrix product reaches here.
+    For .onnx files at their own size it also counts their arithmetic and sets it against what a matrix product
+    reaches here.
     """
     import tempfile
 
@@ -68,14 +72,16 @@ def command(
                 threads=threads,
                 engine=cast("EngineName", engine),
                 precision=cast("Precision", precision),
+                size=size,
+                thorough=thorough,
             )
             for name in names
         ]
         timings = time_models(proposers, chosen, rounds, tracker(output, "timing"))
         memory = peak_memory()
-        in_onnx_runtime = engine in ("auto", "onnxruntime")
+        is_counted = engine in ("auto", "onnxruntime") and size is None and not thorough
         works = [
-            _work(name, proposer, chosen[0], cores) if in_onnx_runtime else None
+            _work(name, proposer, chosen[0], cores) if is_counted else None
             for name, proposer in zip(names, proposers, strict=True)
         ]
     peak = machine_gflops(cores) if any(works) else None

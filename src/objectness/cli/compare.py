@@ -23,6 +23,7 @@ from objectness.cli.comparison_options import (
     numbers,
     shares,
 )
+from objectness.cli.model_options import SizeOption, ThoroughFlag
 from objectness.cli.output import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
@@ -56,6 +57,8 @@ def command(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use this many photographs, drawn by the seed.", show_default="all")
     ] = None,
+    size: SizeOption = None,
+    thorough: ThoroughFlag = False,
     k: KOption = None,
     at: AtOption = None,
     seen: SeenOption = None,
@@ -98,6 +101,8 @@ def command(
             split=split,
             source_format=source_format,
             limit=limit,
+            size=size,
+            thorough=thorough,
             ks=numbers(k, "--k", DEFAULT_KS),
             at=at,
             recalls=shares(recall, "--recall", RECALLS),

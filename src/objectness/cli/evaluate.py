@@ -23,6 +23,7 @@ from objectness.cli.comparison_options import (
     numbers,
     shares,
 )
+from objectness.cli.model_options import SizeOption, ThoroughFlag
 from objectness.cli.output import (
     EXIT_SOME_FAILED,
     AllowOutsideFlag,
@@ -83,6 +84,8 @@ def command(
             show_default="where F1 is highest",
         ),
     ] = None,
+    size: SizeOption = None,
+    thorough: ThoroughFlag = False,
     k: KOption = None,
     at: AtOption = None,
     seen: SeenOption = None,
@@ -145,6 +148,8 @@ def command(
             top=top,
             nms=nms,
             score=score,
+            size=size,
+            thorough=thorough,
             ks=numbers(k, "--k", DEFAULT_KS),
             at=at,
             recalls=shares(recall, "--recall", RECALLS),

@@ -10,6 +10,7 @@ import typer
 
 from objectness.cli import propose_options as options
 from objectness.cli import propose_report as report
+from objectness.cli.model_options import SizeOption, ThoroughFlag
 from objectness.cli.output import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
@@ -33,8 +34,8 @@ def command(
     out: options.OutOption = None,
     model: options.ModelOption = None,
     top: options.TopOption = None,
-    size: options.SizeOption = None,
-    thorough: options.ThoroughFlag = False,
+    size: SizeOption = None,
+    thorough: ThoroughFlag = False,
     score: options.ScoreOption = 0.0,
     nms: options.NmsOption = None,
     min_side: options.MinSideOption = 1.0,

@@ -42,20 +42,6 @@ ModelOption = Annotated[
 TopOption = Annotated[
     int | None, typer.Option(min=1, help="Proposals a photo, at most.", show_default="the model's own")
 ]
-SizeOption = Annotated[
-    int | None,
-    typer.Option(
-        min=32,
-        metavar="PX",
-        help="Shrink or enlarge photos to this short side before the model sees them: larger finds smaller objects, "
-        "in more time.",
-        show_default="the model's own",
-    ),
-]
-ThoroughFlag = Annotated[
-    bool,
-    typer.Option("--thorough", help="Look at each photo at several sizes: finds more, in several times the time."),
-]
 
 TileOption = Annotated[
     str,

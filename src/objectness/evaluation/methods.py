@@ -41,11 +41,15 @@ class Selection:
         top: At most this many an image; None for all.
         nms: Drop boxes that overlap a better one by more; None for the model's own, and none for the others.
         score: Leave out proposals that score less.
+        size: Short side at which models see a photograph; None for their own.
+        thorough: Whether models see each photograph at several sizes.
     """
 
     top: int | None = None
     nms: float | None = None
     score: float = 0.0
+    size: int | None = None
+    thorough: bool = False
 
     def of(self, found: Proposals) -> Proposals:
         """Apply it to proposals, best first."""
@@ -168,7 +172,15 @@ def open_method(
         word, count = _word(method), selection.top or most
         if not is_baseline(word):
             _refuse_misspelt(word)
-            return load(word, top=count, score=selection.score, nms=selection.nms, threads=threads)
+            return load(
+                word,
+                top=count,
+                score=selection.score,
+                nms=selection.nms,
+                threads=threads,
+                size=selection.size,
+                thorough=selection.thorough,
+            )
         # Suppression needs more than it leaves.
         propose: Propose = baseline(word, count if selection.nms is None else 4 * count, seed=seed, threads=threads)
     elif callable(method):

@@ -36,6 +36,8 @@ def evaluate(
     top: int | None = None,
     nms: float | None = None,
     score: float = 0.0,
+    size: int | None = None,
+    thorough: bool = False,
     ks: Sequence[int] = DEFAULT_KS,
     at: int | None = None,
     recalls: Sequence[float] = RECALLS,
@@ -60,6 +62,8 @@ def evaluate(
         top: Proposals of an image that count; None for the largest k. A ``Proposer`` gives no more than its own number.
         nms: Drop boxes whose IoU with a better one is larger; None for the model's own, and none for other methods.
         score: Leave out proposals that score less.
+        size: Short side in pixels at which models that are named see a photograph; None for their own.
+        thorough: Let models that are named see each photograph at several sizes.
         ks: Numbers of proposals an image for AR@k.
         at: The k for differences and missed objects; None for 100, else the largest.
         recalls: Shares in (0, 1]; the number of proposals that reaches each is computed.
@@ -83,7 +87,7 @@ def evaluate(
     opened = open_all(
         named(methods),
         dataset.records,
-        Selection(top, nms, score),
+        Selection(top, nms, score, size, thorough),
         max(ks),
         reporter,
         source_format=source_format,
@@ -116,6 +120,8 @@ def compare(
     split: str | None = None,
     source_format: str | None = None,
     limit: int | None = None,
+    size: int | None = None,
+    thorough: bool = False,
     ks: Sequence[int] = DEFAULT_KS,
     at: int | None = None,
     recalls: Sequence[float] = RECALLS,
@@ -138,6 +144,8 @@ def compare(
         split: See ``evaluate``.
         source_format: See ``evaluate``.
         limit: Number of photographs, drawn by the seed; None for all.
+        size: See ``evaluate``.
+        thorough: See ``evaluate``.
         ks: See ``evaluate``; the largest is the number of proposals that each method gives.
         at: See ``evaluate``.
         recalls: See ``evaluate``.
@@ -169,7 +177,7 @@ def compare(
     opened = open_all(
         given,
         whole.records,
-        Selection(max(ks)),
+        Selection(max(ks), size=size, thorough=thorough),
         max(ks),
         reporter,
         source_format=source_format,
@@ -186,6 +194,8 @@ def compare(
             "top": max(ks),
             "seed": seed,
             "threads": threads,
+            **({"size": size} if size is not None else {}),
+            **({"thorough": True} if thorough else {}),
         }
         by_name = [name for name in opened.proposing if isinstance(given[name], (str, PathLike))]
         identities = {name: {**settings, **identity(opened.words[name])} for name in by_name}
