@@ -17,7 +17,11 @@ from objectness.cli import app
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 BLOCKS = [
-    pytest.param(block, id=f"{page.stem}-{number}", marks=[pytest.mark.slow] if "export_checkpoint(" in block else [])
+    pytest.param(
+        block,
+        id=f"{page.stem}-{number}",
+        marks=[pytest.mark.slow] if "export_checkpoint(" in block or "faster-rcnn" in block else [],
+    )
     for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL))
 ]
@@ -25,7 +29,9 @@ BLOCKS = [
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_block_runs(block: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    if ("torch" in block or "objectness.training" in block) and find_spec("torch") is None:
+    if ("torch" in block or "objectness.train(" in block or "objectness.training" in block) and find_spec(
+        "torch"
+    ) is None:
         pytest.skip("this block is about training, which needs PyTorch")
     if "export_checkpoint(" in block:  # the exporter traces with sizes that are no numbers
         request.getfixturevalue("tracing")

@@ -62,7 +62,18 @@ SETTINGS = "import objectness.rpn.settings, objectness.training.settings, object
         *(
             (f"import objectness.cli.{name}", ("torch", "timm", "matplotlib", "onnxruntime", "numpy"))
             for name in (
-                *("propose", "train", "evaluate", "compare", "check", "convert", "validate", "data", "anchors"),
+                *(
+                    "propose",
+                    "detect",
+                    "train",
+                    "evaluate",
+                    "compare",
+                    "check",
+                    "convert",
+                    "validate",
+                    "data",
+                    "anchors",
+                ),
                 *("benchmark", "export"),
             )
         ),

@@ -168,8 +168,8 @@ def show(
         said.append("No photo could be used: nothing was written.")
     else:
         drawn = len(written.pictures)
-        also = f" and {_counted(drawn, 'picture')}" if drawn else ""
-        also += f" and {_counted(len(written.geojsons), 'GeoJSON file')}" if written.geojsons else ""
+        also = f" and {counted(drawn, 'picture')}" if drawn else ""
+        also += f" and {counted(len(written.geojsons), 'GeoJSON file')}" if written.geojsons else ""
         said.append(f"Wrote {written.results}{also} (model {description.name}{unsure}).")
     said += [f"{len(left.failed)} failed."] if left.failed else []
     said += _missing(rows)
@@ -186,7 +186,7 @@ def _missing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         if parts := row["missing"]:
             x, y, width, height = parts[0]
             first = f"{width:,} x {height:,} pixels at x {x:,}, y {y:,}"
-            more = f" and {_counted(len(parts) - 1, 'other part')}" if len(parts) > 1 else ""
+            more = f" and {counted(len(parts) - 1, 'other part')}" if len(parts) > 1 else ""
             said.append(f"{row['file']}: {first}{more} could not be read, so that boxes are missing there.")
     return said
 
@@ -198,18 +198,19 @@ def _older(images: int, written: Written) -> list[str]:
     if written.replaced:
         whole = written.folder / "proposals.json"
         if written.results != whole:
-            said.append(f"{whole} is still that of an earlier run, for {_counted(written.replaced, 'photo')}.")
+            said.append(f"{whole} is still that of an earlier run, for {counted(written.replaced, 'photo')}.")
         elif written.replaced > images:
-            said.append(f"It replaced that of an earlier run, which was for {_counted(written.replaced, 'photo')}.")
+            said.append(f"It replaced that of an earlier run, which was for {counted(written.replaced, 'photo')}.")
     if (unfinished := written.unfinished) and not written.is_stopped:
         holds = "holds" if len(unfinished) == 1 else "hold"
         said.append(f"{', '.join(unfinished)} {holds} what a run found that was killed, or still goes on.")
     if older := written.older_pictures:
-        said.append(f"{_counted(older, 'picture')} of an earlier run {'lies' if older == 1 else 'lie'} there too.")
+        said.append(f"{counted(older, 'picture')} of an earlier run {'lies' if older == 1 else 'lie'} there too.")
     return said
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """A number and a noun."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -223,7 +224,7 @@ def _table(rows: Sequence[Mapping[str, Any]], device: str) -> Table:
     more_columns = [*(["tiles"] if is_tiled else []), *(["missing parts"] if is_damaged else [])]
     for name in ("size", "proposals", "best score", *more_columns, f"ms on {device}"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row, shown in zip(rows, _without_common_folder([row["file"] for row in rows]), strict=True):
+    for row, shown in zip(rows, without_common_folder([row["file"] for row in rows]), strict=True):
         best = "-" if row["best_score"] is None else f"{row['best_score']:.3f}"
         size = f"{row['width']} x {row['height']}"
         time = "before" if row["seconds"] is None else f"{row['seconds'] * 1000:.0f}"
@@ -238,7 +239,8 @@ def _tiles(row: Mapping[str, Any]) -> str:
     return "-" if tiling is None else f"{tiling['tiles']:,} of {tiling['tile']}"
 
 
-def _without_common_folder(files: Sequence[str]) -> list[str]:
+def without_common_folder(files: Sequence[str]) -> list[str]:
+    """Paths below the folder that all of them lie in."""
     try:
         whole = [Path(file).absolute() for file in files]
         folder = os.path.commonpath([file.parent for file in whole])

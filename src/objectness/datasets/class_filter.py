@@ -45,4 +45,7 @@ def with_class_names(dataset: Dataset, names: Sequence[str]) -> Dataset:
         moved = replace(record, class_ids=table[record.class_ids])
         return moved.keep(moved.class_ids >= 0)
 
-    return replace(dataset, class_names=tuple(names), records=tuple(map(renamed, dataset.records)))
+    ids = dict(zip(dataset.class_names, dataset.category_ids, strict=False))
+    category_ids = tuple(ids[name] for name in names) if ids.keys() >= set(names) else ()
+    records = tuple(map(renamed, dataset.records))
+    return replace(dataset, class_names=tuple(names), records=records, category_ids=category_ids)

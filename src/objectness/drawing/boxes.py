@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def draw_boxes(
         colour = colours[rank]
         outline(draw, boxes_xyxy[order[rank]].tolist(), colour, width + (rank < _LABELS), halo=1)
     if scores is not None:
-        _write_scores(draw, picture, boxes_xyxy[order[:_LABELS]], scores[order[:_LABELS]], colours)
+        words = [f"{score:.2f}" for score in scores[order[:_LABELS]].tolist()]
+        write_words(draw, picture, boxes_xyxy[order[:_LABELS]], words, colours)
     return picture
 
 
@@ -67,19 +69,19 @@ def score_colours(count: int, scores: NDArray[np.floating[Any]] | None) -> list[
     return [(int(red), int(green), int(blue)) for red, green, blue in channels.round()]
 
 
-def _write_scores(
+def write_words(
     draw: ImageDraw.ImageDraw,
     picture: Image.Image,
     boxes_xyxy: Boxes,
-    scores: NDArray[np.floating[Any]],
-    colours: list[Colour],
+    words: Sequence[str],
+    colours: Sequence[Colour],
 ) -> None:
-    """Write each score above its box, or inside where there is no room, or not at all over another one."""
+    """Write the words of each box above it, or inside where there is no room, or not at all over others."""
     font = font_for(picture)
     pad = line_width(picture)
     taken: list[tuple[float, float, float, float]] = []
-    for (x1, y1, _, y2), score, colour in zip(boxes_xyxy.tolist(), scores.tolist(), colours, strict=False):
-        left, top, right, bottom = draw.textbbox((0, 0), f"{score:.2f}", font=font)
+    for (x1, y1, _, y2), text, colour in zip(boxes_xyxy.tolist(), words, colours, strict=False):
+        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         wide, high = right - left + 2 * pad, bottom - top + 2 * pad
         if wide > picture.width or high > picture.height:
             continue
@@ -89,7 +91,7 @@ def _write_scores(
             if y >= 0 and place[3] <= picture.height and not any(_overlap(place, other) for other in taken):
                 taken.append(place)
                 draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
-                draw.text((x + pad - left, y + pad - top), f"{score:.2f}", fill=readable_on(colour), font=font)
+                draw.text((x + pad - left, y + pad - top), text, fill=readable_on(colour), font=font)
                 break
 
 

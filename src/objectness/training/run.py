@@ -190,7 +190,7 @@ def _fit(
     if settings.loop.amp and not computes_bf16(pick_device(settings.loop.device)):
         notify("It computes in float32: this device has no instructions for bfloat16 (loop.amp).")
     data = prepared.config.data.resolve().name
-    details = {
+    details: dict[str, Any] = {
         "name": f"{settings.recipe} on {data}",
         "recipe": settings.recipe,
         "objectness": __version__,
@@ -201,6 +201,8 @@ def _fit(
             **{key: names for key, names in to_dict(settings.data).items() if names},
         },
     }
+    if settings.scheme != "rpn" and (ids := splits.training.category_ids):
+        details["category_ids"] = list(ids)
     if prepared.origin:
         details["start"] = dict(prepared.origin)
     records, network = splits.training.records, prepared.network
