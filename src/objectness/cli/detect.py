@@ -107,7 +107,7 @@ def command(
         if place is not None:
             report.write_classes(place, results)
     left = report.Left(results.failed, found.passed_over)
-    written = report.Written(out, place, before, results.pictures)
+    written = report.Written(out, place, before, results.pictures, (), results.interrupted)
     output.result(report.document(detector, results, left, written))
     report.show(detector, results, left, written, output)
     if results.interrupted:
