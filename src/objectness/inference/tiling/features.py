@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,7 @@ class FeatureStore:
         self._extent = [(0, 0)] * len(sizes)
         self._arrays: list[Floats] = []
         self._file = None
+        self._reading = Lock()
         self.channels = channels
         if path is None and sum(sizes) <= MOST_BYTES_IN_MEMORY:
             self._arrays = [np.zeros(shape, np.float32) for shape in self._shapes]
@@ -103,7 +105,7 @@ class FeatureStore:
         self._extent = [(height, width) for height, width in extents]
 
     def row(self, level: int, y: int) -> Floats:
-        """A row ``(columns, c)`` of a level.
+        """A row ``(columns, c)`` of a level; several threads may call this at once.
 
         Raises:
             InputError: The file cannot be read any more.
@@ -112,8 +114,9 @@ class FeatureStore:
         if self._file is None:
             return self._arrays[level][y, :columns]
         try:
-            self._file.seek(self._place(level, y, 0))
-            content = self._file.read(4 * columns * self.channels)
+            with self._reading:
+                self._file.seek(self._place(level, y, 0))
+                content = self._file.read(4 * columns * self.channels)
         except OSError as error:
             raise _no_room(self._folder, error) from None
         return np.frombuffer(content, np.float32).reshape(columns, self.channels)

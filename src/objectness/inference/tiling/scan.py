@@ -7,6 +7,7 @@ one decoding, one choice of the best, one refinement over the whole image, as wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from objectness.engines.candidates import Candidates
 from objectness.engines.dense import DenseEngine, Maps
 from objectness.engines.map_selection import decode_inside, joined, refined
-from objectness.inference.tiling.cells import Cells, CellStore, LevelGrid, cells_of_tile, core_of
+from objectness.inference.tiling.cells import Cells, CellStore, Floats, LevelGrid, cells_of_tile, core_of
 from objectness.inference.tiling.features import FeatureStore, corrections_from
 from objectness.inference.tiling.grid import Tile
+
+_LEVELS_AT_ONCE = 2  # the two finest have nearly all of the boxes
 
 
 @dataclass(frozen=True)
@@ -159,19 +162,22 @@ class Scan:
         Raises:
             InputError: The features cannot be read any more.
         """
+        with ThreadPoolExecutor(_LEVELS_AT_ONCE, thread_name_prefix="objectness-level") as pool:
+            parts = list(pool.map(self._boxes_of_level, range(len(self._grids))))
+        return joined([boxes for boxes, _ in parts], [scores for _, scores in parts])
+
+    def _boxes_of_level(self, level: int) -> tuple[Floats, Floats]:
+        """Boxes ``(K, 4)`` and scores ``(K,)``, best first."""
         geometry, size_hw = self._engine.geometry, self._size_hw
-        boxes_parts, scores_parts = [], []
-        for level, (store, grid) in enumerate(zip(self._stores, self._grids, strict=True)):
-            cells = store.best()
-            boxes, _ = decode_inside(cells.scores, cells.deltas, grid.anchors_of(cells.index), size_hw, geometry)
-            scores = cells.scores
-            if geometry.refinement is not None and len(scores):
-                assert self._features is not None
-                correct = partial(corrections_from, self._features, self._engine)
-                boxes, scores = refined(level, boxes, scores, correct, size_hw, geometry, self._counts.refined)
-            boxes_parts.append(boxes.astype(np.float32))
-            scores_parts.append(scores)
-        return joined(boxes_parts, scores_parts)
+        cells = self._stores[level].best()
+        anchors_xyxy = self._grids[level].anchors_of(cells.index)
+        boxes, _ = decode_inside(cells.scores, cells.deltas, anchors_xyxy, size_hw, geometry)
+        if geometry.refinement is None or not len(cells):
+            return boxes.astype(np.float32), cells.scores
+        assert self._features is not None
+        correct = partial(corrections_from, self._features, self._engine)
+        boxes, scores = refined(level, boxes, cells.scores, correct, size_hw, geometry, self._counts.refined)
+        return boxes.astype(np.float32), scores.astype(np.float32)
 
     def close(self) -> None:
         """Release memory and files."""
