@@ -14,7 +14,7 @@ from objectness.training.recipes import paper_vgg16
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "paper.md").read_text()
 PLACES = sorted(set(re.findall(r"`([\w/]+\.py): ([\w.]+)`", PAGE)))
-SETTINGS = sorted(set(re.findall(r"`((?:rpn|optimizer|schedule|loop|augment)\.[\w.]+=[^`]+)`", PAGE)))
+SETTINGS = sorted(set(re.findall(r"`((?:rpn|detector|optimizer|schedule|loop|augment)\.[\w.]+=[^`]+)`", PAGE)))
 
 
 def defined(path: Path) -> set[str]:
