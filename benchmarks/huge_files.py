@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from mosaic import Mosaic, paint
 
 from objectness.images.windows.protocol import Rectangle
 
-FORMATS = {
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "tiled TIFF": ("tiled.tif", {"tile": True, "tile_width": 512, "tile_height": 512, "compression": "jpeg", "Q": 90}),
     "strip TIFF": ("strips.tif", {"compression": "deflate"}),
     "baseline JPEG": ("baseline.jpg", {"Q": 90}),

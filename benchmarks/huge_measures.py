@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def doubles(boxes_xyxy: Floats, objects: Floats, boxes_at_once: int = 4096) -> N
     counts = np.zeros(len(objects), dtype=np.int64)
     order = np.argsort(about, kind="stable")
     edges = np.searchsorted(about[order], np.arange(len(objects) + 1))
-    for number, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (first, last) in enumerate(pairwise(edges.tolist())):
         own = boxes_xyxy[order[first:last]]
         inside = iof(own, own)
         twice = (iou(own, own) > _SAME) | (inside > _INSIDE) | (inside.T > _INSIDE)

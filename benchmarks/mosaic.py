@@ -150,13 +150,14 @@ def _moved(place: Place, origin_yx: tuple[int, int], size_hw: tuple[int, int]) -
 def _filled(places: Sequence[Place], size_hw: tuple[int, int], records: Sequence[Record]) -> Iterator[Place]:
     """Pieces of photographs that cover what the places leave, band by band between their edges."""
     edges = sorted({0, size_hw[0], *(edge for one in places for edge in (one.part.y, one.part.y + one.part.height))})
+    largest = max(min(_height(one), _width(one)) for one in records)  # a square that some photograph covers
     open_gaps: dict[tuple[int, int], int] = {}  # left and right -> top of the gap
     number = 0
     for top, bottom in zip(edges, [*edges[1:], None], strict=True):
         gaps = set(_gaps(places, top, size_hw[1])) if bottom is not None else set()
         for gap in [gap for gap in open_gaps if gap not in gaps]:
             start = open_gaps.pop(gap)
-            for part in _split(Rectangle(start, gap[0], top - start, gap[1] - gap[0])):
+            for part in _split(Rectangle(start, gap[0], top - start, gap[1] - gap[0]), largest):
                 record = _first_that_covers(records, number, part)
                 number += 1
                 yield Place(record, part, whole=False)
@@ -176,8 +177,8 @@ def _gaps(places: Sequence[Place], y: int, width: int) -> Iterator[tuple[int, in
         yield x, width
 
 
-def _split(gap: Rectangle, most: int = 320) -> Iterator[Rectangle]:
-    """Parts that a photograph can cover."""
+def _split(gap: Rectangle, most: int) -> Iterator[Rectangle]:
+    """Parts of at most this side."""
     for y in range(0, gap.height, most):
         for x in range(0, gap.width, most):
             yield Rectangle(gap.y + y, gap.x + x, min(most, gap.height - y), min(most, gap.width - x))
@@ -185,10 +186,7 @@ def _split(gap: Rectangle, most: int = 320) -> Iterator[Rectangle]:
 
 def _first_that_covers(records: Sequence[Record], number: int, part: Rectangle) -> Record:
     turned = [records[(number + step) % len(records)] for step in range(len(records))]
-    covering = [one for one in turned if _height(one) >= part.height and _width(one) >= part.width]
-    if not covering:
-        raise ValueError(f"No photograph covers a gap of {part.width} x {part.height} pixels.")
-    return covering[0]
+    return next(one for one in turned if _height(one) >= part.height and _width(one) >= part.width)
 
 
 @lru_cache(maxsize=64)
