@@ -103,5 +103,5 @@ def test_no_images_and_no_draws() -> None:
 def test_progress(scene) -> None:
     records, found = scene
     calls = []
-    figures(match(found, records, NAMES), NAMES, 101, 0, lambda: calls.append(1))
+    figures(match(found, records, NAMES), NAMES, 501, 0, lambda: calls.append(1))
     assert len(calls) == 3

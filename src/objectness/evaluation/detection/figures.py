@@ -23,7 +23,7 @@ Figures = Mapping[Key, Sampled]
 AP, AP50, AP75, AR = "AP", "AP50", "AP75", "AR"
 VOC_2007, VOC_2010 = "VOC 2007", "VOC 2010"
 CLASS, SIZE = "class", "size"
-DRAWS_AT_ONCE = 50
+DRAWS_AT_ONCE = 250
 _LEVEL_75 = 5
 
 

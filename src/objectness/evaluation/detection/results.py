@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from objectness.datasets.records import Record
 from objectness.detections import Detections
 from objectness.evaluation.detection.bound import Bound
@@ -65,6 +67,6 @@ class NamedResults:
     def objects_of_classes(self) -> list[tuple[int, str, int]]:
         """Position, name and number of objects of each class that has some, most frequent first."""
         matches = self.methods[0].matches
-        labels = matches.flat.object_label[matches.counted[ALL]].tolist()
-        counts = [(label, name, labels.count(label)) for label, name in enumerate(self.class_names)]
+        found = np.bincount(matches.flat.object_label[matches.counted[ALL]], minlength=len(self.class_names)).tolist()
+        counts = [(label, name, found[label]) for label, name in enumerate(self.class_names)]
         return sorted((one for one in counts if one[2]), key=lambda one: -one[2])

@@ -115,7 +115,16 @@ class Scorer:
         return _table(flat.object_image[counted], flat.object_label[counted], len(flat.image_ids), flat.classes)
 
     def _members(self, label: int) -> NDArray[np.int64]:
-        return self._matches.order[self._matches.starts[label] : self._matches.starts[label + 1]]
+        """The detections of a class by score, up to the last that is right by any rule: the rest moves nothing."""
+        members = self._matches.order[self._matches.starts[label] : self._matches.starts[label + 1]]
+        right = self._is_right[members]
+        return members[: len(right) - int(np.argmax(right[::-1]))] if right.any() else members[:0]
+
+    @cached_property
+    def _is_right(self) -> NDArray[np.bool_]:
+        outcomes = [self._matches.voc[None], *self._matches.coco.values()]
+        right: NDArray[np.bool_] = np.any([(outcome == RIGHT).any(axis=0) for outcome in outcomes], axis=0)
+        return right
 
 
 def _table(image: NDArray[np.int64], label: NDArray[np.int64], images: int, classes: int) -> NDArray[np.float64]:
