@@ -67,7 +67,9 @@ def test_report(run, tmp_path: Path) -> None:
         (("good.csv", "data", "--proposals", "boxes.csv"), "--proposals goes with --map alone"),
         (("boxes.csv", "data", "--map"), "has no class: it is a proposal"),
         (("good.csv", "data", "--map", "--show", "by-clas"), "did you mean 'by-class'?"),
-        (("default", "data", "--map"), "default"),
+        (("good.csv", "data", "--map", "--thorough"), "--thorough is about recall"),
+        (("default", "data", "--map"), "The bundled model proposes boxes, and names nothing"),
+        (("uniform", "data", "--map"), "uniform proposes boxes, and names nothing"),
     ],
 )
 def test_wrong_use(run, words: tuple[str, ...], sentence: str) -> None:

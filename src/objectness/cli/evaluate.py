@@ -68,7 +68,7 @@ def command(
         typer.Option(
             "--map",
             help="Measure mean average precision of named boxes (COCO's and VOC's) in place of recall: METHODs are "
-            "files of detections in a format that holds classes.",
+            "files of detections in a format that holds classes, or detectors (.safetensors, run folder).",
         ),
     ] = False,
     proposals: Annotated[
@@ -120,7 +120,8 @@ def command(
     output = Output(as_json, quiet)
     if by_map:
         recall_only = {"--top": top, "--nms": nms, "--score": score or None, "--k": k, "--at": at}
-        _refuse({**recall_only, "--seen": seen, "--recall": recall}, "is about recall, which --map does not measure")
+        recall_only |= {"--seen": seen, "--recall": recall, "--size": size, "--thorough": thorough or None}
+        _refuse(recall_only, "is about recall, which --map does not measure")
         _evaluate_named(
             methods,
             data,

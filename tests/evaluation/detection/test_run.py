@@ -116,6 +116,16 @@ def test_classes_that_the_data_set_does_not_have_are_said(tmp_path: Path, data: 
     assert comparison.precision["mine"].ap_by_class == {"cat": 1, "dog": 0}
 
 
+def test_classes_of_a_set_and_of_a_function(data: Path) -> None:
+    said: list[str] = []
+    reporter = Reporter(warn=said.append)
+    evaluate_detections(data, {"mine": found(names=("cat", "tiger", "cow"))}, draws=5, reporter=reporter)
+    assert said == [f"mine: left out boxes of the class that {data} does not have (tiger)."]
+    strange = found(names=("lion", "tiger", "puma"))[4]
+    with pytest.raises(InputError, match=r"mine: .* has none of the classes of its boxes \(lion, tiger\): it has cat"):
+        evaluate_detections(data, {"mine": lambda pixels: strange}, draws=5)
+
+
 def test_a_score(data: Path) -> None:
     rows = evaluate_detections(data, {"mine": found()}, score=0.85, draws=5).tables["score"].rows
     assert rows == (("mine", 0.85, 1, pytest.approx(2 / 3), pytest.approx(0.8)),)

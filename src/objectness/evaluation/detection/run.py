@@ -13,6 +13,7 @@ from objectness.arguments import is_number
 from objectness.datasets import Dataset
 from objectness.detections import Detections
 from objectness.errors import InputError
+from objectness.evaluation.baselines import is_baseline
 from objectness.evaluation.bootstrap import DRAWS
 from objectness.evaluation.detection.bound import closest_proposals, upper_bound
 from objectness.evaluation.detection.comparison import DetectionComparison
@@ -22,17 +23,20 @@ from objectness.evaluation.detection.mistakes import mistakes
 from objectness.evaluation.detection.report import unique_class_names
 from objectness.evaluation.detection.results import NamedResult, NamedResults
 from objectness.evaluation.ground_truth import name_of, read_ground_truth, title
-from objectness.evaluation.methods import Selection, read_file, unique_names, with_ids_of
+from objectness.evaluation.methods import Selection, is_proposals_file, read_file, unique_names, with_ids_of
 from objectness.evaluation.reporter import Reporter
 from objectness.evaluation.run_methods import Progress, run
-from objectness.formats.core.classes import KnownClasses
+from objectness.formats.core.classes import FileClass, KnownClasses, find_classes
 from objectness.formats.core.image_lookup import index_records
 from objectness.formats.core.sniffing import existing_path, file_head
 from objectness.formats.registry import format_named, guess_source_format
+from objectness.inference.detector import Detector
+from objectness.inference.detector_loading import load_detector
 from objectness.proposals import Proposals
 
-DetectionMethod = str | PathLike[str] | Callable[[Any], Detections] | Mapping[Any, Detections]
-"""Name of a file of detections; a function of ``uint8 (H, W, 3)`` RGB pixels; or image id -> detections."""
+DetectionMethod = str | PathLike[str] | Detector | Callable[[Any], Detections] | Mapping[Any, Detections]
+"""Name of a file of detections or of a trained detector; a loaded one; a function of ``uint8 (H, W, 3)`` RGB pixels; or
+image id -> detections."""
 
 
 def evaluate_detections(
@@ -55,7 +59,8 @@ def evaluate_detections(
     Args:
         data: Ground truth: a COCO, Pascal VOC or YOLO folder or file, or a ``Dataset``.
         methods: One method, a list, or name -> method. A method is a file of detections in a format that holds classes,
-            a function from ``uint8 (H, W, 3)`` RGB pixels to ``Detections``, or a ``DetectionSet``.
+            a trained detector (a checkpoint or run folder), a ``Detector``, a function from ``uint8 (H, W, 3)`` RGB
+            pixels to ``Detections``, or a ``DetectionSet``.
         split: "train", "val", "test" or "all"; None for val, else test, else all.
         source_format: Format of files where it cannot be guessed.
         score: From which on a detection counts for confusion and missed objects; None for the score whose F1 is
@@ -139,20 +144,47 @@ def _open(
         if isinstance(method, Mapping):
             found[name] = with_ids_of(method, dataset.records)
         elif isinstance(method, (str, os.PathLike)):
-            found[name] = _read(os.fspath(method), dataset, source_format, reporter)
+            word = os.fspath(method)
+            if is_proposals_file(word, source_format):
+                found[name] = _read(word, dataset, source_format, reporter)
+            else:
+                proposing[name] = _load(word)
         else:
             proposing[name] = method
     failed: dict[str, str] = {}
     if proposing:
         done = {name: Progress() for name in proposing}
         with reporter.progress("Detecting", len(dataset)) as advance:
-            run(proposing, dataset.records, done, failed, read_ahead=True, on_image=advance)
+            by_file = [name for name, method in proposing.items() if isinstance(method, Detector)]
+            run(proposing, dataset.records, done, failed, read_ahead=True, on_image=advance, by_file=by_file)
         found |= {name: cast("Mapping[int, Detections]", progress.proposals) for name, progress in done.items()}
         if failed and len(failed) == len(dataset):
             raise InputError(f"None of the {len(dataset)} images could be used: {next(iter(failed.values()))}")
         for file, error in failed.items():
             reporter.warn(f"{file}: {error}")
+    for name, method in methods.items():
+        if isinstance(method, Mapping) or name in proposing:
+            _check_classes(name, found[name], dataset, reporter)
     return {name: found[name] for name in methods}, {name: _word(one) for name, one in methods.items()}, failed
+
+
+def _load(word: str) -> Detector:
+    if is_baseline(word):
+        raise InputError(f"{word} proposes boxes, and names nothing: give detections or a trained detector.")
+    return load_detector(word)
+
+
+def _check_classes(name: str, found: Mapping[int, Detections], dataset: Dataset, reporter: Reporter) -> None:
+    """Say which classes of the boxes the data set does not have.
+
+    Raises:
+        InputError: it has none of them.
+    """
+    used = dict.fromkeys(word for one in found.values() for word in one.names)
+    listed = [FileClass(word) for word in used]
+    _, notes = find_classes(name, listed, KnownClasses.of(dataset, str(dataset.root)))
+    for sentence in notes:
+        reporter.warn(f"{name}: {sentence}.")
 
 
 def _read(word: str, dataset: Dataset, source_format: str | None, reporter: Reporter) -> Mapping[int, Detections]:
