@@ -34,6 +34,11 @@ class Wanted:
     parts: tuple[Rectangle, ...]
     max_pixels: int
 
+    @property
+    def has_details(self) -> bool:
+        """Whether parts are drawn in pictures of their own."""
+        return self.details > 0 or len(self.parts) > 0
+
 
 def parts_of(photo: Path, proposals: Proposals, wanted: Wanted) -> tuple[Rectangle, ...]:
     """The parts that are drawn in pictures of their own: those that were named, then those in which most was found.

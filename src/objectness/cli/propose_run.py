@@ -138,7 +138,7 @@ def _take_over(tasks: Sequence[Task], done: Mapping[int | str, Proposals], resul
         row = row_of(task, found, missing)
         _add(task, found, row, results)
         _locate(task, found, row, results)
-        if task.picture is not None and task.picture.is_file() and not results.wanted.parts:
+        if task.picture is not None and task.picture.is_file() and not results.wanted.has_details:
             row["picture"] = str(task.picture)
         else:
             _draw(task, found, _image_of(task, found), row, missing, results)
@@ -167,6 +167,8 @@ def _keep(task: Task, outcome: Outcome, results: Results) -> None:
         results.unfinished.note_missing(task.image_id, missing)
     if outcome.frames > 1:
         results.output.note(f"{task.photo}: holds {outcome.frames} frames or pages; the first was taken.")
+    for remark in () if tiling is None else tiling.remarks:
+        (results.output.warn if missing else results.output.note)(remark)
     row = row_of(task, found, missing, outcome)
     _add(task, found, row, results)
     _locate(task, found, row, results)
