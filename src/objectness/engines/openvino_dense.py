@@ -19,7 +19,9 @@ from objectness.errors import InputError
 from objectness.telemetry import import_openvino
 
 _HALVED = "_compressed"  # what OpenVINO calls a constant that it stores in half precision, behind its name
-_MOST_DEPTH = 16  # of models inside models
+_WEIGHT, _BIAS = ".weight", ".bias"
+_BETWEEN = ("Convert", "Transpose", "MatMul", "Multiply")  # of a weight and the addition of its bias
+_MOST_DEPTH = 16  # of models inside models, and of conversions behind each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +60,38 @@ def dense_openvino(model: Any, meaning: MapsOf, where: str) -> DenseOpenVINO:
             "runs on whole images only; export it again."
         )
     wanted = set(constant_names())
-    constants = {
-        name: np.asarray(node.get_data(), np.float32)
-        for node in _constants(model)
-        if (name := node.get_friendly_name().removesuffix(_HALVED)) in wanted
-    }
+    found = {node.get_friendly_name().removesuffix(_HALVED): node for node in _constants(model)}
+    constants = {name: np.asarray(node.get_data(), np.float32) for name, node in found.items() if name in wanted}
+    for name in wanted - constants.keys():
+        weight = name.removesuffix(_BIAS) + _WEIGHT
+        # A bias of zeros, as in a network that was not trained, is dropped at export or as OpenVINO reads the file.
+        if name.endswith(_BIAS) and weight in constants and not _has_bias(found[weight]):
+            constants[name] = np.zeros(constants[weight].shape[:1], np.float32)
     weights = refinement_weights(constants, meaning, where)
     pixels = [node for node in model.get_parameters() if INPUT in node.output(0).get_names()]
     alone = import_openvino().Model([values[name] for name in names], pixels, "maps")
     return DenseOpenVINO(alone, maps_prefix, weights)
+
+
+def _has_bias(node: Any, depth: int = 0) -> bool:
+    """Whether something is added to a product with this weight; the product may be scaled before (``Gemm`` of ONNX)."""
+    behind = [port.get_node() for port in node.output(0).get_target_inputs()]
+    added = (other for other in behind if other.get_type_name() == "Add")
+    passed = (other for other in behind if other.get_type_name() in _BETWEEN)
+    return (
+        depth > _MOST_DEPTH
+        or not all(any(_is_zero(port) for port in other.inputs()) for other in added)
+        or any(_has_bias(other, depth + 1) for other in passed)
+    )
+
+
+def _is_zero(port: Any, depth: int = 0) -> bool:
+    """Whether an input is a constant of zeros, or a multiple of one."""
+    node = port.get_source_output().get_node()
+    if node.get_type_name() == "Constant":
+        return not np.any(node.get_data())
+    scaled = node.get_type_name() in ("Convert", "Multiply") and depth < _MOST_DEPTH
+    return scaled and any(_is_zero(other, depth + 1) for other in node.inputs())
 
 
 def _constants(model: Any, depth: int = 0) -> Iterator[Any]:
