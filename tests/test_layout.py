@@ -21,6 +21,7 @@ OTHERS = {
     "datasets/test_writing.py": "every layout",
     "evaluation/test_traps.py": "mistakes of other evaluators",
     "export/test_command.py": "the command, on the networks of this folder",
+    "export/test_dense.py": "maps of exported files, by every runtime",
     "formats/test_annotation_tools.py": "CVAT and Label Studio",
     "formats/test_awkward.py": "every format",
     "formats/test_awkward_names.py": "every format",

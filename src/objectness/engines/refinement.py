@@ -126,7 +126,7 @@ class RefinementWeights:
             Deltas ``(R, 4)`` relative to these boxes, and corrected scores ``(R,)``; NaN for a score whose logit is
             not finite.
         """
-        values = features.reshape(len(features), -1)
+        values = features.reshape(len(features), self.inputs)
         for weight, bias in self.hidden:
             values = np.maximum(values @ weight.T + bias, 0)
         weight, bias = self.predictor
