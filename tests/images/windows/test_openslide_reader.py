@@ -82,8 +82,7 @@ def test_a_tile_that_does_not_decode_is_missing_and_all_others_are_served(tmp_pa
             for top, left, rows, columns in window.missing:
                 here[top : top + rows, left : left + columns] = True
             cut = lost[y : y + height, x : x + width]
-            np.testing.assert_array_equal(here[y : y + height, x : x + width], cut)
-            assert here.sum() == cut.sum()
+            np.testing.assert_array_equal(here, lost if cut.any() else np.zeros_like(lost))
             assert ("JPEG" in window.reason) == bool(window.missing)
             assert (window.pixels[cut] == 128).all()
             np.testing.assert_array_equal(window.pixels[~cut], whole[y : y + height, x : x + width][~cut])

@@ -183,6 +183,9 @@ def test_which_files_are_read_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             assert isinstance(reader, RasterioReader) == is_so
     with pytest.raises(InputError, match=r"c\.tif"):
         open_windows(odd)
+    monkeypatch.setattr(open_windows_module, "find_spec", lambda name: None if name == "tifffile" else name)
+    with closing(open_windows(plain)) as reader:
+        assert isinstance(reader, RasterioReader)
 
 
 def test_the_reader_is_silent_and_does_not_touch_other_files(

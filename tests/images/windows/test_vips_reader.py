@@ -177,10 +177,6 @@ def test_of_a_file_that_is_cut_short_the_rows_before_the_cut_are_served(
         window = reader.window(part)
         here = np.zeros_like(lost)
         for y, x, height, width in window.missing:
-            assert part.y <= y
-            assert part.x <= x
-            assert y + height <= part.y + part.height
-            assert x + width <= part.x + part.width
             here[y : y + height, x : x + width] = True
         cut = here[part.y : part.y + part.height, part.x : part.x + part.width]
         expected = whole[part.y : part.y + part.height, part.x : part.x + part.width]

@@ -186,8 +186,10 @@ def _is_jpeg2000_or_has_nodata(header: Header, limits: Limits) -> bool:
     return isinstance(header.source, str) and (header.format == "JPEG2000" or header.has_nodata)
 
 
-def _is_raster(header: Header, limits: Limits) -> bool:
-    return isinstance(header.source, str) and header.format in ("JPEG2000", "TIFF")
+def _is_tiff_without_tifffile(header: Header, limits: Limits) -> bool:
+    # What tifffile refuses is not passed on: GDAL takes strips that are not there for black or for no data.
+    absent = any(find_spec(name) is None for name in ("tifffile", "imagecodecs"))
+    return isinstance(header.source, str) and header.format == "TIFF" and absent
 
 
 def _open_raster(header: Header, limits: Limits) -> WindowReader:
@@ -217,6 +219,13 @@ READERS = (
         ("tifffile", "imagecodecs"),
         "huge",
     ),
-    Reader("rasterio", "TIFF that the reader above refuses", _is_raster, _open_raster, ("rasterio",), "geo"),
+    Reader(
+        "rasterio",
+        "TIFF, where tifffile is not installed",
+        _is_tiff_without_tifffile,
+        _open_raster,
+        ("rasterio",),
+        "geo",
+    ),
     Reader("pillow", "what cannot be read in parts", _fits, _open_whole),
 )

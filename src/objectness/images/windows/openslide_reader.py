@@ -62,7 +62,7 @@ class OpenSlideReader:
             found = self._read(part)
             if not isinstance(found, str):
                 return Window(found)
-        return read_piecewise(part, self._tile_hw, self._read_tile)
+        return read_piecewise(part, self.size_hw, self._tile_hw, self._read_tile)
 
     def close(self) -> None:
         """Release the file."""

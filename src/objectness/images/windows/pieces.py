@@ -11,22 +11,27 @@ from objectness.images.windows.protocol import MISSING_GREY, Rectangle, Window
 
 
 def read_piecewise(
-    part: Rectangle, tile_hw: tuple[int, int], read: Callable[[Rectangle], NDArray[np.uint8] | str]
+    part: Rectangle,
+    image_hw: tuple[int, int],
+    tile_hw: tuple[int, int],
+    read: Callable[[Rectangle], NDArray[np.uint8] | str],
 ) -> Window:
-    """A window, of which each tile is read by itself.
+    """A window, of which each tile is read by itself; tiles are ``missing`` whole, alike in all windows that meet them.
 
     Args:
         part: The window, in pixels of the whole image.
+        image_hw: (height, width) of the image.
         tile_hw: (height, width) of the tiles in which the file stores the image, from its upper left corner on.
         read: Gives the pixels of what a window has of a tile, or the reason why these cannot be decoded.
     """
     pixels = np.full((part.height, part.width, 3), MISSING_GREY, np.uint8)
     missing: list[Rectangle] = []
     reason = ""
-    for piece in _pieces(part, tile_hw):
+    for tile in _tiles(part, image_hw, tile_hw):
+        piece = _common(tile, part)
         found = read(piece)
         if isinstance(found, str):
-            missing.append(piece)
+            missing.append(tile)
             reason = reason or found
         else:
             y, x = piece.y - part.y, piece.x - part.x
@@ -34,11 +39,16 @@ def read_piecewise(
     return Window(pixels, tuple(missing), reason)
 
 
-def _pieces(part: Rectangle, tile_hw: tuple[int, int]) -> Iterator[Rectangle]:
-    """What a part has of each tile."""
+def _tiles(part: Rectangle, image_hw: tuple[int, int], tile_hw: tuple[int, int]) -> Iterator[Rectangle]:
+    """The tiles that a part meets, cut at the image's border."""
     height, width = tile_hw
-    for top in range(part.y - part.y % height, part.y + part.height, height):
-        y, below = max(top, part.y), min(top + height, part.y + part.height)
-        for left in range(part.x - part.x % width, part.x + part.width, width):
-            x, right = max(left, part.x), min(left + width, part.x + part.width)
-            yield Rectangle(y, x, below - y, right - x)
+    for y in range(part.y - part.y % height, part.y + part.height, height):
+        for x in range(part.x - part.x % width, part.x + part.width, width):
+            yield Rectangle(y, x, min(height, image_hw[0] - y), min(width, image_hw[1] - x))
+
+
+def _common(one: Rectangle, other: Rectangle) -> Rectangle:
+    """What two rectangles that meet have in common."""
+    y, x = max(one.y, other.y), max(one.x, other.x)
+    below, right = min(one.y + one.height, other.y + other.height), min(one.x + one.width, other.x + other.width)
+    return Rectangle(y, x, below - y, right - x)

@@ -27,7 +27,7 @@ class Window:
 
     Attributes:
         pixels: ``uint8 (height, width, 3)`` RGB, upright; grey 128 where nothing could be decoded.
-        missing: The parts that could not be decoded, in pixels of the whole image.
+        missing: The parts that could not be decoded, in pixels of the whole image; they may reach beyond the window.
         reason: Why the first of them could not, in a few words; empty where nothing is missing.
     """
 

@@ -49,11 +49,14 @@ class RasterioReader:
     def window(self, part: Rectangle) -> Window:
         """The pixels of a part; the first of an image of more than 8 bits reads all of it before, for its range."""
         stored = stored_part(part, self.size_hw, self._turned)
+        stored_hw = (self._raster.height, self._raster.width)
         found = self._rgb(stored)
-        as_kept = Window(found) if not isinstance(found, str) else read_piecewise(stored, self._block_hw, self._rgb)
+        if isinstance(found, str):
+            as_kept = read_piecewise(stored, stored_hw, self._raster.block_shapes[0], self._rgb)
+        else:
+            as_kept = Window(found)
         pixels = np.empty((part.height, part.width, 3), np.uint8)
         as_stored(pixels, self._turned)[:] = as_kept.pixels
-        stored_hw = (self._raster.height, self._raster.width)
         missing = tuple(upright_part(lost, stored_hw, self._turned) for lost in as_kept.missing)
         return Window(pixels, missing, as_kept.reason)
 
@@ -61,11 +64,6 @@ class RasterioReader:
         """Release the file."""
         with gdal():
             self._raster.close()
-
-    @property
-    def _block_hw(self) -> tuple[int, int]:
-        height, width = self._raster.block_shapes[0]
-        return height, width
 
     def _rgb(self, stored: Rectangle) -> NDArray[np.uint8] | str:
         """Pixels of a stored part, or the reason why they cannot be decoded."""
@@ -99,7 +97,7 @@ class RasterioReader:
     def _values(self) -> Iterator[NDArray[Any]]:
         """The samples of the whole image that are not masked, some at a time: ``(1, n, b)``."""
         height, width = self._raster.height, self._raster.width
-        rows, columns = self._block_hw
+        rows, columns = self._raster.block_shapes[0]
         rows *= max(1, _PIXELS_AT_ONCE // (rows * columns))
         for y in range(0, height, rows):
             for x in range(0, width, columns):

@@ -52,11 +52,7 @@ class VipsReader:
         x = self.size_hw[1] - part.x - part.width if self._mirrored else part.x
         view = self._band[: part.height, x : x + part.width]
         pixels = (view[:, ::-1] if self._mirrored else view).copy()
-        damage = self._rows.damage
-        if damage is None or damage.row >= part.y + part.height:
-            return Window(pixels)
-        first = max(damage.row, part.y)
-        return Window(pixels, (part._replace(y=first, height=part.y + part.height - first),), damage.reason)
+        return Window(pixels, *self._rows.lost(part))
 
     def close(self) -> None:
         """Release the file."""

@@ -134,11 +134,11 @@ class VipsRows:
             yield np.full((rows, width, 3), MISSING_GREY, np.uint8) if raw is None else self._as_rgb(raw)
 
     def lost(self, part: Rectangle) -> tuple[tuple[Rectangle, ...], str]:
-        """What of a part could not be decoded, as far as it was read, and why."""
+        """All rows that cannot be decoded, where a part has some of them, as far as the image was read; and why."""
         if self.damage is None or self.damage.row >= part.y + part.height:
             return (), ""
-        first = max(self.damage.row, part.y)
-        return (part._replace(y=first, height=part.y + part.height - first),), self.damage.reason
+        height, width = self.size_hw
+        return (Rectangle(self.damage.row, 0, height - self.damage.row, width),), self.damage.reason
 
     def close(self) -> None:
         """Release the file."""
