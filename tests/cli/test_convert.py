@@ -186,3 +186,34 @@ def test_a_name_that_leads_outside_stays_inside(run: Run) -> None:
     assert run("evil.json", "one/two/OUT", "--to", "yolo").exit_code == 0
     assert Path("one/two/OUT/labels/victim.txt").is_file()
     assert not list(Path().glob("**/victim.txt"))[1:]
+
+
+def test_classes_are_kept_when_asked_for(run: Run, tmp_path: Path) -> None:
+    document = json.loads((tmp_path / "DATA" / "instances_val.json").read_text())
+    document["categories"] = [{"id": 18, "name": "dog"}, {"id": 1, "name": "cat"}]
+    (tmp_path / "DATA" / "instances_val.json").write_text(json.dumps(document))
+    entries = [
+        {"image_id": 20, "category_id": 1, "bbox": [0, 0, 32, 24], "score": 0.5},
+        {"image_id": 10, "category_id": 18, "bbox": [0, 0, 32, 24], "score": 0.25},
+        {"image_id": 10, "category_id": 7, "bbox": [0, 0, 32, 24], "score": 0.75},
+    ]
+    (tmp_path / "named.json").write_text(json.dumps(entries))
+    result = run("named.json", "out", "--to", "yolo", "--classes", "--data", "DATA", "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert (document["images"], document["detections"]) == (2, 2)
+    assert document["notes"] == ["left out boxes of the class that DATA does not have (category_id 7)"]
+    assert (tmp_path / "out" / "labels" / "a.txt").read_text() == "0 0.25 0.25 0.5 0.5 0.25\n"
+    assert (tmp_path / "out" / "labels" / "b.txt").read_text() == "1 0.25 0.25 0.5 0.5 0.5\n"
+    assert '0: "dog"' in (tmp_path / "out" / "data.yaml").read_text()
+    back = run("out", "back.json", "--to", "coco-results", "--classes", "--data", "DATA", "--top", "1")
+    assert "Wrote back.json: 2 detections of" in back.stdout
+    assert {entry["category_id"] for entry in json.loads((tmp_path / "back.json").read_text())} == {1, 18}
+
+
+def test_classes_where_there_are_none(run: Run) -> None:
+    assert (
+        "holds no classes; these formats do: parquet"
+        in run("found.json", "x.pkl", "--to", "mmdet2", "--classes").stderr
+    )
+    assert "give one" in run("found.json", "out", "--to", "yolo", "--classes", "--no-scores").stderr

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from objectness.formats.core.conversion import Conversion, target_place
+from objectness.formats.detections import convert_detections, read_detections, write_detections
+
 if TYPE_CHECKING:
-    from objectness.detection_set import DetectionSet
-    from objectness.detections import Detections
-    from objectness.formats.core.classes import KnownClasses
     from objectness.formats.core.spec import Format
     from objectness.image_index import ImageIndex
     from objectness.proposal_set import ProposalSet
@@ -19,33 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conversion",
+    "convert_detections",
     "convert_proposals",
     "read_detections",
     "read_proposals",
     "write_detections",
     "write_proposals",
 ]
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """Report of :func:`convert_proposals`.
-
-    Attributes:
-        source_format: The format that was read.
-        target_format: The format that was written.
-        proposals: The set that was written.
-        notes: Contents that were left out, made up or added, in sentences.
-        lacking: Ids and order that only a data set could have given, in sentences.
-        losses: Contents that the target cannot hold, in sentences.
-    """
-
-    source_format: Format
-    target_format: Format
-    proposals: ProposalSet
-    notes: tuple[str, ...]
-    lacking: tuple[str, ...]
-    losses: tuple[str, ...]
 
 
 def read_proposals(
@@ -123,102 +101,12 @@ def write_proposals(
     target = format_named(target_format) if target_format else guess_target_format(path)
     adapted, notes = adapt_ids(as_set(proposals), target)
     if not scores and target.write_without_scores is not None:
-        with _place(path, target) as place:
+        with target_place(path, target) as place:
             target.write_without_scores(place, adapted)
         return (f"{adapted.count} scores were left out, as asked.",)
-    with _place(path, target) as place:
+    with target_place(path, target) as place:
         target.write(place, adapted)
     sentence = describe_loss(adapted, target)
-    return (*notes, sentence) if sentence else notes
-
-
-def read_detections(
-    path: str | Path,
-    source_format: str | None = None,
-    *,
-    data: str | Path | None = None,
-    images: str | Path | None = None,
-    split: str | None = None,
-    image_index: ImageIndex | None = None,
-    classes: KnownClasses | None = None,
-    repair: bool = False,
-    allow_outside: bool = False,
-) -> DetectionSet:
-    """Read boxes with their classes from any supported file or folder that holds classes.
-
-    A class is found by its name in the data set; where the file gives only numbers, by the data set's category ids
-    (COCO results) or by its position (YOLO). Boxes of classes that the data set does not have are left out, with a
-    sentence in ``notes``. Without a data set the classes are the file's own.
-
-    Args:
-        path: The file or folder.
-        source_format: One of ``objectness.formats.registry.NAMES``; default: guessed from the contents.
-        data: The data set that the detections were made for: it gives classes, ids, files and sizes.
-        images: In its place, the folder of images: it gives files and sizes.
-        split: The part of ``data``.
-        image_index: In the place of all three, the images themselves.
-        classes: With it, the classes (``objectness.formats.core.classes.KnownClasses``).
-        repair: Leave boxes out that cannot be used (not finite, swapped corners) instead of refusing the file.
-        allow_outside: The names in ``data``'s files may lead out of its folder.
-
-    Raises:
-        InputError: as :func:`read_proposals`; a box has no class, or the data set has none of the classes.
-    """
-    from objectness.errors import InputError
-    from objectness.formats.core.image_lookup import index_images, index_with_classes, match_images
-    from objectness.formats.core.labelled import to_detection_set
-    from objectness.formats.core.sniffing import existing_path
-    from objectness.formats.registry import all_formats, format_named, guess_source_format
-
-    path = existing_path(path)
-    source = format_named(source_format) if source_format else guess_source_format(path)
-    if source.write_labelled is None:
-        names = ", ".join(entry.name for entry in all_formats() if entry.write_labelled is not None)
-        raise InputError(f"{path} is read as {source.title}, which holds no classes; these do: {names}.")
-    if image_index is None and data is not None and images is None:
-        image_index, classes = index_with_classes(data, split, allow_outside=allow_outside)
-    elif image_index is None:
-        image_index = index_images(data, images, split, allow_outside=allow_outside)
-    parsed = source.parse(path, image_index)
-    if image_index is not None:
-        parsed = match_images(path, parsed, image_index)
-    return to_detection_set(path, parsed, classes, repair=repair)
-
-
-def write_detections(
-    path: str | Path, detections: Mapping[Any, Detections], target_format: str | None = None
-) -> tuple[str, ...]:
-    """Write boxes with their classes into any supported file or folder that holds classes.
-
-    Args:
-        path: The file or folder; what is there is replaced when everything was written, and a new folder appears
-            whole. COCO results have tables of the images and of the classes beside them (``detections.images.json``,
-            ``detections.categories.json``).
-        detections: A ``DetectionSet``, which also has category ids, or image id -> detections.
-        target_format: One of ``objectness.formats.registry.NAMES``; default: guessed from the path's suffix.
-
-    Returns:
-        What the format cannot hold, in sentences; empty where nothing is lost.
-
-    Raises:
-        InputError: the format cannot be guessed, holds no classes, or lacks something (sizes, names); the place cannot
-            be written to.
-    """
-    from objectness.detection_set import as_detection_set
-    from objectness.errors import InputError
-    from objectness.formats.core.labelled import to_labelled_proposals
-    from objectness.formats.core.spec import describe_loss
-    from objectness.formats.registry import all_formats, format_named, guess_target_format
-
-    path = Path(path)
-    target = format_named(target_format) if target_format else guess_target_format(path)
-    if target.write_labelled is None:
-        names = ", ".join(entry.name for entry in all_formats() if entry.write_labelled is not None)
-        raise InputError(f"{target.title} holds no classes; these formats do: {names}.")
-    proposals, labels, notes = to_labelled_proposals(as_detection_set(detections), target)
-    with _place(path, target) as place:
-        target.write_labelled(place, proposals, labels)
-    sentence = describe_loss(proposals, target)
     return (*notes, sentence) if sentence else notes
 
 
@@ -280,15 +168,3 @@ def _lacking_data(found: ProposalSet, reading: Format, writing: Format, *, has_d
     if are_running_numbers(list(found)):
         return (f"{writing.title} knows images by id alone, and these are numbered from 1; a data set gives its own",)
     return ()
-
-
-@contextmanager
-def _place(path: Path, target: Format) -> Iterator[Path]:
-    """The path itself, or a temporary folder that takes the place of a new one when it is whole."""
-    from objectness.files.atomic_write import filling
-
-    if not target.is_folder or (path.is_dir() and any(path.iterdir())):
-        yield path
-    else:
-        with filling(path) as folder:
-            yield folder

@@ -142,7 +142,7 @@ def test_boxes_without_a_class(tmp_path: Path, making) -> None:
     path = making.write(tmp_path / "found.csv", "path,x1,y1,x2,y2,score\na.jpg,1,2,3,4,.5\n")
     with pytest.raises(InputError, match=r"row 1 of image a\.jpg has no class: it is a proposal"):
         read_detections(path)
-    with pytest.raises(InputError, match=r"read as Hosang.* holds no classes; these do: parquet, coco-results"):
+    with pytest.raises(InputError, match=r"read as Hosang.* holds no classes; these formats do: parquet, coco-results"):
         read_detections(making.write(tmp_path / "x.mat", b"MATLAB 5.0"), "hosang")
     with pytest.raises(InputError, match="holds no classes; these formats do"):
         write_detections(tmp_path / "x.pkl", made(), "mmdet2")
