@@ -108,12 +108,13 @@ class Segments:
             decoded = [self._plane(key, plane) for plane in range(planes)]
         except DamagedPartError:
             raise
-        except (MemoryError, *DAMAGED) as error:
-            raise DamagedPartError(" ".join(str(error).split())[:200] or type(error).__name__) from None
+        except MemoryError:
+            raise DamagedPartError("it does not fit into memory") from None
         except Exception as error:
-            if type(error).__name__ != "TiffFileError":
+            if not isinstance(error, DAMAGED) and type(error).__name__ != "TiffFileError":
                 raise
-            raise DamagedPartError(" ".join(str(error).split())[:200]) from None
+            told = " ".join(str(error).split())[:200] or type(error).__name__
+            raise DamagedPartError(f"it does not decode ({told})") from None
         return decoded[0] if planes == 1 else np.concatenate(decoded, axis=2)
 
     def _require_readable(self, name: str) -> None:
