@@ -32,8 +32,9 @@ _SPOOLED_BYTES = 1 << 23
 
 
 class _Kept(NamedTuple):
-    """A decoded part of a segment: RGB, or its samples where it is large; no pixels where it is damaged."""
+    """A segment and its decoded part: RGB, or samples where it is large; no pixels where it is damaged."""
 
+    segment: Rectangle
     box: Rectangle
     pixels: NDArray[Any] | None
     is_rgb: bool = True
@@ -70,13 +71,15 @@ class TiffReader:
         missing: list[Rectangle] = []
         reason = ""
         for key in self._segments.keys(stored):
-            box = self._segments.rectangle(key)
-            common = _common(box, stored)
+            kept = self._kept.get(key)
+            segment = kept.segment if kept else self._segments.rectangle(key)
+            common = _common(segment, stored)
             target = there[common.y - stored.y :, common.x - stored.x :][: common.height, : common.width]
-            kept = self._decoded(key, box, common, stored)
+            if kept is None or (kept.box is not segment and _common(kept.box, common) != common):
+                kept = self._kept[key] = self._decoded(key, segment, common, stored)
             if kept.pixels is None:
                 target[:] = MISSING_GREY
-                missing.append(upright_part(box, self._segments.hw, self._turned))
+                missing.append(upright_part(segment, self._segments.hw, self._turned))
                 reason = reason or kept.reason
             else:
                 shown = kept.pixels[common.y - kept.box.y :, common.x - kept.box.x :][: common.height, : common.width]
@@ -88,35 +91,33 @@ class TiffReader:
         self._kept.clear()
         self._file.close()
 
-    def _decoded(self, key: tuple[int, int], box: Rectangle, needed: Rectangle, window: Rectangle) -> _Kept:
-        """What is kept of a segment; it holds the part that is needed."""
-        if key in self._kept and _common(self._kept[key].box, needed) == needed:
-            return self._kept[key]
+    def _decoded(self, key: tuple[int, int], segment: Rectangle, needed: Rectangle, window: Rectangle) -> _Kept:
+        """What is to be kept of a segment; it holds the part that is needed."""
         if not self._has_limits:
             self._limits = self._colours.limits(self._pieces())
             self._has_limits = True
         try:
             samples = self._segments.samples(key)
         except DamagedPartError as error:
-            self._kept[key] = _Kept(box, None, reason=str(error))
-            return self._kept[key]
-        if self._turned in LYING and box.width > 2 * window.width:  # a strip whole would be kept for all of the image
-            box = Rectangle(box.y, needed.x, box.height, needed.width)
-            samples = samples[:, needed.x - self._segments.rectangle(key).x :][:, : needed.width]
+            return _Kept(segment, segment, None, reason=str(error))
+        box = segment
+        # Of a strip of an image that lies on its side only the columns at hand: all strips meet them.
+        if self._turned in LYING and segment.width > 2 * window.width:
+            box = Rectangle(segment.y, needed.x, segment.height, needed.width)
+            samples = samples[:, needed.x - segment.x :][:, : needed.width]
         is_rgb = box.height * box.width <= _MOST_RGB_PIXELS
         pixels = self._colours.rgb(samples, self._limits) if is_rgb else samples
-        is_whole = pixels.size == samples.size and box == self._segments.rectangle(key)
-        self._kept[key] = _Kept(box, pixels if pixels.base is None or is_whole else pixels.copy(), is_rgb)
-        return self._kept[key]
+        is_part = box is not segment or pixels.shape[2] < samples.shape[2]  # of what would be kept with it
+        return _Kept(segment, box, pixels.copy() if pixels.base is not None and is_part else pixels, is_rgb)
 
     def _forget(self, window: Rectangle) -> None:
         """Drop what lies outside the rows (columns, where the image lies on its side) of a window."""
         if self._turned in LYING:
             begin, end = window.x, window.x + window.width
-            gone = [key for key, (box, *_) in self._kept.items() if box.x >= end or box.x + box.width <= begin]
+            gone = [key for key, (_, box, *_) in self._kept.items() if box.x >= end or box.x + box.width <= begin]
         else:
             begin, end = window.y, window.y + window.height
-            gone = [key for key, (box, *_) in self._kept.items() if box.y >= end or box.y + box.height <= begin]
+            gone = [key for key, (_, box, *_) in self._kept.items() if box.y >= end or box.y + box.height <= begin]
         for key in gone:
             del self._kept[key]
 

@@ -79,7 +79,7 @@ class Segments:
         """The segments that meet a part of the page, as (row, column), row by row."""
         rows = range(self._row_of(part.y), self._row_of(part.y + part.height - 1) + 1)
         columns = range(part.x // self._segment_hw[1], (part.x + part.width - 1) // self._segment_hw[1] + 1)
-        return [(row, column) for row in rows if self._rows_of(row)[1] for column in columns]
+        return [(row, column) for row in rows if not self._is_cut or self._rows_of(row)[1] for column in columns]
 
     def all_keys(self) -> list[tuple[int, int]]:
         """Every segment of which the file says where it is."""
