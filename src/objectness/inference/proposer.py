@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -23,7 +23,8 @@ from objectness.engines.candidates import ROUNDING
 from objectness.engines.protocol import no_finite_box
 from objectness.errors import InputError, to_keep
 from objectness.images import DEFAULT_MAX_PIXELS, LargeImage, Source, describe, open_fitted
-from objectness.inference.tiling.settings import LARGE_PIXELS, MOST_SIDE, THREADS_OF_A_TILE, TileSettings
+from objectness.images.windows.slide_file import SLIDE_SUFFIXES
+from objectness.inference.tiling.settings import MOST_SIDE, Look, TileSettings
 from objectness.proposals import Proposals
 
 if TYPE_CHECKING:
@@ -145,15 +146,10 @@ class Proposer:
                 f"size is {size!r}, but must be a whole number of pixels up to {MOST_SIDE:,}, or None.",
                 arguments=("size",),
             )
-        self._short_side, self._long_side = self.description.short_side, self.description.long_side
+        short_side, long_side = self.description.short_side, self.description.long_side
         if size is not None:
-            self._short_side, self._long_side = size, max(size, round(size * self._long_side / self._short_side))
-        self._thorough = thorough
-        self._tiles = tiles or TileSettings()
-        self._threads = threads
-        self._journal: Path | None = None
-        self._resume = False
-        self._on_tile: Callable[[TileProgress], None] | None = None
+            short_side, long_side = size, max(size, round(size * long_side / short_side))
+        self._look = Look(short_side, long_side, thorough, tiles or TileSettings(), threads)
         self.description.require(nms=self._nms, top=self._top)
 
     @property
@@ -190,15 +186,19 @@ class Proposer:
         Raises:
             InputError: A value outside its range.
         """
-        now, other = self._tiles, copy.copy(self)
-        other._tiles = TileSettings(
-            now.tile if tile is None else tile,
-            now.overlap if overlap is None else overlap,
-            now.scales if scales is None else scales,
+        look, other = self._look, copy.copy(self)
+        tiles = TileSettings(
+            look.tiles.tile if tile is None else tile,
+            look.tiles.overlap if overlap is None else overlap,
+            look.tiles.scales if scales is None else scales,
         )
-        other._journal = self._journal if journal is None else Path(journal)
-        other._resume = resume
-        other._on_tile = on_tile or self._on_tile
+        other._look = replace(
+            look,
+            tiles=tiles,
+            journal=look.journal if journal is None else Path(journal),
+            resume=resume,
+            on_tile=on_tile or look.on_tile,
+        )
         return other
 
     @overload
@@ -264,15 +264,18 @@ class Proposer:
     def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
         start = perf_counter()
         try:
-            if self._thorough or self._tiles.tile not in ("auto", "off"):
-                return self._open_in_parts(source, start, keep_image=keep_image)
+            if self._look.always_in_parts or _is_slide(source):
+                from objectness.inference.tiling.propose import open_in_parts
+
+                reader, image = open_in_parts(source, self._max_pixels, keep_image=keep_image)
+                return _Prepared(source, perf_counter() - start, image=image, reader=reader)
             fitted = open_fitted(
                 source,
-                self._short_side,
-                self._long_side,
+                self._look.short_side,
+                self._look.long_side,
                 max_pixels=self._max_pixels,
                 keep_image=keep_image,
-                large_pixels=LARGE_PIXELS if self._tiles.tile == "auto" else None,
+                large_pixels=self._look.large_pixels,
             )
         except LargeImage as large:
             return _Prepared(large.source, perf_counter() - start)
@@ -282,21 +285,6 @@ class Proposer:
             return _Prepared(source, perf_counter() - start, to_keep(error))
         seconds = perf_counter() - start
         return _Prepared(source, seconds, None, fitted.size_hw, fitted.pixels, fitted.image, fitted.frames)
-
-    def _open_in_parts(self, source: Source, start: float, *, keep_image: bool) -> _Prepared:
-        """Open what is seen in tiles or at several scales, whatever its size.
-
-        Raises:
-            InputError: It cannot be read.
-        """
-        from objectness.images.windows.open_windows import open_windows
-        from objectness.images.windows.protocol import Rectangle
-
-        reader = open_windows(source, max_pixels=self._max_pixels)
-        height, width = reader.size_hw
-        kept = keep_image and height * width <= LARGE_PIXELS
-        image = reader.window(Rectangle(0, 0, height, width)).pixels if kept else None
-        return _Prepared(source, perf_counter() - start, None, (height, width), None, image, reader=reader)
 
     def _finish(self, prepared: _Prepared) -> Outcome:
         if prepared.error is not None:
@@ -315,33 +303,15 @@ class Proposer:
         return Outcome(source, proposals, None, seconds, prepared.image, prepared.frames, tiling)
 
     def _propose_in_parts(self, prepared: _Prepared) -> tuple[Proposals, Tiling]:
-        from contextlib import closing
-
-        from objectness.engines.settings import EngineSettings
-        from objectness.images.windows.open_windows import open_windows
-        from objectness.inference.tiling.plan import WorkingSize
-        from objectness.inference.tiling.propose import TileRun, propose_in_tiles
+        from objectness.inference.tiling.propose import open_in_parts, propose_in_parts
 
         source = prepared.source
-        cores = EngineSettings(threads=self._threads).cores
-        threads = min(cores, THREADS_OF_A_TILE)
-        workers = max(1, cores // THREADS_OF_A_TILE)
-        run = TileRun(self._tiles, self._journal, self._resume, self._on_tile, workers)
-        with closing(prepared.reader or open_windows(source, max_pixels=self._max_pixels)) as reader:
-            size_hw = reader.size_hw
-            large = self._tiles.tile == "auto" and size_hw[0] * size_hw[1] > LARGE_PIXELS
-            is_tiled = large or self._tiles.tile not in ("auto", "off")
-            ranked, tiling = propose_in_tiles(
-                source,
-                reader,
-                self._engine.dense(threads),
-                run,
-                WorkingSize(self._short_side, self._long_side),
-                top=self._asked_top if is_tiled else self._top,
-                nms=self._nms,
-                min_side=self._min_side,
-                thorough=not is_tiled,
-            )
+        reader = prepared.reader or open_in_parts(source, self._max_pixels, keep_image=False)[0]
+        size_hw = reader.size_hw
+        top = self._asked_top if self._look.tiles_image(size_hw) else self._top
+        ranked, tiling = propose_in_parts(
+            source, reader, self._engine, self._look, top=top, nms=self._nms, min_side=self._min_side
+        )
         return self._to_photograph(ranked, size_hw, size_hw, source), tiling
 
     def _propose(self, pixels: NDArray[np.uint8], size_hw: tuple[int, int], source: Source) -> Proposals:
@@ -397,6 +367,11 @@ def to_photograph(
     shorter_side = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).min(axis=1, initial=np.inf)
     kept = (ranked.scores >= score) & (shorter_side >= min_side * (1 - ROUNDING)) & (shorter_side > 0)
     return Proposals(boxes_xyxy[kept], ranked.scores[kept], size_hw, source)
+
+
+def _is_slide(source: Source) -> bool:
+    """Whether a file may be a slide: other readers find a small picture of it, if anything."""
+    return isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(tuple(SLIDE_SUFFIXES))
 
 
 def _naming(source: Source, error: InputError | MemoryError) -> InputError:

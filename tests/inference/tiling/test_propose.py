@@ -16,8 +16,8 @@ import objectness
 from objectness.engines import RankedBoxes
 from objectness.engines.map_selection import candidates_of_maps
 from objectness.errors import InputError
-from objectness.inference import proposer as proposer_module
 from objectness.inference.proposer import Outcome, Proposer
+from objectness.inference.tiling import settings
 from objectness.inference.tiling.choice import choose
 from objectness.inference.tiling.result import TileProgress
 
@@ -47,7 +47,7 @@ def model(small_network: Any) -> SmallModel:
 @pytest.fixture
 def large(photograph: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A file that counts as large."""
-    monkeypatch.setattr(proposer_module, "LARGE_PIXELS", 20_000)
+    monkeypatch.setattr(settings, "LARGE_PIXELS", 20_000)
     Image.fromarray(photograph).save(tmp_path / "large.png")
     yield tmp_path / "large.png"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.png"]

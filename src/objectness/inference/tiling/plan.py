@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from objectness.engines.dense import DenseEngine, Geometry
 from objectness.errors import InputError
@@ -12,7 +11,7 @@ from objectness.images import fit_size_hw
 from objectness.inference.tiling.choice import Place
 from objectness.inference.tiling.grid import Tile, round_up, rows_of_tiles
 from objectness.inference.tiling.scan import Counts
-from objectness.inference.tiling.settings import AUTO_OVERLAP, AUTO_TILE, TileSettings
+from objectness.inference.tiling.settings import AUTO_OVERLAP, AUTO_TILE, Look, TileSettings
 
 MOST_AREA = 333
 """Times the working size: an image of more area gives no more boxes by itself. A model's 300 become 100,000."""
@@ -23,13 +22,6 @@ THOROUGH = (5 / 7, 1.0, 10 / 7, 2.0)
 _ONE_WINDOW_PIXELS = 3 * AUTO_TILE**2 // 2  # seen whole where the tile is "auto": little more memory, and exact
 _CORE = 512  # pixels of a core at least, where the overlap is large and the tile "auto"
 _NEARLY_THE_SAME = 1.3  # a halving that ends within this of the working size is left out
-
-
-class WorkingSize(NamedTuple):
-    """The size to which an ordinary photograph is resized: see ``objectness.images.fit_size_hw``."""
-
-    short_side: int
-    long_side: int
 
 
 @dataclass(frozen=True)
@@ -78,31 +70,25 @@ class Plan:
         return sum(scale.tiles for scale in self.scales)
 
 
-def plan_tiles(
-    size_hw: tuple[int, int],
-    working: WorkingSize,
-    engine: DenseEngine,
-    settings: TileSettings,
-    *,
-    top: int | None,
-    thorough: bool = False,
-) -> Plan:
-    """Plan an image.
+def plan_tiles(size_hw: tuple[int, int], engine: DenseEngine, look: Look, *, top: int | None) -> Plan:
+    """Plan an image: its scales in tiles; else those of a thorough look, or the working size alone.
 
     Args:
         size_hw: Its (height, width).
-        working: Size of ordinary photographs.
         engine: The network.
-        settings: Of tiles.
-        top: Proposals, at most; None for the model's own number, more in proportion to the area beyond the working
-            size.
-        thorough: See an ordinary photograph at the scales ``THOROUGH``, instead of a large one in tiles.
+        look: How it is seen.
+        top: Proposals, at most; None for the model's own number, in a tiled image more in proportion to the area beyond
+            the working size.
 
     Raises:
         InputError: An overlap that the network cannot tell, or a tile that has no room for a core.
     """
-    working_hw = fit_size_hw(size_hw, *working)
-    sizes_hw = thorough_sizes(size_hw, working) if thorough else scale_sizes(size_hw, working_hw, settings)
+    working_hw, settings = fit_size_hw(size_hw, look.short_side, look.long_side), look.tiles
+    is_tiled = look.tiles_image(size_hw)
+    if is_tiled:
+        sizes_hw = scale_sizes(size_hw, working_hw, settings)
+    else:
+        sizes_hw = thorough_sizes(size_hw, look) if look.thorough else [working_hw]
     geometry, stride = engine.geometry, max(engine.geometry.strides)
     overlap, covers = _overlap(geometry, settings)
     scales = []
@@ -111,10 +97,10 @@ def plan_tiles(
         share = min(MOST_AREA, max(1.0, math.prod(scale_hw) / math.prod(working_hw)))
         refined = 0 if geometry.refinement is None else math.ceil(geometry.refinement.boxes * share)
         counts = Counts(math.ceil(geometry.pre_nms_top_n * share), refined)
-        place = _place(scale_hw, working_hw if thorough else sizes_hw[-1])
+        place = _place(scale_hw, sizes_hw[-1] if is_tiled else working_hw)
         scales.append(ScalePlan(scale_hw, rows_of_tiles(scale_hw, tile, overlap, stride), counts, place))
     if top is None:
-        area = 1.0 if thorough else math.prod(scales[-1].size_hw) / math.prod(working_hw)
+        area = math.prod(scales[-1].size_hw) / math.prod(working_hw) if is_tiled else 1.0
         top = math.ceil(engine.description.top * min(MOST_AREA, max(1.0, area)))
     longest = max(max(tile.window[2:]) for scale in scales for row in scale.rows for tile in row)
     return Plan(tuple(scales), top, longest, overlap, covers or all(scale.tiles == 1 for scale in scales))
@@ -135,9 +121,9 @@ def scale_sizes(size_hw: tuple[int, int], working_hw: tuple[int, int], settings:
     return [_scaled(size_hw, fraction) for fraction in fractions]
 
 
-def thorough_sizes(size_hw: tuple[int, int], working: WorkingSize) -> list[tuple[int, int]]:
+def thorough_sizes(size_hw: tuple[int, int], look: Look) -> list[tuple[int, int]]:
     """(height, width) of each scale of an ordinary photograph, the smallest first."""
-    sides = [(round(working.short_side * factor), round(working.long_side * factor)) for factor in THOROUGH]
+    sides = [(round(look.short_side * factor), round(look.long_side * factor)) for factor in THOROUGH]
     return [fit_size_hw(size_hw, max(1, short), max(1, long)) for short, long in sides]
 
 

@@ -1,87 +1,87 @@
-"""The boxes of one open image by its tiles, or by the scales of a thorough look."""
+"""The boxes of one image by its tiles, or by the sizes of a thorough look."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import numpy as np
+from numpy.typing import NDArray
 
-from objectness.engines import RankedBoxes
-from objectness.engines.dense import DenseEngine
+from objectness.engines import EngineSettings, ProposalEngine, RankedBoxes
 from objectness.images import Source
-from objectness.images.windows.open_windows import remarks_of
-from objectness.images.windows.protocol import WindowReader
+from objectness.images.windows.open_windows import open_windows, remarks_of
+from objectness.images.windows.protocol import Rectangle, WindowReader
 from objectness.inference.tiling.choice import choose
 from objectness.inference.tiling.journal import Journal, require_file
-from objectness.inference.tiling.plan import Plan, WorkingSize, plan_tiles
+from objectness.inference.tiling.plan import Plan, plan_tiles
 from objectness.inference.tiling.result import TileProgress, Tiling
 from objectness.inference.tiling.run import Scanned, scan_scales
-from objectness.inference.tiling.settings import TileSettings
+from objectness.inference.tiling.settings import THREADS_OF_A_TILE, Look, is_large
 
 
-@dataclass(frozen=True)
-class TileRun:
-    """How images are tiled, and who hears of it.
+def open_in_parts(
+    source: Source, max_pixels: int | None, *, keep_image: bool
+) -> tuple[WindowReader, NDArray[np.uint8] | None]:
+    """Open an image, and read all of it where it is to be kept and is no large one.
 
-    Attributes:
-        settings: Of tiles.
-        journal: Folder where the state of an image under way is kept; None keeps none.
-        resume: Go on with what is there.
-        on_tile: Hears of each tile that is done.
-        workers: Tiles that the network computes at once.
+    Raises:
+        InputError: It cannot be read, or is too large.
     """
-
-    settings: TileSettings
-    journal: Path | None
-    resume: bool
-    on_tile: Callable[[TileProgress], None] | None
-    workers: int
+    reader = open_windows(source, max_pixels=max_pixels)
+    if not keep_image or is_large(reader.size_hw):
+        return reader, None
+    return reader, reader.window(Rectangle(0, 0, *reader.size_hw)).pixels
 
 
-def propose_in_tiles(
+def propose_in_parts(
     source: Source,
     reader: WindowReader,
-    engine: DenseEngine,
-    run: TileRun,
-    working: WorkingSize,
+    engine: ProposalEngine,
+    look: Look,
     *,
     top: int | None,
     nms: float,
     min_side: float,
-    thorough: bool,
 ) -> tuple[RankedBoxes, Tiling]:
     """The ranked boxes of an image in its own pixels, and how it was seen.
 
     Args:
         source: What was opened.
-        reader: The open image.
-        engine: The network.
-        run: Tiles, journal and threads.
-        working: Size of ordinary photographs.
-        top: Boxes, at most; None for the model's own number in proportion to the area.
+        reader: The open image; it is closed at the end.
+        engine: The loaded model.
+        look: How it is seen.
+        top: Boxes, at most; None for the model's own number, in a tiled image in proportion to its area.
         nms: A box is dropped when its IoU with a better one is above this.
         min_side: Shortest side of a box in pixels.
-        thorough: See an ordinary photograph at several scales, instead of a large one in tiles.
 
     Raises:
         InputError: The image, the network, the journal or the settings do not allow it.
     """
-    plan = plan_tiles(reader.size_hw, working, engine, run.settings, top=top, thorough=thorough)
-    journal = None
-    if run.journal is not None and not thorough:
-        journal = Journal(run.journal, require_file(source), engine, plan, resume=run.resume)
-    heard = run.on_tile
+    try:
+        cores = EngineSettings(threads=look.threads).cores
+        network = engine.dense(min(cores, THREADS_OF_A_TILE))
+        plan = plan_tiles(reader.size_hw, network, look, top=top)
+        journal = None
+        if look.journal is not None and look.tiles_image(reader.size_hw):
+            journal = Journal(look.journal, require_file(source), network, plan, resume=look.resume)
 
-    def on_tile(done: int, tiles: int, seconds_left: float | None) -> None:
-        if heard is not None:
-            heard(TileProgress(source, done, tiles, seconds_left))
+        def on_tile(done: int, tiles: int, seconds_left: float | None) -> None:
+            if look.on_tile is not None:
+                look.on_tile(TileProgress(source, done, tiles, seconds_left))
 
-    found = scan_scales(reader, engine, plan, workers=run.workers, journal=journal, on_tile=on_tile)
-    calibration = engine.geometry.calibration
-    ranked = choose(found.scales, reader.size_hw, nms=nms, top=plan.top, min_side=min_side, calibration=calibration)
-    if journal is not None:
-        journal.remove()
-    return ranked, _tiling(reader, plan, found)
+        workers = max(1, cores // THREADS_OF_A_TILE)
+        found = scan_scales(reader, network, plan, workers=workers, journal=journal, on_tile=on_tile)
+        ranked = choose(
+            found.scales,
+            reader.size_hw,
+            nms=nms,
+            top=plan.top,
+            min_side=min_side,
+            calibration=network.geometry.calibration,
+        )
+        if journal is not None:
+            journal.remove()
+        return ranked, _tiling(reader, plan, found)
+    finally:
+        reader.close()
 
 
 def _tiling(reader: WindowReader, plan: Plan, found: Scanned) -> Tiling:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from objectness.arguments import is_number, is_whole
 from objectness.errors import InputError
+
+if TYPE_CHECKING:
+    from objectness.inference.tiling.result import TileProgress
 
 LARGE_PIXELS = 50_000_000
 """An image of more pixels is tiled by itself: shrunk to a network's working size it would lose most of its objects."""
@@ -67,3 +71,49 @@ class TileSettings:
                 f"the image's own size from {SMALLEST_FRACTION} to 1, {MOST_SCALES} at most.",
                 arguments=("scales",),
             )
+
+
+def is_large(size_hw: tuple[int, int]) -> bool:
+    """Whether an image of (height, width) is tiled by itself, and not held whole to be handed on."""
+    return size_hw[0] * size_hw[1] > LARGE_PIXELS
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a proposer looks at images.
+
+    Attributes:
+        short_side: An ordinary photograph's short side is resized to this many pixels ...
+        long_side: ... unless its long side would then pass this.
+        thorough: Look at a photograph at several sizes.
+        tiles: How images are tiled, and which.
+        threads: Processor threads; None for every core this process may use.
+        journal: Folder where the state of a tiled image under way is kept; None keeps none.
+        resume: Go on with what is there.
+        on_tile: Hears of each tile that is done.
+    """
+
+    short_side: int
+    long_side: int
+    thorough: bool = False
+    tiles: TileSettings = TileSettings()
+    threads: int | None = None
+    journal: Path | None = None
+    resume: bool = False
+    on_tile: Callable[[TileProgress], None] | None = None
+
+    @property
+    def large_pixels(self) -> int | None:
+        """An image of more pixels is tiled by itself; None where none is."""
+        return LARGE_PIXELS if self.tiles.tile == "auto" else None
+
+    @property
+    def always_in_parts(self) -> bool:
+        """Whether every image is tiled, or seen at several sizes."""
+        return self.thorough or self.tiles.tile not in ("auto", "off")
+
+    def tiles_image(self, size_hw: tuple[int, int]) -> bool:
+        """Whether an image of (height, width) is tiled."""
+        if self.tiles.tile == "auto":
+            return is_large(size_hw)
+        return self.tiles.tile != "off"
