@@ -16,7 +16,6 @@ from typer.testing import Result
 
 from objectness.cli import propose_progress
 from objectness.formats import read_proposals
-from objectness.inference import proposer
 from objectness.inference.tiling import settings
 
 Run = Callable[..., Result]
@@ -31,8 +30,7 @@ def run(run: Run) -> Run:
 @pytest.fixture
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images of more than 100,000 pixels are large, and an overview has 200 pixels."""
-    for module in (settings, proposer):
-        monkeypatch.setattr(module, "LARGE_PIXELS", 100_000)
+    monkeypatch.setattr(settings, "LARGE_PIXELS", 100_000)
     from objectness.drawing import overview
 
     monkeypatch.setattr(overview, "LONGEST", 200)
