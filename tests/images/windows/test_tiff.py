@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from objectness.errors import InputError
 from objectness.images import open_upright
-from objectness.images.windows import tiff
+from objectness.images.windows import tiff, tiff_segments
 from objectness.images.windows.open_windows import open_windows
 from objectness.images.windows.protocol import Rectangle, WindowReader
 
@@ -81,7 +82,6 @@ PACKING = {
     "lzw, predicted": {"compression": "lzw", "predictor": True},
     "packbits": {"compression": "packbits"},
     "zstd": {"compression": "zstd"},
-    "lzma": {"compression": "lzma"},
 }
 
 
@@ -214,8 +214,10 @@ def test_one_bit(tmp_path: Path, packing: str | None, photometric: int) -> None:
     assert_windows_are(path, open_upright(path))
 
 
-def test_jpeg_2000_and_webp(tmp_path: Path) -> None:
+def test_lzma_jpeg_2000_and_webp(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", compression="lzma", tile=(64, 64))
+    assert_windows_are(path, open_upright(path))
     tifffile.imwrite(path, COLOUR, photometric="rgb", compression="jpeg2000", tile=(64, 64))
     assert_windows_are(path, COLOUR)
     tifffile.imwrite(path, SHORT, photometric="minisblack", compression="jpeg2000", tile=(64, 64))
@@ -279,3 +281,27 @@ def test_bytes_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, COLOUR, photometric="rgb", tile=(64, 64), compression="zlib")
     assert_windows_are(path.read_bytes(), COLOUR)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"compression": "lerc"}, "with compression 34887, which is not read in parts"),
+        ({"photometric": "cielab"}, "colours cannot be read in parts"),
+        ({"photometric": "rgb", "volumetric": True, "tile": (16, 64, 64)}, "is a TIFF of a volume"),
+    ],
+)
+def test_what_is_not_read_in_parts_is_said(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.stack([COLOUR] * 16) if "volumetric" in options else COLOUR
+    tifffile.imwrite(path, pixels, **{"photometric": "rgb", "tile": (64, 64), **options})
+    with pytest.raises(InputError, match=words):
+        open_windows(path, whole_limit=0)
+
+
+def test_a_strip_that_is_too_large_to_decode_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiff_segments, "_MOST_DECODED_BYTES", WIDTH * HEIGHT * 3 - 1)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", rowsperstrip=HEIGHT, compression="lzw")
+    with pytest.raises(InputError, match=f"strips or tiles of {WIDTH} x {HEIGHT} pixels, too large to decode one"):
+        open_windows(path, whole_limit=0)

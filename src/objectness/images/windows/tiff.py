@@ -174,7 +174,7 @@ def open_tiff(header: Header) -> TiffReader | SpooledReader:
         file = tifffile.TiffFile(source)
         page = file.pages[0]
         if (page.imagelength, page.imagewidth) != header.stored_hw:
-            raise ImageError(header.name, "is a TIFF whose first page is unclear", "save it again")
+            raise ImageError(header.name, "is a TIFF whose first page has two sizes", "save it again")
         colours = colours_of(page, header.name)
         handle = cast("IO[bytes]", file.filehandle)
         segments = Segments(page, header.name, file.filehandle.size)

@@ -120,14 +120,20 @@ class Segments:
     def _require_readable(self, name: str) -> None:
         page = self._page
         if self._compression not in _CODECS:
-            raise ImageError(name, f"is a TIFF whose compression {self._compression} is not read in parts", "save it")
+            reason = f"is a TIFF with compression {self._compression}, which is not read in parts"
+            raise ImageError(name, reason, "save it as a TIFF with deflate or LZW")
         if int(page.imagedepth) > 1:
-            raise ImageError(name, "is a TIFF of a volume, not of a plane", "save one plane of it")
+            raise ImageError(name, "is a TIFF of a volume", "save one plane of it")
         height, width = self._segment_hw
         if height < 1 or width < 1 or (page.is_tiled and height * width < _SMALLEST_TILE):
-            raise ImageError(name, f"is a TIFF of strips or tiles of {width} x {height} pixels", "save it again")
+            reason = f"is a TIFF of strips or tiles of {width} x {height} pixels, where 64 pixels are expected at least"
+            raise ImageError(name, reason, "save it as an ordinary TIFF")
         if page.is_subsampled and self._compression != _JPEG:
-            raise ImageError(name, "is a TIFF of subsampled colours, not read in parts", "save it as an RGB TIFF")
+            raise ImageError(
+                name,
+                "is a TIFF of subsampled colours without JPEG, which is not read in parts",
+                "save it as an RGB TIFF",
+            )
         if page.jpegheader is not None:
             raise ImageError(name, "is a TIFF whose strips are parts of one JPEG", "save it as a tiled TIFF")
         there = min(len(self._offsets), len(self._counts))
@@ -137,7 +143,8 @@ class Segments:
         try:
             page.decode(None, 0)
         except (ValueError, NotImplementedError) as error:
-            raise ImageError(name, f"is a TIFF that is not read in parts ({error})", "save it again") from None
+            reason = f"is a TIFF that is not read in parts ({error})"
+            raise ImageError(name, reason, "save it as an ordinary TIFF") from None
 
     def _can_be_cut(self) -> bool:
         """Whether pieces of a strip can be decoded one after another."""
