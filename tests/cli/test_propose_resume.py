@@ -18,6 +18,8 @@ from typer.testing import Result
 
 from objectness.cli.propose_progress import Progress
 from objectness.formats import read_proposals
+from objectness.formats.coco_journal import Journal
+from objectness.proposals import Proposals
 
 Run = Callable[..., Result]
 TILES = ("--tile", "256", "--overlap", "64", "--scales", "1", "--threads", "1")
@@ -119,6 +121,26 @@ def test_other_options_are_refused(run: Run, stop_after: Callable[[int | None], 
     assert len(result.stderr.strip().splitlines()) == 1
     assert run("a.png", *TILES, "--top", "50", "--resume").exit_code == 0
     assert not Path("proposals/proposals.unfinished").exists()
+
+
+def test_a_stop_before_the_beginning_leaves_what_is_there(
+    run: Run, stop_after: Callable[[int | None], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles = _count_tiles(run)
+    stop_after(tiles + 2)
+    run("a.png", "b.png", *TILES, "--out", "o")
+    before = _files("o")
+    stop_after(None)
+    with monkeypatch.context() as patch:
+
+        def stopped(self: Journal, image_id: int | str, found: Proposals) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Journal, "add", stopped)
+        assert run("a.png", "b.png", *TILES, "--out", "o", "--resume").exit_code == 130
+    assert _files("o") == before
+    resumed = run("a.png", "b.png", *TILES, "--out", "o", "--resume", "--json")
+    assert [row["seconds"] is None for row in json.loads(resumed.stdout)["images"]] == [True, False]
 
 
 def test_nothing_to_go_on_with_is_a_beginning(run: Run) -> None:

@@ -44,6 +44,7 @@ class Unfinished:
         self._photos: list[Any] = []
         self._results: str | None = None
         self._superseded: Path | None = None
+        self._has_begun = False
 
     def taken_over(self, tasks: Sequence[Task]) -> dict[int | str, Proposals]:
         """What an earlier run has done of these tasks: image id -> proposals; nothing where this one begins anew.
@@ -84,6 +85,7 @@ class Unfinished:
 
         self._photos = [[task.image_id, str(task.photo), _stamp(task.photo)] for task in tasks]
         self._results = results.name
+        self._has_begun = True
         self._write()
         if self._superseded is not None and self._superseded != results:
             for file in (self._superseded, images_path(self._superseded)):
@@ -102,9 +104,10 @@ class Unfinished:
             is_whole: Whether it came to its end: then nothing is left to go on with.
         """
         if not is_whole:
-            self._results = None if results is None else results.name
-            with suppress(InputError):  # the disk is full, say: then photographs are done again
-                self._write()
+            if self._has_begun:  # else what the earlier run left is as it was
+                self._results = None if results is None else results.name
+                with suppress(InputError):  # the disk is full, say: then photographs are done again
+                    self._write()
             return
         with suppress(OSError):
             (self.folder / _RUN).unlink(missing_ok=True)

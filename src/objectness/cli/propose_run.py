@@ -114,7 +114,8 @@ def run(proposer: Proposer, tasks: Sequence[Task], done: Mapping[int | str, Prop
         except InputError as error:  # the disk is full, say
             count = len(results.rows)
             kept = f"What was done before is kept: photographs: {count}." if count else "Nothing was done before."
-            raise InputError(f"{error} {kept}") from None
+            more = " The same command with --resume goes on from there." if results.unfinished is not None else ""
+            raise InputError(f"{error} {kept}{more}") from None
 
 
 def _watched(proposer: Proposer, progress: Progress, unfinished: Unfinished | None) -> Proposer:
@@ -141,7 +142,8 @@ def _take_over(tasks: Sequence[Task], done: Mapping[int | str, Proposals], resul
         if task.picture is not None and task.picture.is_file() and not results.wanted.has_details:
             row["picture"] = str(task.picture)
         else:
-            _draw(task, found, _image_of(task, found), row, missing, results)
+            with results.failing(task.photo):
+                _draw(task, found, _image_of(task, found), row, missing, results)
 
 
 def _image_of(task: Task, found: Proposals) -> NDArray[np.uint8] | None:
