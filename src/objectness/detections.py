@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,9 +87,3 @@ class Detections:
     def to_proposals(self) -> Proposals:
         """The same boxes without their names."""
         return Proposals(self.boxes_xyxy, self.scores, self.size_hw, self.source)
-
-
-def categories_path(path: Path | str) -> Path:
-    """The table of the classes beside a detections file: ``detections.json`` -> ``detections.categories.json``."""
-    path = Path(path)
-    return path.with_suffix(f".categories{path.suffix or '.json'}")

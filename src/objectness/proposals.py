@@ -61,3 +61,9 @@ def images_path(path: Path | str) -> Path:
     """The table of the images beside a proposals file: ``proposals.json`` -> ``proposals.images.json``."""
     path = Path(path)
     return path.with_suffix(f".images{path.suffix or '.json'}")
+
+
+def categories_path(path: Path | str) -> Path:
+    """The table of the classes beside a detections file: ``detections.json`` -> ``detections.categories.json``."""
+    path = Path(path)
+    return path.with_suffix(f".categories{path.suffix or '.json'}")

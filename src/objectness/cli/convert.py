@@ -93,7 +93,7 @@ def command(
 
 def _categories(writing: Format, target: Path, classes: bool) -> tuple[Path, ...]:
     """The table of the classes, where there will be one."""
-    from objectness.detections import categories_path
+    from objectness.proposals import categories_path
 
     return (categories_path(target),) if classes and writing.has_category_table else ()
 

@@ -34,9 +34,9 @@ def category_ids(description: DetectorDescription) -> tuple[int, ...]:
 
 def write_classes(results_file: Path, results: DetectResults) -> None:
     """Write the table of the classes beside the results; raises InputError where that fails."""
-    from objectness.detections import categories_path
     from objectness.files.atomic_write import replacing
     from objectness.formats.coco_journal import category_rows
+    from objectness.proposals import categories_path
 
     with replacing(categories_path(results_file)) as file:
         file.write(json.dumps(category_rows(results.class_names, results.category_ids), indent=1) + "\n")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from objectness.formats.core.conversion import Conversion, target_place
+from objectness.formats.core.conversion import Conversion
 from objectness.formats.detections import convert_detections, read_detections, write_detections
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def write_proposals(
     target = format_named(target_format) if target_format else guess_target_format(path)
     adapted, notes = adapt_ids(as_set(proposals), target)
     if not scores and target.write_without_scores is not None:
-        with target_place(path, target) as place:
+        with target.place(path) as place:
             target.write_without_scores(place, adapted)
         return (f"{adapted.count} scores were left out, as asked.",)
-    with target_place(path, target) as place:
+    with target.place(path) as place:
         target.write(place, adapted)
     sentence = describe_loss(adapted, target)
     return (*notes, sentence) if sentence else notes

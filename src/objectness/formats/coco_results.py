@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.detections import categories_path
 from objectness.errors import InputError
 from objectness.files import json_values
 from objectness.files.atomic_write import replacing
@@ -30,7 +29,7 @@ from objectness.formats.core.parsed import COLUMNS, ParsedFile, parsed_image
 from objectness.formats.core.sniffing import Content, Signature
 from objectness.formats.core.spec import Capabilities, Fault, FileNames, Format, Ids, Reaction
 from objectness.proposal_set import ImageId
-from objectness.proposals import Proposals, images_path
+from objectness.proposals import Proposals, categories_path, images_path
 
 
 def write(

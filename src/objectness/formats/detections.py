@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from objectness.formats.core.conversion import Conversion, target_place
+from objectness.formats.core.conversion import Conversion
 
 if TYPE_CHECKING:
     from objectness.detection_set import DetectionSet
@@ -97,7 +97,7 @@ def write_detections(
     if target.write_labelled is None:
         raise _classless(f"{target.title} holds no classes")
     proposals, labels, notes = to_labelled_proposals(as_detection_set(detections), target)
-    with target_place(path, target) as place:
+    with target.place(path) as place:
         target.write_labelled(place, proposals, labels)
     sentence = describe_loss(proposals, target)
     return (*notes, sentence) if sentence else notes

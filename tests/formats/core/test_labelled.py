@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from objectness.detection_set import DetectionSet, as_detection_set
-from objectness.detections import Detections, categories_path
+from objectness.detections import Detections
 from objectness.errors import InputError
 from objectness.formats import read_detections, read_proposals, write_detections, write_proposals
 from objectness.formats.registry import all_formats, format_named
 from objectness.formats.supervision import from_named_detections, to_detections
+from objectness.proposals import categories_path
 
 NAMES = ("cat", "traffic light", 'dog "<&', "never found")
 IDS = (17, 10, 18, 90)

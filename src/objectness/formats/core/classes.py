@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from objectness.datasets import Dataset
 from objectness.errors import InputError
 from objectness.proposal_set import ImageId
+
+if TYPE_CHECKING:
+    from objectness.datasets import Dataset
 
 _OBJECT = "object"
 _MOST_CLASSES = 100_000  # where a file numbers them and gives no names

@@ -1,11 +1,8 @@
-"""Report of a conversion, and the place that it writes to."""
+"""Report of a conversion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,15 +29,3 @@ class Conversion:
     notes: tuple[str, ...]
     lacking: tuple[str, ...]
     losses: tuple[str, ...]
-
-
-@contextmanager
-def target_place(path: Path, target: Format) -> Iterator[Path]:
-    """The path itself, or a temporary folder that takes the place of a new one when it is whole."""
-    from objectness.files.atomic_write import filling
-
-    if not target.is_folder or (path.is_dir() and any(path.iterdir())):
-        yield path
-    else:
-        with filling(path) as folder:
-            yield folder

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from importlib.util import find_spec
@@ -181,6 +182,17 @@ class Format:
         if self.is_folder:
             return ()
         return (path, images_path(path)) if self.has_image_table else (path,)
+
+    @contextmanager
+    def place(self, path: Path) -> Iterator[Path]:
+        """The path itself, or a temporary folder that takes the place of a new one when it is whole."""
+        from objectness.files.atomic_write import filling
+
+        if not self.is_folder or (path.is_dir() and any(path.iterdir())):
+            yield path
+        else:
+            with filling(path) as folder:
+                yield folder
 
 
 def ids_for(target: Format, image_index: ImageIndex) -> list[ImageId | None]:
