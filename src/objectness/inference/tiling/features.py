@@ -119,6 +119,10 @@ class FeatureStore:
                 content = self._file.read(4 * columns * self.channels)
         except OSError as error:
             raise _no_room(self._folder, error) from None
+        if len(content) < 4 * columns * self.channels:
+            raise InputError(
+                f"{self._folder}: the features of an earlier run are cut short there; start without resume."
+            )
         return np.frombuffer(content, np.float32).reshape(columns, self.channels)
 
     def close(self) -> None:
