@@ -51,11 +51,8 @@ def test_whole_photographs_in_rows_of_nearly_one_height(mosaic: ModuleType, reco
     layout = mosaic.lay_out(records, SIZE_HW)
     whole = [(place.record.image_id, place.part) for place in layout.photographs]
     assert whole[:3] == [(3, (0, 0, 30, 60)), (4, (0, 60, 30, 60)), (5, (0, 120, 30, 40))]  # a row that is full
-    assert whole[3:6] == [(0, (30, 0, 40, 50)), (2, (30, 50, 40, 55)), (7, (30, 105, 40, 20))]  # the highest of the rest
-        (0, (30, 0, 40, 50)),
-        (2, (30, 50, 40, 55)),
-        (8, (30, 105, 40, 50)),
-    ]  # the highest of the rest
+    # The highest of the rest.
+    assert whole[3:6] == [(0, (30, 0, 40, 50)), (2, (30, 50, 40, 55)), (7, (30, 105, 40, 20))]
     ids = [image_id for image_id, _ in whole]
     assert len(ids) == len(set(ids))
     assert 9 not in {place.record.image_id for place in layout.places}  # higher than the mosaic
