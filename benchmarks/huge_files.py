@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -29,7 +30,8 @@ _BAND = 256  # rows that are painted at once
 _WATCHED = """
 import json, resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
-print(json.dumps([code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([code, used.ru_maxrss, used.ru_utime + used.ru_stime]))
 """
 
 
@@ -41,12 +43,14 @@ class Watched:
         code: Its exit code.
         peak: Bytes of resident memory at its worst, of the largest process among it and its children.
         seconds: Wall time, its start included.
+        processor: Seconds of all processors, which a busy machine hardly changes.
         errors: What it wrote to standard error.
     """
 
     code: int
     peak: int
     seconds: float
+    processor: float
     errors: str
 
 
@@ -57,8 +61,8 @@ def watch(command: Sequence[str], env: dict[str, str] | None = None) -> Watched:
         [sys.executable, "-I", "-S", "-c", _WATCHED, *command], capture_output=True, text=True, env=env, check=True
     )
     seconds = perf_counter() - start
-    code, kibibytes = (int(number) for number in done.stdout.strip().strip("[]").split(","))
-    return Watched(code, kibibytes * 1024, seconds, done.stderr)
+    code, kibibytes, processor = json.loads(done.stdout)
+    return Watched(int(code), int(kibibytes) * 1024, seconds, float(processor), done.stderr)
 
 
 def raw_file(path: Path, mosaic: Mosaic, across: int = 1, down: int = 1) -> Path:

@@ -47,7 +47,7 @@ def sahi(bench: Bench, python: Path | None, slice_side: int) -> list[str]:
         theirs, ours = found["theirs"], found["ours"]
         for who, one in ((f"{name}, slices of {slice_side}", theirs), ("ours", ours)):
             at, elsewhere = one["doubles"]
-            costs = (f"{one['peak'] / 1e6:.0f}", f"{one['seconds']:.1f}")
+            costs = (f"{one['peak'] / 1e6:.0f}", f"{one['seconds']:.1f}", f"{one['processor']:.1f}")
             twice = (f"{at:.2f} / {elsewhere:.2f}", f"{one['excess']:.2f}")
             rows.append((who, f"{found['count']:,}", f"{one['recall']:.4f}", *twice, *costs))
         for what, key, sign in (
@@ -59,9 +59,9 @@ def sahi(bench: Bench, python: Path | None, slice_side: int) -> list[str]:
             lines.append(verdict(f"{what}: better than {name}", sign * ours[key] > sign * theirs[key]))
     if not rows:
         return []
-    head = ("", "proposals", "AR", "doubles at seams / others", "by seams", "peak MB", "seconds")
+    head = ("", "proposals", "AR", "doubles at seams / others", "by seams", "peak MB", "seconds", "of processor")
     return [
-        "SAHI around the same model, on the tiled TIFF. Doubles: pairs an object, at seams / about others of their size.",
+        "SAHI around the same model, on the tiled TIFF. Doubles: pairs an object, at seams / others of their size.",
         "By seams: that ratio, over the same ratio of the other's boxes about the same objects (1: seams bring none).",
         *table(head, rows),
         *lines,
@@ -127,4 +127,4 @@ def _run(
         sorted({int(y) for y in slices[:, [1, 3]].ravel() if 0 < y < bottom}),
         sorted({int(x) for x in slices[:, [0, 2]].ravel() if 0 < x < right}),
     )
-    return boxes, seams, {"peak": done.peak, "seconds": seconds}
+    return boxes, seams, {"peak": done.peak, "seconds": seconds, "processor": done.processor}
