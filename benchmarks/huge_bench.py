@@ -18,8 +18,8 @@ from objectness.engines import EngineSettings
 from objectness.engines.dense import DenseEngine
 from objectness.inference.loading import load
 from objectness.inference.model_files import bundled_model, open_engine
-from objectness.inference.tiling.plan import Plan, WorkingSize, plan_tiles
-from objectness.inference.tiling.settings import TileSettings
+from objectness.inference.tiling.plan import Plan, plan_tiles
+from objectness.inference.tiling.settings import Look
 
 SIZE_HW = (6000, 10000)
 KS = (10, 100, 300, 1000)
@@ -80,12 +80,12 @@ class Bench:
         return found
 
 
-def plan_of_mosaic(threads: int = 1) -> tuple[Plan, DenseEngine]:
+def plan_of_mosaic() -> tuple[Plan, DenseEngine]:
     """How the bundled model sees the mosaic when nothing is said, and its network."""
-    engine = open_engine(bundled_model(), "the bundled model", EngineSettings(threads=threads))
+    engine = open_engine(bundled_model(), "the bundled model", EngineSettings(threads=1))
     dense = engine.dense(1)
     own = engine.description
-    return plan_tiles(SIZE_HW, WorkingSize(own.short_side, own.long_side), dense, TileSettings(), top=None), dense
+    return plan_tiles(SIZE_HW, dense, Look(own.short_side, own.long_side), top=None), dense
 
 
 def inner_borders(plan: Plan) -> tuple[list[int], list[int]]:
