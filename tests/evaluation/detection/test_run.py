@@ -15,7 +15,7 @@ from objectness.detections import Detections
 from objectness.errors import InputError
 from objectness.evaluation.detection.run import evaluate_detections
 from objectness.evaluation.reporter import Reporter
-from objectness.formats import write_detections
+from objectness.formats import write_detections, write_proposals
 from objectness.proposals import Proposals
 
 NAMES, IDS = ("cat", "dog", "cow"), (5, 3, 9)
@@ -114,6 +114,15 @@ def test_classes_that_the_data_set_does_not_have_are_said(tmp_path: Path, data: 
     comparison = evaluate_detections(data, tmp_path / "mine.csv", draws=5, reporter=Reporter(warn=said.append))
     assert said == [f"{tmp_path / 'mine.csv'}: left out boxes of the class that {data} does not have (tiger)."]
     assert comparison.precision["mine"].ap_by_class == {"cat": 1, "dog": 0}
+
+
+def test_proposals_in_the_place_of_detections(tmp_path: Path, data: Path) -> None:
+    path = tmp_path / "proposals.json"
+    write_proposals(path, {4: found()[4].to_proposals()}, "coco-results")
+    path.write_text(path.read_text().replace('"category_id": 1', '"category_id": 5'))
+    said: list[str] = []
+    evaluate_detections(data, path, draws=5, reporter=Reporter(warn=said.append))
+    assert said == [f"{path}: every box is of the class cat. If these are proposals, measure their recall."]
 
 
 def test_classes_of_a_set_and_of_a_function(data: Path) -> None:

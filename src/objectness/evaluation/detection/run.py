@@ -201,6 +201,10 @@ def _read(word: str, dataset: Dataset, source_format: str | None, reporter: Repo
     )
     for sentence in found.notes:
         reporter.warn(f"{word}: {sentence}.")
+    used = {name for one in found.values() for name in one.names}
+    if len(used) == 1 and len(dataset.class_names) > 1 and source.name == "coco-results":
+        # Class-agnostic files have a category too.
+        reporter.warn(f"{word}: every box is of the class {used.pop()}. If these are proposals, measure their recall.")
     missing = sum(not len(found.get(record.image_id, ())) for record in dataset.records)
     if missing:
         reporter.note(f"{word}: {missing} of {len(dataset)} images have no detections: their objects count as missed.")
