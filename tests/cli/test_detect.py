@@ -99,4 +99,4 @@ def test_without_pytorch(run: Run, making: Any, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("objectness.inference.detector_loading.require_training", missing)
     done = run("detect", "a.png", "--model", "best.safetensors")
     assert done.exit_code == 2
-    assert "Detecting needs torch." in done.stderr
+    assert "A detector's checkpoint needs torch." in done.stderr

@@ -22,7 +22,7 @@ OUT, RESULTS_NAME = "detections", "detections.json"
 
 ModelOption = Annotated[
     str,
-    typer.Option(help="A run folder or .safetensors checkpoint of the recipes faster-rcnn, faster-rcnn-vgg16."),
+    typer.Option(help="An exported .onnx file of a detector, a .safetensors checkpoint or a run folder."),
 ]
 TopOption = Annotated[
     int | None, typer.Option(min=1, help="Detections a photo, at most.", show_default="the model's own")

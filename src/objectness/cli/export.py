@@ -45,6 +45,10 @@ def command(
             "--out", help="The file to write.", show_default="beside the checkpoint: best.onnx, best.int8.onnx, ..."
         ),
     ] = None,
+    detector: Annotated[
+        bool,
+        typer.Option("--detector", help="The whole detector, which names objects; else its RPN alone, which proposes."),
+    ] = False,
     format_: Annotated[
         Format, typer.Option("--format", help="One .onnx file, or OpenVINO's .xml with its .bin.")
     ] = Format.onnx,
@@ -99,6 +103,15 @@ def command(
     if checkpoint.suffix.lower() != CHECKPOINT:
         raise InputError(f"{checkpoint}: is exported already; give a run folder or a .safetensors file.")
     require_training("Exporting", "onnx", "onnxscript")
+    if detector:
+        plain = format_ is Format.onnx and precision is Precision.fp32 and nms
+        if not plain or any(option is not None for option in (calibrate, photos, set_)):
+            raise InputError(
+                "--detector writes an .onnx file in fp32 with suppression inside and scores as they are: leave out "
+                "--format, --precision, --no-nms, --calibrate, --photos and --set."
+            )
+        _export_detector(checkpoint, out or checkpoint.with_suffix(".detector.onnx"), licence, output)
+        return
     from objectness.export.export_checkpoint import choose_sources
     from objectness.export.export_model import export_model
     from objectness.export.settings import ExportSettings
@@ -122,6 +135,21 @@ def command(
         output.warn("Photos with boxes to calibrate on can be named by --calibrate.")
     report = export_model(checkpoint, target, settings, sources, track=tracker(output, "measuring"), notify=output.note)
     _report(report, output)
+
+
+def _export_detector(checkpoint: Path, target: Path, licence: str | None, output: Output) -> None:
+    from objectness.cli.targets import require_targets
+    from objectness.export.export_detector import export_detector
+
+    if target.suffix != ".onnx":
+        raise InputError(f"--out {target} must end in .onnx.")
+    require_targets((target,), (checkpoint,))
+    if target.exists():
+        output.note(f"{target} is there already, and will be replaced.")
+    export_detector(checkpoint, target, licence=licence, notify=output.note)
+    size = target.stat().st_size
+    output.summary(f"{target} ({size / 1e6:.1f} MB)")
+    output.result({"file": str(target), "files": [str(target)], "bytes": size})
 
 
 def _report(report: ExportReport, output: Output) -> None:

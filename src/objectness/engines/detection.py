@@ -9,6 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+DETECTOR_KEY = "objectness_detector"
+"""Metadata key of an exported detector's description."""
+
+DETECTION_OUTPUTS = ("boxes_xyxy", "scores", "labels")
+"""Outputs of an exported detector."""
+
 
 @dataclass(frozen=True)
 class DetectorDescription:

@@ -55,6 +55,13 @@ def open_onnx(model: Path | bytes, where: str, settings: EngineSettings) -> Grap
     return GraphEngine(_run_of(session), signature, device, where, dense)
 
 
+def open_session(model: Path | bytes, where: str, settings: EngineSettings) -> tuple[Run, Mapping[str, str], str]:
+    """A graph as a function of its inputs, its texts by key, and its device; raises as :func:`open_onnx`."""
+    settings.require_default_precision(where, "ONNX Runtime")
+    session, _, device = _opened(read_model(model, where), where, settings, _options(settings.cores))
+    return _run_of(session), dict(session.get_modelmeta().custom_metadata_map), device
+
+
 def _options(threads: int) -> Any:
     options = import_onnxruntime().SessionOptions()
     # Set, as ONNX Runtime would otherwise pin one thread to each core of the machine, allowed or not.

@@ -22,7 +22,7 @@ from objectness.rpn.outputs import Outputs
 
 _OPSET = 18
 _SIDES = {"min": 1, "max": 16384}
-_EXAMPLE_HW = (192, 256)
+EXAMPLE_HW = (192, 256)
 
 
 class _BatchGraph(nn.Module):
@@ -55,12 +55,12 @@ class _OneImageGraph(nn.Module):
 def export_network(network: RegionProposalNetwork) -> Any:
     """The network's graph as ``onnx.ModelProto``, free of the exporter's notes; no size or threshold is in it."""
     pixels, tensors, anchors, _ = _example(network)
-    return _export(
+    return export_graph(
         _BatchGraph(network),
         (pixels,),
         [INPUT],
         [*tensors, *anchor_names(len(anchors))],
-        {"pixels": {0: torch.export.Dim("batch", min=1, max=4096), **_sides()}},
+        {"pixels": {0: torch.export.Dim("batch", min=1, max=4096), **sides()}},
     )
 
 
@@ -69,13 +69,13 @@ def export_choice(network: RegionProposalNetwork) -> Any:
     pixels, tensors, anchors, outputs = _example(network)
     free = torch.export.Dim.AUTO
     alone = [tensor[:1] for tensor in tensors.values()]
-    return _export(
+    return export_graph(
         _OneImageGraph(network, outputs),
         (pixels[:1], alone, anchors),
         [INPUT, *tensors, *anchor_names(len(anchors))],
         ["boxes_xyxy", "scores", "levels"],
         {
-            "pixels": _sides(),
+            "pixels": sides(),
             "tensors": [dict.fromkeys(range(1, tensor.dim()), free) for tensor in alone],
             "anchors": [{0: free} for _ in anchors],
         },
@@ -84,7 +84,7 @@ def export_choice(network: RegionProposalNetwork) -> Any:
 
 def _example(network: RegionProposalNetwork) -> tuple[Tensor, dict[str, Tensor], list[Tensor], Outputs]:
     """Two black images, and what the network says of them: its tensors by name, and the anchors of each level."""
-    pixels = torch.zeros((2, *_EXAMPLE_HW, 3), dtype=torch.uint8)
+    pixels = torch.zeros((2, *EXAMPLE_HW, 3), dtype=torch.uint8)
     with torch.no_grad():
         outputs = _answer(network.eval(), pixels)
         anchors = network.anchors(outputs.maps_hw)
@@ -97,11 +97,13 @@ def _answer(network: RegionProposalNetwork, pixels: Tensor) -> Outputs:
     return replace(outputs, pixels=None)
 
 
-def _sides() -> dict[int, Any]:
+def sides() -> dict[int, Any]:
+    """Height and width of the pixels, as sizes that are free."""
     return {1: torch.export.Dim("height", **_SIDES), 2: torch.export.Dim("width", **_SIDES)}
 
 
-def _export(module: nn.Module, example: Any, inputs: list[str], outputs: list[str], shapes: Any) -> Any:
+def export_graph(module: nn.Module, example: Any, inputs: list[str], outputs: list[str], shapes: Any) -> Any:
+    """A module's graph as ``onnx.ModelProto``, its parameters under their own names."""
     program = torch.onnx.export(
         module.eval(),
         example,

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from objectness.engines.dense_geometry import REACH_KEY
 from objectness.export.settings import ExportSettings
 from objectness.rpn.network import RegionProposalNetwork
@@ -43,7 +45,7 @@ def describe_export(
     }
 
 
-def weights_hash(network: RegionProposalNetwork) -> str:
+def weights_hash(network: nn.Module) -> str:
     """SHA-256 of names, types, shapes and values of the checkpoint's weights, by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):

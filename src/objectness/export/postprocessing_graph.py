@@ -24,7 +24,7 @@ _BELOW_ALL = np.float32(-1)  # below any probability
 
 
 @dataclass
-class _Nodes:
+class Nodes:
     """Nodes under construction; every value is named after what it is, behind a common prefix."""
 
     prefix: str
@@ -32,16 +32,27 @@ class _Nodes:
     constants: list[Any] = field(default_factory=list)
 
     def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """A node with one output, whose name it gives."""
         return self.add_all(kind, inputs, (name,), **attributes)[0]
 
     def add_all(self, kind: str, inputs: Sequence[str], names: Sequence[str], **attributes: Any) -> list[str]:
+        """A node with several outputs, whose names it gives."""
         outputs = [f"{self.prefix}{name}" for name in names]
         self.nodes.append(helper.make_node(kind, list(inputs), outputs, name=outputs[0], **attributes))
         return outputs
 
     def constant(self, values: Any, name: str) -> str:
+        """A constant, whose name it gives."""
         self.constants.append(numpy_helper.from_array(np.asarray(values), f"{self.prefix}{name}"))
         return f"{self.prefix}{name}"
+
+    def copy(self, constant: onnx.TensorProto) -> str:
+        """Take over a constant of another graph."""
+        copied = onnx.TensorProto()
+        copied.CopyFrom(constant)
+        copied.name = f"{self.prefix}constant/{constant.name}"
+        self.constants.append(copied)
+        return copied.name
 
 
 def combine(
@@ -67,7 +78,7 @@ def combine(
         With ``nms``: ``boxes_xyxy (B, N, 4)``, ``scores (B, N)`` and ``counts (B,)``; N and the IoU threshold are
         the constants ``top`` and ``nms_iou``. Else also ``levels (B, N)``, and N is as many as there can be.
     """
-    outside, body = _Nodes("batch/"), _Nodes("image/")
+    outside, body = Nodes("batch/"), Nodes("image/")
     constants, found = _place(network, one_image, body, levels)
     if nms:
         found = _suppress(body, found, levels)
@@ -127,7 +138,7 @@ def strip_traces(model: onnx.ModelProto) -> None:
 
 
 def _place(
-    network: onnx.ModelProto, one_image: onnx.ModelProto, body: _Nodes, levels: int
+    network: onnx.ModelProto, one_image: onnx.ModelProto, body: Nodes, levels: int
 ) -> tuple[list[Any], dict[str, str]]:
     """Put the choice for one image into the loop's body: its constants, and the names of its results there."""
     given = {value.name for value in network.graph.output}
@@ -157,7 +168,7 @@ def _place(
     return constants, {value.name: renamed[value.name] for value in one_image.graph.output}
 
 
-def _suppress(body: _Nodes, found: dict[str, str], levels: int) -> dict[str, str]:
+def _suppress(body: Nodes, found: dict[str, str], levels: int) -> dict[str, str]:
     """Each level on its own (a level is a class to ``NonMaxSuppression``), then the best of all."""
     boxes, scores = found["boxes_xyxy"], found["scores"]
     of_level = body.add("Equal", [found["levels"], body.constant(np.arange(levels)[:, None], "level_ids")], "of_level")
@@ -178,7 +189,7 @@ def _suppress(body: _Nodes, found: dict[str, str], levels: int) -> dict[str, str
     return {"boxes_xyxy": body.add("Gather", [boxes, order], "best_boxes"), "scores": best}
 
 
-def _most_candidates(outside: _Nodes, levels: int, pre_nms_top_n: int) -> str:
+def _most_candidates(outside: Nodes, levels: int, pre_nms_top_n: int) -> str:
     """Largest number of candidates of an image: the sum over levels of the boxes that enter suppression."""
     limit = outside.constant(np.array([pre_nms_top_n]), "pre_nms_top_n")
     counts = [
@@ -188,7 +199,7 @@ def _most_candidates(outside: _Nodes, levels: int, pre_nms_top_n: int) -> str:
     return outside.add("ReduceSum", [outside.add("Concat", counts, "counts", axis=0)], "places", keepdims=1)
 
 
-def _calibrate(body: _Nodes, scores: str, calibration: Calibration) -> str:
+def _calibrate(body: Nodes, scores: str, calibration: Calibration) -> str:
     """Straight lines between knots, as ``Calibration`` computes them: each step rises in any rounding."""
     starts, lengths, slopes, lowest = calibration.pieces()
     zero = body.constant(np.float32(0), "no_rise")
@@ -205,7 +216,7 @@ def _calibrate(body: _Nodes, scores: str, calibration: Calibration) -> str:
     return body.add("Min", [total, body.constant(np.float32(1), "certain")], "calibrated")
 
 
-def _pad(body: _Nodes, found: dict[str, str], places: str, names: Sequence[str]) -> list[str]:
+def _pad(body: Nodes, found: dict[str, str], places: str, names: Sequence[str]) -> list[str]:
     """Every image gets the same number of rows; ``counts`` says how many of them are its own."""
     count = body.add("Shape", [found["scores"]], "count")
     missing = body.add("Sub", [places, count], "missing")
@@ -224,7 +235,7 @@ def _pad(body: _Nodes, found: dict[str, str], places: str, names: Sequence[str])
     return results
 
 
-def _subgraph(body: _Nodes, names: Sequence[str], results: Sequence[str]) -> Any:
+def _subgraph(body: Nodes, names: Sequence[str], results: Sequence[str]) -> Any:
     go_on = body.add("Identity", ["image/go_on"], "goes_on")
     outputs = [helper.make_tensor_value_info(go_on, TensorProto.BOOL, [])]
     for name, result in zip(names, results, strict=True):

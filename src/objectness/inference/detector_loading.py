@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from objectness.engines.detection import DetectionEngine
 from objectness.engines.settings import EngineSettings
 from objectness.errors import InputError
 from objectness.images import DEFAULT_MAX_PIXELS
 from objectness.inference.detector import Detector
-from objectness.inference.model_files import CHECKPOINT, DEFAULT, model_file
+from objectness.inference.model_files import CHECKPOINT, DEFAULT, ONNX, model_file
 from objectness.installation import require_training
 
 
@@ -22,19 +23,20 @@ def load_detector(
     device: str = "cpu",
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
 ) -> Detector:
-    """Load a detector. Needs PyTorch.
+    """Load a detector.
 
     Args:
-        model: A ``.safetensors`` checkpoint or a run folder of the recipes faster-rcnn, faster-rcnn-vgg16 or fast-rcnn.
+        model: An exported ``.onnx`` file; or a ``.safetensors`` checkpoint or a run folder of the recipes faster-rcnn,
+            faster-rcnn-vgg16 or fast-rcnn, which need PyTorch.
         top: Give at most this many detections of a photograph; None for the model's own number (usually 100).
         score: Leave out detections below this score; those below the model's own (usually 0.05) are never made.
         threads: Processor threads for the network; None for every core this process may use.
-        device: As PyTorch calls it.
+        device: "cpu", "cuda" or "cuda:1".
         max_pixels: Refuse larger photographs; None for no limit.
 
     Raises:
-        InputError: The model is missing, damaged or no detector, or a number is outside its range; PyTorch is not
-            installed.
+        InputError: The model is missing, damaged or no detector, or a number is outside its range; PyTorch is needed
+            and not installed.
     """
     if model == DEFAULT:
         raise InputError(
@@ -42,10 +44,17 @@ def load_detector(
             "give its run folder."
         )
     path = model_file(Path(model))
-    if path.suffix.lower() != CHECKPOINT:
-        raise InputError(f"{path}: a detector is a .safetensors checkpoint or the run folder of a training; name one.")
-    require_training("Detecting")
-    from objectness.inference.torch_detector import open_detector
+    settings = EngineSettings(device=device, threads=threads)
+    engine: DetectionEngine
+    if path.suffix.lower() == ONNX:
+        from objectness.engines.onnx_detector import OnnxDetector
 
-    engine = open_detector(path, EngineSettings(device=device, threads=threads))
+        engine = OnnxDetector(path, str(path), settings)
+    elif path.suffix.lower() == CHECKPOINT:
+        require_training("A detector's checkpoint")
+        from objectness.inference.torch_detector import open_detector
+
+        engine = open_detector(path, settings)
+    else:
+        raise InputError(f"{path}: a detector is an .onnx file, a .safetensors checkpoint or a run folder; name one.")
     return Detector(engine, top=top, score=score, max_pixels=max_pixels)
