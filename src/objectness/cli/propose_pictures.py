@@ -46,6 +46,8 @@ def parts_of(photo: Path, proposals: Proposals, wanted: Wanted) -> tuple[Rectang
     Raises:
         InputError: A part that was named lies outside of the photograph, or is too large.
     """
+    if not wanted.has_details:
+        return ()
     from objectness.drawing.details import choose_details, require_inside
 
     named = tuple(require_inside(part, proposals.size_hw, str(photo)) for part in wanted.parts)

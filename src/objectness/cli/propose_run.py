@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from objectness.cli.output import Output
 from objectness.cli.propose_pictures import Wanted, draw_details, draw_overview_of, draw_picture, parts_of
 from objectness.cli.propose_progress import Progress
-from objectness.cli.propose_rows import row_of
+from objectness.cli.propose_report import row_of
 from objectness.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from objectness.inference.proposer import Outcome, Proposer
     from objectness.inference.tiling.result import TileProgress
     from objectness.proposals import Proposals
+
+_WITHOUT_COORDINATES = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # formats that hold no coordinate system
 
 
 @dataclass
@@ -185,9 +187,11 @@ def _add(task: Task, found: Proposals, row: dict[str, Any], results: Results) ->
 
 def _locate(task: Task, found: Proposals, row: dict[str, Any], results: Results) -> None:
     """Write the boxes of an image that has a coordinate system in it."""
+    if task.geojson is None or not results.geojson or task.photo.suffix.lower() in _WITHOUT_COORDINATES:
+        return
     from objectness.images.geo_reference import geo_reference
 
-    if task.geojson is None or not results.geojson or (reference := geo_reference(task.photo)) is None:
+    if (reference := geo_reference(task.photo)) is None:
         return
     if not reference.crs.startswith("EPSG:"):
         results.output.note(f"{task.photo}: its coordinate system has no EPSG code, so no GeoJSON is written in it.")
