@@ -65,6 +65,7 @@ SETTINGS = "import objectness.rpn.settings, objectness.training.settings, object
                 *(
                     "propose",
                     "detect",
+                    "crops",
                     "train",
                     "evaluate",
                     "compare",

@@ -30,6 +30,7 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "propose": _Command("objectness.cli.propose", "Find the boxes of photographs that may hold an object."),
     "detect": _Command("objectness.cli.detect", "Name the objects of photographs with a detector of your own."),
+    "crops": _Command("objectness.cli.crops", "Cut the boxes that may hold an object out of photographs."),
     "train": _Command("objectness.cli.train", "Train a Region Proposal Network or a detector on your own boxes."),
     "evaluate": _Command(
         "objectness.cli.evaluate", "Measure the recall of models, proposals files and baselines; write a report."
