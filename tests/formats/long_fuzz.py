@@ -117,7 +117,7 @@ TOKENS = {
     **{"csv": SHEETS, "cvat": XML, "yolo": YOLO, "selective-search": MATLAB, "hosang": MATLAB},
     **dict.fromkeys(("detectron1", "detectron2", "mmdet2", "mmdet3"), PICKLED),
 }
-LISTED = ("coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface")
+LISTED = ("coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface", "sam")
 PICKLES = ("detectron1", "detectron2", "mmdet2", "mmdet3")
 
 

@@ -178,6 +178,8 @@ def _spoil(path: Path, entry: Format, value: float) -> None:
             path.write_text(path.read_text().replace(",0.75,", f",{value},"))
         case "cvat":
             path.write_text(path.read_text().replace(">0.75<", f">{value}<"))
+        case "sam":
+            path.write_text(path.read_text().replace('"scores": [0.75', f'"scores": [{text}'))
         case _:
             path.write_text(path.read_text().replace('"score": 0.75', f'"score": {text}'))
 
@@ -208,7 +210,7 @@ def test_a_sentence_stays_one_whatever_an_image_is_called() -> None:
     assert said.endswith("last: do this.")
 
 
-@pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface"])
+@pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface", "sam"])
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '[{"image_id":' * 100_000, "[" + "9" * 5000 + "]"])
 def test_deeply_nested_json_is_one_sentence(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text(text)
@@ -217,7 +219,9 @@ def test_deeply_nested_json_is_one_sentence(name: str, text: str, tmp_path: Path
         formats.read_proposals(path, name)
 
 
-@pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "geojson", "huggingface", "csv", "mmdet3"])
+@pytest.mark.parametrize(
+    "name", ["coco-results", "coco", "label-studio", "geojson", "huggingface", "sam", "csv", "mmdet3"]
+)
 @pytest.mark.parametrize("odd", ["a\x00b.jpg", "\ud800.jpg", "caf\udce9.jpg"])
 def test_names_that_are_no_text_are_read_and_then_judged(name: str, odd: str, tmp_path: Path, sample: Any) -> None:
     documents: dict[str, Any] = {
@@ -226,6 +230,7 @@ def test_names_that_are_no_text_are_read_and_then_judged(name: str, odd: str, tm
         "label-studio": [{"data": {"image": odd, "width": 9, "height": 9}, "predictions": []}],
         "geojson": {"features": [], "objectness": {"images": [{"id": 1, "image": odd, "width": 9, "height": 9}]}},
         "huggingface": [{"image_id": 1, "image": odd, "width": 9, "height": 9, "objects": []}],
+        "sam": [{"image_id": 1, "image": odd, "width": 9, "height": 9, "boxes": []}],
     }
     path = tmp_path / "a"
     if name == "mmdet3":

@@ -191,7 +191,7 @@ def test_changed_bytes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface"])
+@pytest.mark.parametrize("name", ["coco-results", "coco", "label-studio", "fiftyone", "geojson", "huggingface", "sam"])
 @SHORT
 @given(changes=st.lists(CHANGE, min_size=1, max_size=5), which=st.integers(0, 9), told=st.booleans())
 def test_changed_json(

@@ -34,7 +34,7 @@ def test_the_readme_counts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["coco-results", "coco", "label-studio", "geojson", "huggingface", "detectron2", "mmdet3"]
+    "name", ["coco-results", "coco", "label-studio", "geojson", "huggingface", "sam", "detectron2", "mmdet3"]
 )
 def test_a_file_is_recognised_without_the_code_of_any_format(name: str, sample: Any, tmp_path: Path) -> None:
     path = tmp_path / f"a{format_named(name).suffixes[0]}"

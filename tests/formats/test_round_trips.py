@@ -123,7 +123,7 @@ def test_ids_that_coco_does_not_take(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["csv", "coco", "geojson", "huggingface", "label-studio", "cvat", "parquet", "detectron2"]
+    "name", ["csv", "coco", "geojson", "huggingface", "sam", "label-studio", "cvat", "parquet", "detectron2"]
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.lists(st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 5), max_size=4), max_size=3))
@@ -143,7 +143,7 @@ def test_any_numbers(name: str, tmp_path: Path, rows: list[list[tuple[float, ...
     assert list(got) == list(images)
     for image_id, want in images.items():
         # Corners that are written as they are come back bit for bit.
-        limit = 0 if name in ("csv", "geojson", "huggingface", "cvat", "parquet", "detectron2") else 1e-4
+        limit = 0 if name in ("csv", "geojson", "huggingface", "sam", "cvat", "parquet", "detectron2") else 1e-4
         np.testing.assert_allclose(got[image_id].boxes_xyxy, want.boxes_xyxy, atol=limit, rtol=0)
         np.testing.assert_allclose(got[image_id].scores, want.scores, atol=1e-6 if name == "detectron2" else 0, rtol=0)
 
@@ -210,7 +210,7 @@ class TestGuessing:
             guess_source_format(tmp_path / "pipe")
 
     def test_names(self) -> None:
-        assert len(set(NAMES)) == len(NAMES) == 16
+        assert len(set(NAMES)) == len(NAMES) == 17
         with pytest.raises(InputError, match="no format 'parket': did you mean 'parquet'"):
             format_named("parket")
 

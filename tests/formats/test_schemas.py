@@ -30,6 +30,7 @@ from objectness.formats import (
     mmdet3,
     parquet,
     read_proposals,
+    sam,
     yolo,
 )
 from objectness.formats.core.image_lookup import index_images
@@ -572,3 +573,38 @@ class TestHuggingFace:
         server = {"image": {"width": 64, "height": 48}, "proposals": [{"box": [1, 2, 3, 4], "score": 0.25}]}
         got = formats.read_proposals(put(tmp_path / "a.json", server))
         assert (got[1].size_hw, got[1].scores.tolist()) == ((48, 64), [0.25])
+
+
+class TestSam:
+    def test_written(self, sample: Any, tmp_path: Path) -> None:
+        sam.write(tmp_path / "a.json", sample.proposals)
+        document = json.loads((tmp_path / "a.json").read_text())
+        assert list(document[0]) == ["image_id", "image", "width", "height", "boxes", "scores"]
+        assert [document[0][key] for key in ("image_id", "width", "height")] == [7, 64, 48]
+        boxes = np.array(document[0]["boxes"], dtype=np.float32)  # what SAM2ImagePredictor.predict(box=...) takes
+        assert boxes.shape == (2, 4)
+        assert boxes[0].tolist() == [1.25, 2.5, 4.75, 8.0]
+        assert document[0]["scores"] == pytest.approx(S7)
+        assert [one["boxes"] for one in document].count([]) == 1, "an image without boxes has its place"
+
+    def test_read_without_scores_and_sizes(self, tmp_path: Path) -> None:
+        path = put(tmp_path / "a.json", [{"image": "a.jpg", "boxes": [[1, 2, 3, 4], [0, 0, 2.5, 2]]}])
+        got = formats.read_proposals(path)
+        assert got[1].boxes_xyxy.tolist() == [[1, 2, 3, 4], [0, 0, 2.5, 2]]
+        assert got[1].scores.tolist() == [1, 0.5]
+        assert (got[1].source, got[1].size_hw) == ("a.jpg", (0, 0))
+
+    @pytest.mark.parametrize(
+        ("document", "says"),
+        [
+            ({"image": "a.jpg", "boxes": []}, "holds a JSON object, but a list of images"),
+            ([{"image": "a.jpg"}], "entry 1 is no image with 'boxes'"),
+            ([{"boxes": [[1, 2, 3]]}], "box 1 of entry 1 is no list of four numbers"),
+            ([{"boxes": [[1, 2, 3, 4]], "scores": []}], "has 1 boxes, but as 'scores' 0; give one for each"),
+            ([{"boxes": [[1, 2, 3, 4]], "scores": 0.5}], "has 1 boxes, but as 'scores' a number"),
+            ([{"boxes": [[1, 2, 3, 4]], "scores": ["x"]}], "box 1 of entry 1 has the score 'x'"),
+        ],
+    )
+    def test_refused(self, document: Any, says: str, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=says):
+            read_proposals(put(tmp_path / "a.json", document), "sam")

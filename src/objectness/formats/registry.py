@@ -36,6 +36,7 @@ _MODULES = {
     "fiftyone": "objectness.formats.fiftyone",
     "geojson": "objectness.formats.geojson",
     "huggingface": "objectness.formats.huggingface",
+    "sam": "objectness.formats.sam",
 }
 NAMES = tuple(_MODULES)
 
