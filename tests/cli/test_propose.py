@@ -478,6 +478,6 @@ def test_what_a_killed_run_left_is_named(run: Run) -> None:
     Path("out/proposals.images.json").rename("out/proposals.partial.images.json")
     result = run("a.png", "--out", "out")
     left = str(Path("out/proposals.partial.json"))
-    assert f"{left} holds what a run found that was killed, or still goes on." in result.stdout
+    assert f"{left} holds what a run found that was killed, failed or still goes on." in result.stdout
     assert json.loads(run("a.png", "--out", "out", "--json").stdout)["unfinished"] == [left]
     assert json.loads(run("a.png", "--out", "new", "--json").stdout)["unfinished"] == []

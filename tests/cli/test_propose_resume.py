@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import Result
 
 from objectness.cli.propose_progress import Progress
+from objectness.errors import InputError
 from objectness.formats import read_proposals
 from objectness.formats.coco_journal import Journal
 from objectness.proposals import Proposals
@@ -109,6 +110,29 @@ def test_what_has_changed_is_done_again(run: Run, stop_after: Callable[[int | No
     assert run("a.png", "b.png", *TILES, "--out", "o", "--resume").exit_code == 0
     run("a.png", "b.png", *TILES, "--out", "whole")
     assert _files("o") == _files("whole")
+
+
+def test_a_tiled_image_that_changed_is_begun_anew(run: Run, stop_after: Callable[[int | None], None]) -> None:
+    tiles = _count_tiles(run)
+    stop_after(tiles - 1)
+    run("a.png", *TILES, "--out", "o")
+    Image.open("b.png").save("a.png")
+    stop_after(None)
+    assert run("a.png", *TILES, "--out", "o", "--resume").exit_code == 0
+    run("a.png", *TILES, "--out", "whole")
+    assert _files("o") == _files("whole")
+
+
+def test_an_image_that_fails_in_its_first_tiles_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise InputError("a.png: damaged.")
+
+    monkeypatch.setattr("objectness.inference.tiling.propose.scan_scales", fail)
+    result = run("a.png", *TILES, "--out", "o")
+    assert result.exit_code == 1
+    assert "a.png: damaged." in result.stderr
+    assert "unfinished" not in result.stdout
+    assert not list(Path("o").rglob("*"))
 
 
 def test_other_options_are_refused(run: Run, stop_after: Callable[[int | None], None]) -> None:

@@ -196,7 +196,7 @@ def show(
         output.summary(f"... and {len(rows) - _MAX_ROWS} more photos.")
     unsure = "" if description.calibrated else ", scores not calibrated"
     said = [stop.sentence(done=len(rows))] if stop else []
-    if written.results is None and stop is not None and stop.under_way is not None:
+    if written.results is None and stop is not None and not left.failed:
         pass  # nothing is whole yet
     elif written.results is None:
         said.append("No photo could be used: nothing was written.")
@@ -237,7 +237,7 @@ def _older(images: int, written: Written) -> list[str]:
             said.append(f"It replaced that of an earlier run, which was for {counted(written.replaced, 'photo')}.")
     if (unfinished := written.unfinished) and not written.is_stopped:
         holds = "holds" if len(unfinished) == 1 else "hold"
-        said.append(f"{', '.join(unfinished)} {holds} what a run found that was killed, or still goes on.")
+        said.append(f"{', '.join(unfinished)} {holds} what a run found that was killed, failed or still goes on.")
     if older := written.older_pictures:
         said.append(f"{counted(older, 'picture')} of an earlier run {'lies' if older == 1 else 'lie'} there too.")
     return said
@@ -270,7 +270,7 @@ def _table(rows: Sequence[Mapping[str, Any]], device: str) -> Table:
 
 def _tiles(row: Mapping[str, Any]) -> str:
     tiling = row["tiling"]
-    return "-" if tiling is None else f"{tiling['tiles']:,} of {tiling['tile']}"
+    return "-" if tiling is None else f"{tiling['tiles']:,} of {tiling['tile']:,} px"
 
 
 def without_common_folder(files: Sequence[str]) -> list[str]:

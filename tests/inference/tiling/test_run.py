@@ -192,7 +192,7 @@ def test_a_killed_run_goes_on(small_network: Any, photograph: NDArray[np.uint8],
 
 @pytest.mark.parametrize(
     ("what", "sentence"),
-    [("file", "of a file that has changed"), ("model", "with another model"), ("plan", "with other tiles, overlap")],
+    [("model", "with another model"), ("plan", "with other tiles, overlap"), ("run", "by another version")],
 )
 def test_another_run_is_not_gone_on_with(small_network: Any, what: str, sentence: str, tmp_path: Path) -> None:
     engine, source = small_network(), tmp_path / "image.png"
@@ -201,8 +201,8 @@ def test_another_run_is_not_gone_on_with(small_network: Any, what: str, sentence
     Journal(tmp_path / "journal", source, engine, planned, resume=False)
     Journal(tmp_path / "journal", source, engine, planned, resume=True)
     match what:
-        case "file":
-            source.write_bytes(b"another image")
+        case "run":
+            next((tmp_path / "journal").glob("*/run.json")).write_bytes(b"{")
         case "model":
             engine.description = replace(engine.description, details={"weights_sha256": "1"})
         case _:
@@ -210,6 +210,20 @@ def test_another_run_is_not_gone_on_with(small_network: Any, what: str, sentence
     with pytest.raises(InputError, match=f"image.png: what an earlier run left in .* {sentence}.*start without"):
         Journal(tmp_path / "journal", source, engine, planned, resume=True)
     Journal(tmp_path / "journal", source, engine, planned, resume=False)
+
+
+def test_a_file_that_has_changed_is_begun_anew(
+    small_network: Any, photograph: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    engine, source = small_network(), tmp_path / "image.png"
+    source.write_bytes(b"image")
+    planned = plan(engine, (171, 233))
+    journal = Journal(tmp_path / "journal", source, engine, planned, resume=False)
+    with pytest.raises(Stopped):
+        scan(engine, photograph, planned, journal=journal, on_tile=stop_at(20))
+    assert Journal(tmp_path / "journal", source, engine, planned, resume=True).load()[0].rows
+    source.write_bytes(b"another image")
+    assert not Journal(tmp_path / "journal", source, engine, planned, resume=True).load()[0].rows
 
 
 def test_a_damaged_journal(small_network: Any, photograph: NDArray[np.uint8], tmp_path: Path) -> None:
@@ -248,7 +262,7 @@ def test_no_room_is_told_beforehand(
     monkeypatch.setattr(features, "MOST_BYTES_IN_MEMORY", 0)
     monkeypatch.setattr(features, "_ROOM_LEFT", 10**18)
     engine = small_network()
-    with pytest.raises(InputError, match=r"needs .* GB there for its features, and .* GB are free: make room"):
+    with pytest.raises(InputError, match=r"needs .* MB there for its features, and .* MB are free: make room"):
         scan(engine, photograph, plan(engine, (171, 233)))
 
 

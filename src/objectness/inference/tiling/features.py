@@ -27,6 +27,7 @@ MOST_BYTES_IN_MEMORY = 16_000_000
 _READ_BYTES = 16_000_000  # of the file that are held at once
 _MOST_BOXES_AT_ONCE = 2048
 _ROOM_LEFT = 64_000_000  # bytes that are left on the disk for others
+_ELSEWHERE = "set TMPDIR, or the folder of the results if they go on there, to a larger disk"
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
@@ -184,13 +185,13 @@ def _require_room(folder: Path, needed: int) -> None:
         return  # the writing will say
     if needed + _ROOM_LEFT > free:
         raise InputError(
-            f"{folder}: the second stage of the network needs {needed / 1e9:.1f} GB there for its features, and "
-            f"{free / 1e9:.1f} GB are free: make room, or set TMPDIR to a folder that has it."
+            f"{folder}: the second stage of the network needs {(needed + _ROOM_LEFT) / 1e6:,.0f} MB there for its "
+            f"features, and {free / 1e6:,.0f} MB are free: make room there, or {_ELSEWHERE}."
         )
 
 
 def _no_room(folder: Path, error: OSError) -> InputError:
     if error.errno == errno.ENOSPC:
-        return InputError(f"{folder}: the disk is full; make room there, or set TMPDIR to a folder that has it.")
+        return InputError(f"{folder}: the disk is full; make room there, or {_ELSEWHERE}.")
     reason = error.strerror or os.strerror(error.errno or 0)
     return InputError(f"{folder}: the features of the network cannot be kept there ({reason}); name another folder.")

@@ -59,17 +59,17 @@ class Journal:
         source: The image's file.
         engine: The network.
         plan: What is computed.
-        resume: Go on with what is there; else it is removed.
+        resume: Go on with what is there, unless the file has changed since; else it is removed.
 
     Raises:
-        InputError: What is there is of another file, model or plan; or the place cannot be written to.
+        InputError: What is there is of another model or plan; or the place cannot be written to.
     """
 
     def __init__(self, folder: Path, source: Path, engine: DenseEngine, plan: Plan, *, resume: bool) -> None:
         self.folder = folder / _name(source)
         run = _run(source, engine, plan)
-        if resume and (self.folder / _RUN).exists():
-            self._require_same(source, run)
+        if resume and (before := self._before()) and before.get("file", run["file"]) == run["file"]:
+            self._require_same(source, before, run)
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         with replacing(self.folder / _RUN) as file:
@@ -135,6 +135,11 @@ class Journal:
         with suppress(OSError):
             self.folder.parent.rmdir()
 
+    def remove_empty(self) -> None:
+        """Remove what :meth:`remove` does, if no row of tiles is done."""
+        if not (self.folder / _STATE).exists():
+            self.remove()
+
     def _progress(self) -> Progress:
         if not (self.folder / _STATE).exists():
             return Progress()
@@ -154,15 +159,19 @@ class Journal:
                 state = ScanState(grids, cells, extents, channels)
         return Progress(scale, rows, state, missing, reason)
 
-    def _require_same(self, source: Path, run: dict[str, Any]) -> None:
+    def _before(self) -> dict[str, Any] | None:
+        """Of what the state is that lies there; None where there is none."""
         try:
             before = json.loads((self.folder / _RUN).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError):
-            before = {}
-        before = before if isinstance(before, dict) else {}
+            before = None
+        return before if isinstance(before, dict) and before else {"format": None}
+
+    def _require_same(self, source: Path, before: dict[str, Any], run: dict[str, Any]) -> None:
         for key, what in (
             ("format", "was left by another version"),
-            ("file", "is of a file that has changed since"),
             ("model", "was made with another model"),
             ("plan", "was made with other tiles, overlap, scales or size"),
         ):

@@ -55,11 +55,11 @@ def propose_in_parts(
     Raises:
         InputError: The image, the network, the journal or the settings do not allow it.
     """
+    journal: Journal | None = None
     try:
         cores = EngineSettings(threads=look.threads).cores
         network = engine.dense(min(cores, THREADS_OF_A_TILE))
         plan = plan_tiles(reader.size_hw, network, look, top=top)
-        journal = None
         if look.journal is not None and look.tiles_image(reader.size_hw):
             journal = Journal(look.journal, require_file(source), network, plan, resume=look.resume)
 
@@ -82,6 +82,8 @@ def propose_in_parts(
         return ranked, _tiling(reader, plan, found)
     finally:
         reader.close()
+        if journal is not None:
+            journal.remove_empty()
 
 
 def _tiling(reader: WindowReader, plan: Plan, found: Scanned) -> Tiling:
