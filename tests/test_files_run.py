@@ -78,7 +78,7 @@ def test_propose(tmp_path: Path) -> None:
     files = files_run(_COMMAND, "propose", str(PHOTO), folder=tmp_path)
     assert (tmp_path / "proposals" / "proposals.json").exists()
     assert "inference/proposer.py" in files
-    assert len(files) <= 35, listed(files)
+    assert len(files) <= 36, listed(files)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from objectness.cli.heap import share_heap
 from objectness.cli.output import Output
 from objectness.cli.propose_pictures import Wanted, draw_details, draw_overview_of, draw_picture, parts_of
 from objectness.cli.propose_progress import Progress
@@ -100,6 +101,7 @@ def run(proposer: Proposer, tasks: Sequence[Task], done: Mapping[int | str, Prop
     Raises:
         InputError: Results cannot be written any more.
     """
+    share_heap()
     remaining = [task for task in tasks if task.image_id not in done]
     keep_images = any(task.picture for task in tasks)
     with Progress(results.output, len(remaining)) as progress:
