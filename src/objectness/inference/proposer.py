@@ -100,7 +100,7 @@ class Proposer:
         min_side: Leave out boxes that are less wide or high than this, in pixels of the photograph.
         max_pixels: Refuse larger files; None for no limit.
         size: Short side in pixels at which the network sees a photograph; its long side is limited in proportion. None
-            for the model's own.
+            for the model's own. One that is too large to be seen at once is seen in tiles.
         thorough: See each photograph at several sizes around this one, from 5/7 to twice: slower, with more of the
             small and of the large objects.
         tiles: How images are tiled, and which.
@@ -149,7 +149,7 @@ class Proposer:
         short_side, long_side = self.description.short_side, self.description.long_side
         if size is not None:
             short_side, long_side = size, max(size, round(size * long_side / short_side))
-        self._look = Look(short_side, long_side, thorough, tiles or TileSettings(), threads)
+        self._look = Look(short_side, long_side, size is None, thorough, tiles or TileSettings(), threads)
         self.description.require(nms=self._nms, top=self._top)
 
     @property

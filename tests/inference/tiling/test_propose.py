@@ -20,6 +20,7 @@ from objectness.inference.proposer import Outcome, Proposer
 from objectness.inference.tiling import settings
 from objectness.inference.tiling.choice import choose
 from objectness.inference.tiling.result import TileProgress
+from objectness.inference.tiling.settings import TileSettings
 
 
 class SmallModel:
@@ -163,6 +164,15 @@ def test_size(model: SmallModel, photograph: NDArray[np.uint8], monkeypatch: pyt
     Proposer(model, size=80)(photograph[:40])
     Proposer(model)(photograph)
     assert seen == [(80, 109), (24, 140), (40, 55)]
+
+
+def test_a_large_size_is_seen_in_tiles(model: SmallModel, photograph: NDArray[np.uint8]) -> None:
+    outcome = next(Proposer(model, size=2000).stream([photograph]))
+    assert outcome.tiling is not None
+    assert outcome.tiling.scales_hw == ((2000, 2725),)
+    assert outcome.tiling.tiles == 6
+    whole = Proposer(model, size=2000, tiles=TileSettings("off"))
+    assert next(whole.stream([photograph])).tiling is None
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, True, 10**6, "448"])

@@ -11,7 +11,7 @@ from objectness.images import fit_size_hw
 from objectness.inference.tiling.choice import Place
 from objectness.inference.tiling.grid import Tile, round_up, rows_of_tiles
 from objectness.inference.tiling.scan import Counts
-from objectness.inference.tiling.settings import AUTO_OVERLAP, AUTO_TILE, Look, TileSettings
+from objectness.inference.tiling.settings import AUTO_OVERLAP, AUTO_TILE, ONE_WINDOW_PIXELS, Look, TileSettings
 
 MOST_AREA = 333
 """Times the working size: an image of more area gives no more boxes by itself. A model's 300 become 100,000."""
@@ -19,7 +19,6 @@ MOST_AREA = 333
 THOROUGH = (5 / 7, 1.0, 10 / 7, 2.0)
 """Short sides of an ordinary photograph in multiples of the working size: 320, 448, 640, 896 for the bundled model."""
 
-_ONE_WINDOW_PIXELS = 3 * AUTO_TILE**2 // 2  # seen whole where the tile is "auto": little more memory, and exact
 _CORE = 512  # pixels of a core at least, where the overlap is large and the tile "auto"
 _NEARLY_THE_SAME = 1.3  # a halving that ends within this of the working size is left out
 
@@ -157,6 +156,6 @@ def _tile(size_hw: tuple[int, int], overlap: int, stride: int, settings: TileSet
     """Longest side of a window at a scale."""
     if settings.tile not in ("auto", "off"):
         return int(settings.tile)
-    if math.prod(size_hw) <= _ONE_WINDOW_PIXELS:
+    if math.prod(size_hw) <= ONE_WINDOW_PIXELS:
         return round_up(max(size_hw), stride)
     return max(AUTO_TILE, round_up(2 * overlap + _CORE, stride))

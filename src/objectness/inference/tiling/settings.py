@@ -19,6 +19,9 @@ LARGE_PIXELS = 50_000_000
 AUTO_TILE = 1024
 AUTO_OVERLAP = 128
 
+ONE_WINDOW_PIXELS = 3 * AUTO_TILE**2 // 2
+"""A scale of at most so many pixels is seen whole where the tile is "auto": little more memory, and exact."""
+
 THREADS_OF_A_TILE = 4
 """Threads compute one tile together up to this number, and as many tiles at once as there are such teams: a tile takes
 some 200 MB while it is computed."""
@@ -85,6 +88,7 @@ class Look:
     Attributes:
         short_side: An ordinary photograph's short side is resized to this many pixels ...
         long_side: ... unless its long side would then pass this.
+        own_size: Whether these are the model's own sides, and not the caller's.
         thorough: Look at a photograph at several sizes.
         tiles: How images are tiled, and which.
         threads: Processor threads; None for every core this process may use.
@@ -95,6 +99,7 @@ class Look:
 
     short_side: int
     long_side: int
+    own_size: bool = True
     thorough: bool = False
     tiles: TileSettings = TileSettings()
     threads: int | None = None
@@ -109,8 +114,11 @@ class Look:
 
     @property
     def always_in_parts(self) -> bool:
-        """Whether every image is tiled, or seen at several sizes."""
-        return self.thorough or self.tiles.tile not in ("auto", "off")
+        """Whether every image is tiled, or seen at several sizes, or at one that is too large to be seen at once."""
+        if self.thorough or self.tiles.tile not in ("auto", "off"):
+            return True
+        is_enlarged = not self.own_size and self.short_side * self.long_side > ONE_WINDOW_PIXELS
+        return is_enlarged and self.tiles.tile == "auto"
 
     def tiles_image(self, size_hw: tuple[int, int]) -> bool:
         """Whether an image of (height, width) is tiled."""
