@@ -122,7 +122,7 @@ def test_thorough_finds_more_and_size_other_boxes(run: Run) -> None:
     assert len(thorough["tiling"]["scales"]) > 1
     assert larger["boxes"] != usual["boxes"]
     assert larger["tiling"] is None
-    assert re.search(r" 4 of 896 +\d+ *\n", run(photo, "--no-pictures", "--thorough").stdout)
+    assert re.search(r" 4 of 896 px +\d+ *\n", run(photo, "--no-pictures", "--thorough").stdout)
 
 
 def _geotiff(path: str, code: int) -> None:

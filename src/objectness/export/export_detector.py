@@ -18,7 +18,7 @@ from objectness.export.detector_graph import append_detector, export_boxes
 from objectness.export.graph import export_choice, export_network
 from objectness.export.metadata import portable, weights_hash
 from objectness.export.postprocessing_graph import combine
-from objectness.files.atomic_write import placing, require_place
+from objectness.files.atomic_write import replacing_bytes, require_place
 from objectness.inference.torch_detector import TorchDetector
 from objectness.settings import to_dict
 from objectness.version import __version__
@@ -62,8 +62,8 @@ def export_detector(
     content = model.SerializeToString()
     notify(f"Comparing the graph with PyTorch, and writing {target}.")
     require_equal(reference, OnnxDetector(content, str(target), EngineSettings()), target)
-    with placing(target) as temporary:
-        temporary.write_bytes(content)
+    with replacing_bytes(target) as file:
+        file.write(content)
     return target
 
 
