@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from objectness.cli.heap import share_heap
 from objectness.cli.output import Output
 from objectness.cli.propose_pictures import Wanted, draw_details, draw_overview_of, draw_picture, parts_of
 from objectness.cli.propose_progress import Progress
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from objectness.inference.tiling.result import TileProgress
     from objectness.proposals import Proposals
 
+_M_ARENA_MAX = -8  # malloc.h of glibc
 _WITHOUT_COORDINATES = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # formats that hold no coordinate system
 
 
@@ -120,6 +122,17 @@ def run(proposer: Proposer, tasks: Sequence[Task], done: Mapping[int | str, Prop
             kept = f"What was done before is kept: photographs: {count}." if count else "Nothing was done before."
             more = " The same command with --resume goes on from there." if results.unfinished is not None else ""
             raise InputError(f"{error} {kept}{more}") from None
+
+
+def share_heap() -> None:
+    """Let all threads share one heap of glibc; nothing on other systems.
+
+    Left alone, each thread gets one of its own, which keeps what it once held: 86 MB more for a JPEG of 10,000 x 6,000
+    pixels in tiles. For a process that is ours alone: a library leaves its caller's memory as it is.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another library of C
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _watched(proposer: Proposer, progress: Progress, unfinished: Unfinished | None) -> Proposer:

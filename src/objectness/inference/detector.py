@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -17,6 +17,7 @@ from objectness.detections import Detections
 from objectness.engines.detection import DetectionEngine, NamedBoxes
 from objectness.errors import InputError, to_keep
 from objectness.images import DEFAULT_MAX_PIXELS, Source, describe, open_fitted
+from objectness.inference.read_ahead import read_ahead
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +106,17 @@ class Detector:
         """Detect in one photograph after another, in order; one that fails takes no other with it.
 
         Args:
-            sources: Taken one ahead of the outcome that is given.
+            sources: Taken one ahead of the outcome that is given. What it raises comes after the outcomes of what
+                it gave.
             keep_images: Hand the photograph's pixels on with each outcome.
         """
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="objectness-read") as reader:
-            waiting = None
-            for source in sources:
-                following = (source, reader.submit(self._prepare_or_fail, source, keep_images))
-                if waiting is not None:
-                    yield self._outcome(waiting[0], waiting[1].result())
-                waiting = following
-            if waiting is not None:
-                yield self._outcome(waiting[0], waiting[1].result())
+
+        def read(source: Source) -> tuple[Source, _Prepared | InputError]:
+            return source, self._prepare_or_fail(source, keep_images)
+
+        with closing(read_ahead(sources, read)) as photographs:
+            for source, prepared in photographs:
+                yield self._outcome(source, prepared)
 
     def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
         start = perf_counter()

@@ -6,8 +6,9 @@ import copy
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -24,6 +25,7 @@ from objectness.engines.protocol import no_finite_box
 from objectness.errors import InputError, to_keep
 from objectness.images import DEFAULT_MAX_PIXELS, LargeImage, Source, describe, open_fitted
 from objectness.images.windows.slide_file import SLIDE_SUFFIXES
+from objectness.inference.read_ahead import read_ahead
 from objectness.inference.tiling.settings import MOST_SIDE, Look, TileSettings
 from objectness.proposals import Proposals
 
@@ -241,25 +243,9 @@ class Proposer:
                 it gave.
             keep_images: Hand the photograph's pixels on with each outcome.
         """
-        failures: list[Exception] = []
-
-        def taken() -> Iterator[Source]:
-            try:
-                yield from sources
-            except Exception as error:
-                failures.append(error)
-
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="objectness-read") as reader:
-            waiting = None
-            for source in taken():
-                following = reader.submit(self._prepare, source, keep_image=keep_images)
-                if waiting is not None:
-                    yield self._finish(waiting.result())
-                waiting = following
-            if waiting is not None:
-                yield self._finish(waiting.result())
-        if failures:
-            raise failures[0]
+        with closing(read_ahead(sources, partial(self._prepare, keep_image=keep_images))) as photographs:
+            for prepared in photographs:
+                yield self._finish(prepared)
 
     def _prepare(self, source: Source, *, keep_image: bool) -> _Prepared:
         start = perf_counter()
